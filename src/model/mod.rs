@@ -1,0 +1,211 @@
+//! The domain as data: what `model.graphql` says, read, checked and laid out for the rooms above.
+//!
+//! This room reads the model and nothing else: no events, no nodes, no GraphQL schema. The engine has no line about
+//! reservations; all that it knows of them is here, as numbers: an entity is its place in [`Model::entities`], a field its
+//! place in [`Entity::fields`].
+
+mod names;
+mod rule;
+mod source;
+pub mod value;
+
+use std::collections::HashMap;
+
+pub use rule::{Operands, Rule};
+pub use source::{Fault, nearest};
+
+/// The model that ships with staygraph.
+pub const SHIPPED: &str = include_str!("../../model.graphql");
+
+/// A checked model.
+#[derive(Debug)]
+pub struct Model {
+    pub entities: Vec<Entity>,
+    pub enums: Vec<Enumeration>,
+    pub domains: Vec<Domain>,
+    /// Sixteen hex digits that change whenever the model does.
+    pub fingerprint: String,
+}
+
+/// A domain: one topic's worth of entities.
+#[derive(Debug)]
+pub struct Domain {
+    pub name: String,
+    pub entities: Vec<usize>,
+}
+
+/// A node type.
+#[derive(Debug)]
+pub struct Entity {
+    pub name: String,
+    pub description: Option<String>,
+    pub domain: usize,
+    /// The part of its event types before the first dot.
+    pub event: String,
+    /// The root field that takes one by its key, e.g. `person`.
+    pub singular: String,
+    /// The root field that lists them, e.g. `people`.
+    pub plural: String,
+    pub fields: Vec<Field>,
+    pub checks: Vec<Check>,
+    /// The other sides of links that point here.
+    pub reverses: Vec<Reverse>,
+    /// Whether any field is personal; unknown attributes then count as personal too.
+    pub has_personal: bool,
+    /// The event types' second parts that `@entity(events:)` names; `effects` has the others.
+    pub known_events: Vec<String>,
+    /// What an event does by happening, by its type's second part.
+    pub effects: HashMap<String, Vec<Effect>>,
+    /// Field by its name in an event's data.
+    pub by_wire_name: HashMap<String, usize>,
+}
+
+/// An attribute or a link.
+#[derive(Debug)]
+pub struct Field {
+    pub name: String,
+    /// Its name in an event's data: a link's is `<name>Id`.
+    pub wire_name: String,
+    pub description: Option<String>,
+    pub kind: Kind,
+    pub indexed: bool,
+    pub searchable: bool,
+    pub personal: bool,
+    pub derived: Option<Rule>,
+}
+
+/// What a field holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    String,
+    Id,
+    Int,
+    Long,
+    Float,
+    Boolean,
+    Date,
+    DateTime,
+    Json,
+    Money,
+    GeoPoint,
+    /// An index of [`Model::enums`].
+    Enum(usize),
+    /// `reverse` is an index of the target's [`Entity::reverses`], where the link has an other side.
+    Link { entity: usize, reverse: Option<usize> },
+    /// A list of scalars.
+    List(Box<Kind>),
+}
+
+impl Kind {
+    pub fn link(&self) -> Option<usize> {
+        match self {
+            Kind::Link { entity, .. } => Some(*entity),
+            _ => None,
+        }
+    }
+
+    /// Whether a list can be sorted by it.
+    pub fn orders(&self) -> bool {
+        !matches!(self, Kind::Json | Kind::GeoPoint | Kind::Link { .. } | Kind::List(_))
+    }
+}
+
+/// The connection on the other side of a link.
+#[derive(Debug)]
+pub struct Reverse {
+    pub name: String,
+    /// The entity that holds the link.
+    pub entity: usize,
+    /// The link's field in that entity.
+    pub field: usize,
+}
+
+/// A condition of an entity's state.
+#[derive(Debug)]
+pub struct Check {
+    pub text: String,
+    pub rule: Rule,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The field takes this enum value.
+    Set { field: usize, value: u16 },
+    /// The field takes the event's time.
+    OccurredAt { field: usize },
+}
+
+#[derive(Debug)]
+pub struct Enumeration {
+    pub name: String,
+    pub description: Option<String>,
+    pub values: Vec<EnumValue>,
+}
+
+#[derive(Debug)]
+pub struct EnumValue {
+    pub name: String,
+    pub description: Option<String>,
+}
+
+impl Enumeration {
+    pub fn position(&self, name: &str) -> Option<u16> {
+        self.values.iter().position(|value| value.name == name).map(|index| index as u16)
+    }
+}
+
+impl Model {
+    /// Reads and checks a model. `path` only names it in the faults.
+    pub fn parse(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
+        source::read(text, path)
+    }
+
+    pub fn entity_named(&self, name: &str) -> Option<usize> {
+        self.entities.iter().position(|entity| entity.name == name)
+    }
+
+    pub fn entity_of_event(&self, event: &str) -> Option<usize> {
+        self.entities.iter().position(|entity| entity.event == event)
+    }
+
+    pub fn domain_named(&self, name: &str) -> Option<usize> {
+        self.domains.iter().position(|domain| domain.name == name)
+    }
+
+    pub fn domain_of(&self, entity: usize) -> &Domain {
+        &self.domains[self.entities[entity].domain]
+    }
+
+    /// The field's type as GraphQL writes it.
+    pub fn type_name(&self, kind: &Kind) -> String {
+        match kind {
+            Kind::String => "String".into(),
+            Kind::Id => "ID".into(),
+            Kind::Int => "Int".into(),
+            Kind::Long => "Long".into(),
+            Kind::Float => "Float".into(),
+            Kind::Boolean => "Boolean".into(),
+            Kind::Date => "Date".into(),
+            Kind::DateTime => "DateTime".into(),
+            Kind::Json => "JSON".into(),
+            Kind::Money => "Money".into(),
+            Kind::GeoPoint => "GeoPoint".into(),
+            Kind::Enum(index) => self.enums[*index].name.clone(),
+            Kind::Link { entity, .. } => self.entities[*entity].name.clone(),
+            Kind::List(item) => format!("[{}!]", self.type_name(item)),
+        }
+    }
+}
+
+impl Entity {
+    pub fn field_named(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name == name)
+    }
+
+    /// Whether the model names this event: by `events`, `@on`, `@occurredAt`, or as every entity's.
+    pub fn knows_event(&self, past_participle: &str) -> bool {
+        matches!(past_participle, "deleted" | "erased" | "merged")
+            || self.effects.contains_key(past_participle)
+            || self.known_events.iter().any(|known| known == past_participle)
+    }
+}

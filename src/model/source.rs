@@ -1,0 +1,589 @@
+//! SDL into a [`Model`], with every fault's place, what is wrong, and what to write instead.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use apollo_compiler::Node;
+use apollo_compiler::ast::{self, Definition, Directive, DirectiveList, Type, Value as AstValue};
+use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
+
+use super::{Check, Domain, Effect, Entity, EnumValue, Enumeration, Field, Kind, Model, Reverse, Rule, names};
+
+/// What is wrong with a model, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    pub path: String,
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.path, self.line, self.column, self.message)
+    }
+}
+
+/// `: did you mean `x`?` for the nearest of the known names, or nothing where none is near.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let best = known.map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate)).min();
+    match best {
+        Some((distance, candidate)) if distance <= 1 + name.chars().count() / 3 => format!(": did you mean `{candidate}`?"),
+        _ => String::new(),
+    }
+}
+
+pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
+    let (document, syntax) = match Parser::new().parse_ast(text, path) {
+        Ok(document) => (document, Vec::new()),
+        Err(with_errors) => {
+            let faults = with_errors.errors.iter().map(|error| {
+                let place = error.line_column_range().map_or((1, 1), |range| (range.start.line, range.start.column));
+                Fault { path: path.into(), line: place.0, column: place.1, message: error.error.to_string() }
+            });
+            let faults = faults.collect();
+            (with_errors.partial, faults)
+        }
+    };
+    if !syntax.is_empty() {
+        return Err(syntax);
+    }
+    let mut reader = Reader { path, sources: document.sources.clone(), faults: Vec::new() };
+    let model = reader.model(&document);
+    if reader.faults.is_empty() {
+        return Ok(model);
+    }
+    reader.faults.sort();
+    reader.faults.dedup();
+    Err(reader.faults)
+}
+
+struct Reader<'a> {
+    path: &'a str,
+    sources: SourceMap,
+    faults: Vec<Fault>,
+}
+
+/// A link, derived field or check whose meaning is read once all types are known.
+struct Later {
+    entity: usize,
+    place: Option<SourceSpan>,
+    what: LaterKind,
+}
+
+enum LaterKind {
+    Reverse { field: usize, name: String },
+    OccurredAt { field: usize, events: Vec<String> },
+    Derive { field: usize, rule: String },
+    Check { rule: String },
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, place: Option<SourceSpan>, message: impl Into<String>) {
+        let at = place.and_then(|span| span.line_column(&self.sources));
+        let (line, column) = at.map_or((1, 1), |at| (at.line, at.column));
+        self.faults.push(Fault { path: self.path.into(), line, column, message: message.into() });
+    }
+
+    fn model(&mut self, document: &ast::Document) -> Model {
+        let mut types = Vec::new();
+        let mut enum_definitions = Vec::new();
+        for definition in &document.definitions {
+            match definition {
+                Definition::ObjectTypeDefinition(object) => types.push(object),
+                Definition::EnumTypeDefinition(definition) => enum_definitions.push(definition),
+                other => self.fault(other.location(), "only `type` and `enum` belong in a model"),
+            }
+        }
+        if types.is_empty() && self.faults.is_empty() {
+            self.fault(None, "a model has at least one type: write `type Name @entity(domain: \"names\", event: \"name\") { … }`");
+        }
+        let mut enum_effects = Vec::new();
+        let mut enums = Vec::new();
+        for definition in &enum_definitions {
+            let (enumeration, effects) = self.enumeration(definition);
+            enums.push(enumeration);
+            enum_effects.push(effects);
+        }
+        let entity_names: Vec<String> = types.iter().map(|object| object.name.to_string()).collect();
+        let mut model = Model { entities: Vec::new(), enums, domains: Vec::new(), fingerprint: fingerprint(document) };
+        let mut later = Vec::new();
+        for (index, object) in types.iter().enumerate() {
+            let entity = self.entity(index, object, &entity_names, &mut model, &mut later);
+            model.entities.push(entity);
+        }
+        for entity in &mut model.entities {
+            set_by_events(entity, &enum_effects);
+        }
+        // Links first: a rule may not read one, and says so by the finished fields.
+        later.sort_by_key(|later| matches!(later.what, LaterKind::Derive { .. } | LaterKind::Check { .. }));
+        for item in later {
+            self.finish(&mut model, item);
+        }
+        for (index, object) in types.iter().enumerate() {
+            self.check_derived_cycles(&model.entities[index], object);
+        }
+        self.check_names(&model, &types, &enum_definitions);
+        model
+    }
+
+    fn enumeration(&mut self, definition: &Node<ast::EnumTypeDefinition>) -> (Enumeration, HashMap<String, u16>) {
+        let mut effects = HashMap::new();
+        let mut values: Vec<EnumValue> = Vec::new();
+        self.no_directives(&definition.directives, "an enum");
+        for (index, value) in definition.values.iter().enumerate() {
+            if values.iter().any(|known| known.name == value.value.as_str()) {
+                self.fault(value.location(), format!("`{}` is declared twice in {}", value.value, definition.name));
+            }
+            for directive in self.known(&value.directives, &["on"], "an enum value") {
+                for event in self.events(&directive) {
+                    if effects.insert(event.clone(), index as u16).is_some() {
+                        let message = format!("event `{event}` sets two values of {}: name it at one", definition.name);
+                        self.fault(directive.location(), message);
+                    }
+                }
+            }
+            values.push(EnumValue { name: value.value.to_string(), description: text_of(&value.description) });
+        }
+        if values.len() > usize::from(u16::MAX) {
+            self.fault(definition.location(), "an enum has at most 65,535 values");
+        }
+        let enumeration =
+            Enumeration { name: definition.name.to_string(), description: text_of(&definition.description), values };
+        (enumeration, effects)
+    }
+
+    fn entity(
+        &mut self,
+        index: usize,
+        object: &Node<ast::ObjectTypeDefinition>,
+        entity_names: &[String],
+        model: &mut Model,
+        later: &mut Vec<Later>,
+    ) -> Entity {
+        let name = object.name.to_string();
+        let directives = self.known(&object.directives, &["entity", "check"], "a type");
+        let mut domain_name = String::new();
+        let (mut event, mut plural, mut known_events) = (String::new(), None, Vec::new());
+        let mut seen = false;
+        for directive in &directives {
+            if directive.name == "check" {
+                if let Some(rule) = self.text(directive, "rule", true) {
+                    self.arguments(directive, &["rule"]);
+                    later.push(Later { entity: index, place: directive.location(), what: LaterKind::Check { rule } });
+                }
+                continue;
+            }
+            seen = true;
+            self.arguments(directive, &["domain", "event", "events", "plural"]);
+            domain_name = self.text(directive, "domain", true).unwrap_or_default();
+            event = self.text(directive, "event", true).unwrap_or_default();
+            plural = self.text(directive, "plural", false);
+            if argument(directive, "events").is_some() {
+                known_events = self.events(directive);
+            }
+            self.check_word(directive.location(), "domain", &domain_name);
+            self.check_word(directive.location(), "event", &event);
+        }
+        if !seen {
+            self.fault(
+                object.name.location(),
+                format!("type {name} has no @entity: write `type {name} @entity(domain: \"…\", event: \"…\")`"),
+            );
+        }
+        if !object.implements_interfaces.is_empty() {
+            self.fault(object.location(), format!("{name} implements an interface: every entity is an Entity already"));
+        }
+        let domain = match model.domain_named(&domain_name) {
+            Some(domain) => domain,
+            None => {
+                model.domains.push(Domain { name: domain_name.clone(), entities: Vec::new() });
+                model.domains.len() - 1
+            }
+        };
+        model.domains[domain].entities.push(index);
+        if let Some(other) = model.entities.iter().find(|entity| entity.event == event && !event.is_empty()) {
+            self.fault(object.location(), format!("{name} and {} have one event prefix, `{event}`: give each its own", other.name));
+        }
+        let mut singular = name.clone();
+        singular[..1].make_ascii_lowercase();
+        let mut entity = Entity {
+            name,
+            description: text_of(&object.description),
+            domain,
+            event,
+            singular,
+            plural: plural.unwrap_or(domain_name),
+            fields: Vec::new(),
+            checks: Vec::new(),
+            reverses: Vec::new(),
+            has_personal: false,
+            known_events,
+            effects: HashMap::new(),
+            by_wire_name: HashMap::new(),
+        };
+        for definition in &object.fields {
+            self.field(index, &mut entity, definition, entity_names, model, later);
+        }
+        if entity.fields.is_empty() {
+            self.fault(object.location(), format!("{} has no fields", entity.name));
+        }
+        entity.has_personal = entity.fields.iter().any(|field| field.personal);
+        entity
+    }
+
+    fn field(
+        &mut self,
+        entity_index: usize,
+        entity: &mut Entity,
+        definition: &Node<ast::FieldDefinition>,
+        entity_names: &[String],
+        model: &Model,
+        later: &mut Vec<Later>,
+    ) {
+        let name = definition.name.to_string();
+        let place = definition.name.location();
+        if entity.field_named(&name).is_some() {
+            self.fault(place, format!("`{name}` is declared twice in {}", entity.name));
+            return;
+        }
+        if names::FIELDS.contains(&name.as_str()) || name.starts_with("__") {
+            self.fault(place, format!("`{name}` is a name that every entity's schema uses: choose another"));
+        }
+        if !definition.arguments.is_empty() {
+            self.fault(place, format!("`{name}` takes arguments: a model's field takes none"));
+        }
+        let Some(kind) = self.kind(&definition.ty, place, entity_names, model) else { return };
+        let index = entity.fields.len();
+        let allowed = ["link", "index", "search", "personal", "occurredAt", "derive"];
+        let directives = self.known(&definition.directives, &allowed, "a field");
+        let has = |wanted: &str| directives.iter().find(|directive| directive.name == wanted);
+        let is_link = kind.link().is_some();
+        if is_link && has("link").is_none() {
+            self.fault(place, format!("`{name}` is an entity: write `{name}: {} @link(reverse: \"…\")`", definition.ty));
+        }
+        for directive in &directives {
+            let at = directive.location();
+            match directive.name.as_str() {
+                "link" if !is_link => {
+                    self.fault(at, format!("@link is for a field whose type is an entity, and {} is none", definition.ty));
+                }
+                "link" => {
+                    self.arguments(directive, &["reverse"]);
+                    if let Some(name) = self.text(directive, "reverse", false) {
+                        later.push(Later { entity: entity_index, place: at, what: LaterKind::Reverse { field: index, name } });
+                    }
+                }
+                "index" if is_link || matches!(kind, Kind::Json | Kind::List(_)) => {
+                    self.fault(at, "@index is for scalars, enums, Money and GeoPoint; links are found without it");
+                }
+                "search" if !matches!(&kind, Kind::String) && kind != Kind::List(Box::new(Kind::String)) => {
+                    self.fault(at, "@search is for String and [String!]");
+                }
+                "personal" if is_link => self.fault(at, "@personal is for values: a link holds a key, and keys are never personal"),
+                "index" | "search" | "personal" => self.arguments(directive, &[]),
+                "occurredAt" => {
+                    if kind != Kind::DateTime {
+                        self.fault(at, format!("@occurredAt is for a DateTime, and `{name}` is {}", definition.ty));
+                    }
+                    let events = self.events(directive);
+                    later.push(Later { entity: entity_index, place: at, what: LaterKind::OccurredAt { field: index, events } });
+                }
+                _ => {
+                    self.arguments(directive, &["rule"]);
+                    if has("occurredAt").is_some() {
+                        self.fault(at, "a field is either derived or set by events, not both");
+                    }
+                    if let Some(rule) = self.text(directive, "rule", true) {
+                        later.push(Later { entity: entity_index, place: at, what: LaterKind::Derive { field: index, rule } });
+                    }
+                }
+            }
+        }
+        let wire_name = if is_link { format!("{name}Id") } else { name.clone() };
+        if let Some(other) = entity.by_wire_name.insert(wire_name.clone(), index) {
+            let other = &entity.fields[other].name;
+            self.fault(place, format!("`{name}` and `{other}` are both `{wire_name}` in an event's data: rename one"));
+        }
+        entity.fields.push(Field {
+            wire_name,
+            description: text_of(&definition.description),
+            indexed: has("index").is_some(),
+            searchable: has("search").is_some(),
+            personal: has("personal").is_some(),
+            derived: None,
+            name,
+            kind,
+        });
+    }
+
+    fn kind(&mut self, ty: &Type, place: Option<SourceSpan>, entity_names: &[String], model: &Model) -> Option<Kind> {
+        let scalars = [
+            ("String", Kind::String), ("ID", Kind::Id), ("Int", Kind::Int), ("Long", Kind::Long), ("Float", Kind::Float),
+            ("Boolean", Kind::Boolean), ("Date", Kind::Date), ("DateTime", Kind::DateTime), ("JSON", Kind::Json),
+        ];
+        let scalar = |name: &str| scalars.iter().find(|(known, _)| *known == name).map(|(_, kind)| kind.clone());
+        match ty {
+            Type::Named(name) => {
+                let found = match name.as_str() {
+                    "Money" => Some(Kind::Money),
+                    "GeoPoint" => Some(Kind::GeoPoint),
+                    other => scalar(other)
+                        .or_else(|| model.enums.iter().position(|known| known.name == other).map(Kind::Enum))
+                        .or_else(|| {
+                            let entity = entity_names.iter().position(|known| known == other)?;
+                            Some(Kind::Link { entity, reverse: None })
+                        }),
+                };
+                if found.is_none() {
+                    let known = scalars.iter().map(|(name, _)| *name).chain(["Money", "GeoPoint"]);
+                    let known = known.chain(model.enums.iter().map(|known| known.name.as_str()));
+                    let near = nearest(name, known.chain(entity_names.iter().map(String::as_str)));
+                    self.fault(place, format!("there is no type `{name}`{near}"));
+                }
+                found
+            }
+            Type::NonNullNamed(name) => {
+                self.fault(place, format!("attributes are nullable, since an entity may be a reference: write `{name}`"));
+                None
+            }
+            Type::List(item) | Type::NonNullList(item) => {
+                let name = item.inner_named_type();
+                match (ty, item.as_ref(), scalar(name)) {
+                    (Type::List(_), Type::NonNullNamed(_), Some(kind)) => Some(Kind::List(Box::new(kind))),
+                    (_, _, Some(_)) => {
+                        self.fault(place, format!("a list is nullable and its items are not: write `[{name}!]`"));
+                        None
+                    }
+                    _ => {
+                        self.fault(place, format!("a list holds scalars, and `{name}` is none; links to many are the reverse of a link"));
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, model: &mut Model, later: Later) {
+        let Later { entity, place, what } = later;
+        match what {
+            LaterKind::Reverse { field, name } => self.reverse(model, entity, field, name, place),
+            LaterKind::OccurredAt { field, events } => {
+                for event in events {
+                    model.entities[entity].effects.entry(event).or_default().push(Effect::OccurredAt { field });
+                }
+            }
+            LaterKind::Derive { field, rule } => {
+                match Rule::compile(&rule, &model.entities[entity].fields, &model.enums) {
+                    Ok(rule) => {
+                        let fields = &model.entities[entity].fields;
+                        if !rule.result.fits(&fields[field].kind) {
+                            let wanted = model.type_name(&fields[field].kind);
+                            self.fault(place, format!("the rule's result does not fit `{}: {wanted}`", fields[field].name));
+                        }
+                        if !fields[field].personal && rule.fields.iter().any(|read| fields[*read].personal) {
+                            self.fault(place, format!("`{}` is derived from personal data: mark it @personal", fields[field].name));
+                        }
+                        model.entities[entity].fields[field].derived = Some(rule);
+                    }
+                    Err(message) => self.fault(place, message),
+                }
+            }
+            LaterKind::Check { rule: text } => match Rule::compile(&text, &model.entities[entity].fields, &model.enums) {
+                Ok(rule) => {
+                    if rule.result != super::rule::ResultKind::Boolean {
+                        self.fault(place, format!("the check `{text}` is no condition: write a comparison"));
+                    } else if rule.fields.is_empty() {
+                        self.fault(place, format!("the check `{text}` reads no field"));
+                    }
+                    model.entities[entity].checks.push(Check { text, rule });
+                }
+                Err(message) => self.fault(place, message),
+            },
+        }
+    }
+
+    fn reverse(&mut self, model: &mut Model, entity: usize, field: usize, name: String, place: Option<SourceSpan>) {
+        let Some(target) = model.entities[entity].fields[field].kind.link() else { return };
+        let owner = &model.entities[target];
+        let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !is_name || name.starts_with("__") {
+            self.fault(place, format!("`{name}` is no GraphQL name: write letters, digits and `_`"));
+        } else if owner.field_named(&name).is_some() || names::FIELDS.contains(&name.as_str()) {
+            self.fault(place, format!("{} has a field `{name}` already: give the reverse another name", owner.name));
+        } else if owner.reverses.iter().any(|reverse| reverse.name == name) {
+            self.fault(place, format!("{} has a reverse `{name}` already: give this one another name", owner.name));
+        } else {
+            let reverse = owner.reverses.len();
+            model.entities[target].reverses.push(Reverse { name, entity, field });
+            model.entities[entity].fields[field].kind = Kind::Link { entity: target, reverse: Some(reverse) };
+        }
+    }
+
+    fn check_derived_cycles(&mut self, entity: &Entity, object: &Node<ast::ObjectTypeDefinition>) {
+        for (start, field) in entity.fields.iter().enumerate() {
+            let mut waiting: Vec<usize> = field.derived.iter().flat_map(|rule| rule.fields.clone()).collect();
+            let mut seen = HashSet::new();
+            while let Some(next) = waiting.pop() {
+                if next == start {
+                    let place = object.fields.get(start).and_then(|definition| definition.location());
+                    self.fault(place, format!("`{}` is derived from itself", field.name));
+                    break;
+                }
+                if seen.insert(next) {
+                    waiting.extend(entity.fields[next].derived.iter().flat_map(|rule| rule.fields.clone()));
+                }
+            }
+        }
+    }
+
+    /// No two things of the schema made from the model may have one name.
+    fn check_names(
+        &mut self,
+        model: &Model,
+        types: &[&Node<ast::ObjectTypeDefinition>],
+        enums: &[&Node<ast::EnumTypeDefinition>],
+    ) {
+        let mut taken: HashSet<String> = names::TYPES.iter().map(|name| (*name).to_owned()).collect();
+        let made_of_types = types.iter().map(|object| (object.name.location(), names::made_of_entity(&object.name).to_vec()));
+        let made_of_enums = enums.iter().map(|object| (object.name.location(), names::made_of_enum(&object.name).to_vec()));
+        for (place, made) in made_of_types.chain(made_of_enums) {
+            for name in made {
+                if name.starts_with("__") {
+                    self.fault(place, format!("`{name}` starts with `__`, which GraphQL keeps for itself"));
+                } else if !taken.insert(name.clone()) {
+                    self.fault(place, format!("the schema has a type `{name}` already: choose another name"));
+                }
+            }
+        }
+        let mut roots: HashSet<String> = names::ROOTS.iter().map(|name| (*name).to_owned()).collect();
+        for (entity, object) in model.entities.iter().zip(types) {
+            let place = object.name.location();
+            let valid = entity.plural.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+                && entity.plural.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if !valid {
+                let message = format!("`{}` cannot be the name of {}'s list: write `plural: \"…\"` in @entity", entity.plural, entity.name);
+                self.fault(place, message);
+            }
+            if !roots.insert(entity.singular.clone()) {
+                self.fault(place, format!("`{}` is a root field already: give {} another name", entity.singular, entity.name));
+            }
+            if !roots.insert(entity.plural.clone()) {
+                let message = format!("`{}` is a root field already: write `plural: \"…\"` in {}'s @entity", entity.plural, entity.name);
+                self.fault(place, message);
+            }
+        }
+    }
+
+    fn check_word(&mut self, place: Option<SourceSpan>, what: &str, word: &str) {
+        let valid = !word.is_empty()
+            && word.len() <= 200
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        if !valid {
+            self.fault(place, format!("`{what}` is a word of letters, digits, `-` and `_`, and `{word}` is none"));
+        }
+    }
+
+    /// The directives, those that are unknown or repeated left out and said.
+    fn known(&mut self, list: &DirectiveList, allowed: &[&str], place_name: &str) -> Vec<Node<Directive>> {
+        let mut kept: Vec<Node<Directive>> = Vec::new();
+        for directive in &list.0 {
+            let name = directive.name.as_str();
+            if !allowed.contains(&name) {
+                let near = nearest(name, allowed.iter().copied());
+                let known = allowed.iter().map(|name| format!("@{name}")).collect::<Vec<_>>().join(", ");
+                let near = if near.is_empty() { format!(": {place_name} takes {known}") } else { near.replace('`', "") };
+                self.fault(directive.location(), format!("@{name} is not known on {place_name}{near}"));
+            } else if name != "check" && kept.iter().any(|other| other.name == directive.name) {
+                self.fault(directive.location(), format!("@{name} stands here twice"));
+            } else {
+                kept.push(directive.clone());
+            }
+        }
+        kept
+    }
+
+    fn no_directives(&mut self, list: &DirectiveList, place_name: &str) {
+        for directive in &list.0 {
+            self.fault(directive.location(), format!("@{} is not known on {place_name}, which takes none", directive.name));
+        }
+    }
+
+    fn arguments(&mut self, directive: &Node<Directive>, allowed: &[&str]) {
+        for argument in &directive.arguments {
+            if !allowed.contains(&argument.name.as_str()) {
+                let near = nearest(&argument.name, allowed.iter().copied());
+                self.fault(argument.location(), format!("@{} takes no `{}`{near}", directive.name, argument.name));
+            }
+        }
+    }
+
+    fn text(&mut self, directive: &Node<Directive>, name: &str, required: bool) -> Option<String> {
+        match argument(directive, name).map(|value| value.as_ref()) {
+            Some(AstValue::String(text)) if !text.is_empty() => Some(text.clone()),
+            Some(_) => {
+                self.fault(directive.location(), format!("`{name}` of @{} is a text: write `{name}: \"…\"`", directive.name));
+                None
+            }
+            None if required => {
+                self.fault(directive.location(), format!("@{} needs `{name}`: write `@{}({name}: \"…\")`", directive.name, directive.name));
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// The second parts of event types that a directive names.
+    fn events(&mut self, directive: &Node<Directive>) -> Vec<String> {
+        if directive.name != "entity" {
+            self.arguments(directive, &["events"]);
+        }
+        let wanted = format!("write `@{}(events: [\"…\"])`", directive.name);
+        let items: Vec<Node<AstValue>> = match argument(directive, "events").map(|value| value.as_ref()) {
+            Some(AstValue::List(items)) if !items.is_empty() => items.clone(),
+            _ => {
+                self.fault(directive.location(), format!("@{} needs the events' names: {wanted}", directive.name));
+                return Vec::new();
+            }
+        };
+        let mut events = Vec::new();
+        for item in items {
+            match item.as_ref() {
+                AstValue::String(name) if matches!(name.as_str(), "deleted" | "erased" | "merged") => {
+                    self.fault(item.location(), format!("`{name}` is every entity's own event: a model does not name it"));
+                }
+                AstValue::String(name) if !name.is_empty() => events.push(name.clone()),
+                _ => self.fault(item.location(), format!("an event's name is a text, what follows the first dot of its type: {wanted}")),
+            }
+        }
+        events
+    }
+}
+
+fn set_by_events(entity: &mut Entity, enum_effects: &[HashMap<String, u16>]) {
+    for (index, field) in entity.fields.iter().enumerate() {
+        if let Kind::Enum(enumeration) = field.kind {
+            for (event, value) in &enum_effects[enumeration] {
+                entity.effects.entry(event.clone()).or_default().push(Effect::Set { field: index, value: *value });
+            }
+        }
+    }
+}
+
+fn argument<'a>(directive: &'a Node<Directive>, name: &str) -> Option<&'a Node<AstValue>> {
+    directive.arguments.iter().find(|argument| argument.name == name).map(|argument| &argument.value)
+}
+
+fn text_of(description: &Option<Node<str>>) -> Option<String> {
+    description.as_ref().map(|text| text.to_string())
+}
+
+/// FNV-1a over the model as the parser prints it, so that comments and blanks do not count.
+fn fingerprint(document: &ast::Document) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in document.to_string().bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("{hash:016x}")
+}

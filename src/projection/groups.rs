@@ -1,0 +1,56 @@
+//! Who is joined with whom by any merge ever named: current, superseded, undone or void. Erasure reaches them all.
+
+use std::collections::HashMap;
+
+/// An entity's slot.
+pub type Member = (usize, u32);
+
+#[derive(Default)]
+pub struct Groups {
+    of: HashMap<Member, usize>,
+    groups: Vec<Group>,
+}
+
+#[derive(Default)]
+struct Group {
+    members: Vec<Member>,
+    erased: bool,
+}
+
+impl Groups {
+    fn of(&mut self, member: Member) -> usize {
+        *self.of.entry(member).or_insert_with(|| {
+            self.groups.push(Group { members: vec![member], erased: false });
+            self.groups.len() - 1
+        })
+    }
+
+    /// Joins two; gives those that become erased by it.
+    pub fn join(&mut self, a: Member, b: Member) -> Vec<Member> {
+        let (a, b) = (self.of(a), self.of(b));
+        if a == b {
+            return Vec::new();
+        }
+        // The smaller moves into the larger, so that many merges cost n log n.
+        let (large, small) = if self.groups[a].members.len() >= self.groups[b].members.len() { (a, b) } else { (b, a) };
+        let moved = std::mem::take(&mut self.groups[small]);
+        let newly = match (self.groups[large].erased, moved.erased) {
+            (true, false) => moved.members.clone(),
+            (false, true) => self.groups[large].members.clone(),
+            _ => Vec::new(),
+        };
+        for member in &moved.members {
+            self.of.insert(*member, large);
+        }
+        self.groups[large].members.extend(moved.members);
+        self.groups[large].erased |= moved.erased;
+        newly
+    }
+
+    /// Erases one and all joined with it; gives those that become erased.
+    pub fn erase(&mut self, member: Member) -> Vec<Member> {
+        let group = self.of(member);
+        let group = &mut self.groups[group];
+        if std::mem::replace(&mut group.erased, true) { Vec::new() } else { group.members.clone() }
+    }
+}

@@ -1,0 +1,176 @@
+//! The rules that turn events into a graph: order, duplicates, gaps, deletion, erasure, merging.
+//!
+//! Pure and synchronous: the graph after [`Projector::apply`] is a function of the set of events, whatever their order of
+//! arrival. Counters, offsets and times of applying are outside that law. The naive twin in `tests/it/oracle.rs` says the
+//! same in the plainest way, and the property tests hold the two together.
+//!
+//! Not here: reading logs, publishing versions, any clock.
+
+mod apply;
+mod catalogue;
+mod dead;
+mod groups;
+mod record;
+mod seen;
+
+use std::sync::Arc;
+
+pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
+pub use dead::{DeadLetter, DeadLetters};
+
+use crate::event::{Batch, OrderBy};
+use crate::graph::{Graph, View};
+use crate::model::Model;
+use crate::model::value::Instant;
+use crate::position::{Entry, LogId};
+
+/// What a domain's projection is told.
+#[derive(Clone, Copy, Debug)]
+pub struct DomainRules {
+    pub order_by: OrderBy,
+    /// Whether missing versions are reported; only under `sequence`.
+    pub report_gaps: bool,
+}
+
+/// A partition that the projector reads, in the order in which batches number them.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    pub domain: usize,
+    pub source: Arc<str>,
+    pub topic: Arc<str>,
+    pub log: LogId,
+    pub number: u32,
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub applied: u64,
+    pub duplicates: u64,
+    pub conflicts: u64,
+    pub dead: u64,
+}
+
+/// One version of all that queries read: the graph across all domains, and where it stands.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub version: u64,
+    pub graph: View,
+    pub partitions: Arc<Vec<Partition>>,
+    /// By partition: the next record to apply.
+    pub applied: Vec<u64>,
+    /// By domain.
+    pub counters: Vec<Counters>,
+    /// By entity.
+    pub catalogue: Vec<Arc<Catalogue>>,
+    pub dead_letters: DeadLetters,
+}
+
+impl Snapshot {
+    /// The partition's entry of a position.
+    pub fn entry(&self, partition: usize) -> Entry {
+        let description = &self.partitions[partition];
+        Entry {
+            topic: description.topic.clone(),
+            log: Some(description.log),
+            partition: description.number,
+            offset: self.applied[partition],
+        }
+    }
+}
+
+/// Owns the graph and every write to it.
+pub struct Projector {
+    model: Arc<Model>,
+    rules: Vec<DomainRules>,
+    partitions: Arc<Vec<Partition>>,
+    /// By partition: its topic's rank among all, which orders stamps of equal offset.
+    topic_ranks: Vec<u64>,
+    graph: Graph,
+    /// By entity and slot: what the rules need and readers do not.
+    records: Vec<Vec<record::Record>>,
+    groups: groups::Groups,
+    /// By partition: the ids that tell duplicates under `position`.
+    recent: Vec<seen::Recent>,
+    applied: Vec<u64>,
+    counters: Vec<Counters>,
+    catalogue: Vec<Arc<Catalogue>>,
+    dead_letters: DeadLetters,
+    version: u64,
+}
+
+impl Projector {
+    /// `ids_remembered` is how many ids of a partition are kept to tell duplicates under `position`.
+    pub fn new(model: Arc<Model>, rules: Vec<DomainRules>, partitions: Vec<Partition>, ids_remembered: usize) -> Projector {
+        let mut topics: Vec<&str> = partitions.iter().map(|partition| partition.topic.as_ref()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        let rank = |partition: &Partition| topics.binary_search(&partition.topic.as_ref()).unwrap_or(0) as u64;
+        Projector {
+            graph: Graph::new(model.clone()),
+            records: model.entities.iter().map(|_| Vec::new()).collect(),
+            groups: groups::Groups::default(),
+            recent: partitions.iter().map(|_| seen::Recent::new(ids_remembered)).collect(),
+            applied: vec![0; partitions.len()],
+            counters: vec![Counters::default(); model.domains.len()],
+            catalogue: model.entities.iter().map(|_| Arc::new(Catalogue::default())).collect(),
+            dead_letters: DeadLetters::default(),
+            version: 0,
+            topic_ranks: partitions.iter().map(rank).collect(),
+            partitions: Arc::new(partitions),
+            rules,
+            model,
+        }
+    }
+
+    /// Applies records in their order. Those before the partition's position are in already, and left out.
+    pub fn apply(&mut self, batch: Batch, now: Instant) {
+        let partition = batch.partition;
+        for record in batch.records {
+            if record.offset < self.applied[partition] {
+                continue;
+            }
+            match record.outcome {
+                Ok(event) => self.apply_event(event, partition, record.offset, record.appended_at, now),
+                Err(refused) => self.bury(refused, partition, record.offset, record.appended_at),
+            }
+            self.applied[partition] = record.offset + 1;
+        }
+        self.applied[partition] = self.applied[partition].max(batch.next_offset);
+    }
+
+    /// A new version of everything applied so far.
+    pub fn publish(&mut self) -> Snapshot {
+        self.version += 1;
+        Snapshot {
+            version: self.version,
+            graph: self.graph.view(),
+            partitions: self.partitions.clone(),
+            applied: self.applied.clone(),
+            counters: self.counters.clone(),
+            catalogue: self.catalogue.clone(),
+            dead_letters: self.dead_letters.clone(),
+        }
+    }
+
+    fn bury(&mut self, refused: crate::event::Refused, partition: usize, offset: u64, appended_at: Instant) {
+        let description = &self.partitions[partition];
+        let domain = &self.model.domains[description.domain];
+        let prefix = refused.rejection.kind.as_deref().and_then(|kind| kind.split_once('.')).map(|(prefix, _)| prefix);
+        let named = prefix.and_then(|prefix| self.model.entity_of_event(prefix));
+        let entity = named.filter(|entity| domain.entities.contains(entity)).or(domain.entities.first().copied());
+        if let Some(entity) = entity {
+            Arc::make_mut(&mut self.catalogue[entity]).dead_letter(refused.rejection.code);
+        }
+        self.counters[description.domain].dead += 1;
+        self.dead_letters.push(DeadLetter {
+            domain: domain.name.as_str().into(),
+            topic: description.topic.clone(),
+            partition: description.number,
+            offset,
+            at: appended_at,
+            bytes: refused.bytes,
+            rejection: *refused.rejection,
+        });
+    }
+}
