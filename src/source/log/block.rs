@@ -1,0 +1,87 @@
+//! Blocks: the records of one partition that were committed together, as one value of the store.
+//!
+//! Layout (integers big-endian): format u8, appended_at i64 (microseconds), first offset u64, count u32, then each record:
+//! flags u8 (none yet; a reader refuses what it does not know), key length u32, key, body length u32, body.
+//!
+//! A person can be erased from the disk by rewriting the blocks of their partition with the personal values taken out of
+//! their records' bodies: a block is a value under a key, so it is replaced in place and no offset moves. See docs/log.md.
+
+use crate::model::value::Instant;
+
+/// A record as the log gives it back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogRecord {
+    pub offset: u64,
+    pub appended_at: Instant,
+    pub key: Vec<u8>,
+    pub bytes: Vec<u8>,
+}
+
+const FORMAT: u8 = 1;
+
+pub fn encode<'a>(appended_at: Instant, first: u64, records: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
+    let mut block = vec![FORMAT];
+    block.extend(appended_at.micros().to_be_bytes());
+    block.extend(first.to_be_bytes());
+    block.extend((records.len() as u32).to_be_bytes());
+    for (key, body) in records {
+        block.push(0);
+        for part in [key, body] {
+            block.extend((part.len() as u32).to_be_bytes());
+            block.extend(part);
+        }
+    }
+    block
+}
+
+/// Reads a block; the error says what does not fit.
+pub fn decode(block: &[u8]) -> Result<Vec<LogRecord>, String> {
+    let mut rest = block;
+    let format = take(&mut rest, 1)?[0];
+    if format != FORMAT {
+        return Err(format!("a block of format {format}, and this version reads {FORMAT}"));
+    }
+    let appended_at = Instant::from_micros(i64::from_be_bytes(fixed(&mut rest)?));
+    let first = u64::from_be_bytes(fixed(&mut rest)?);
+    let count = u32::from_be_bytes(fixed(&mut rest)?);
+    let mut records = Vec::new();
+    for index in 0..u64::from(count) {
+        if take(&mut rest, 1)?[0] != 0 {
+            return Err("a record with flags that this version does not know".into());
+        }
+        let key_length = u32::from_be_bytes(fixed(&mut rest)?) as usize;
+        let key = take(&mut rest, key_length)?.to_vec();
+        let body_length = u32::from_be_bytes(fixed(&mut rest)?) as usize;
+        let bytes = take(&mut rest, body_length)?.to_vec();
+        records.push(LogRecord { offset: first + index, appended_at, key, bytes });
+    }
+    if rest.is_empty() { Ok(records) } else { Err("a block with bytes after its last record".into()) }
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], String> {
+    let (taken, after) = rest.split_at_checked(length).ok_or("a block that ends early")?;
+    *rest = after;
+    Ok(taken)
+}
+
+fn fixed<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], String> {
+    take(rest, N)?.try_into().map_err(|_| "a block that ends early".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_comes_back_and_a_cut_one_does_not() {
+        let at = Instant::from_micros(1_700_000_000_123_456);
+        let records: [(&[u8], &[u8]); 2] = [(b"k", b"{}"), (b"", b"")];
+        let block = encode(at, 41, records.iter().copied());
+        let read = decode(&block).unwrap();
+        assert_eq!(read.iter().map(|record| (record.offset, record.appended_at)).collect::<Vec<_>>(), [(41, at), (42, at)]);
+        assert_eq!((read[0].key.as_slice(), read[0].bytes.as_slice()), (b"k".as_slice(), b"{}".as_slice()));
+        for length in 0..block.len() {
+            assert!(decode(&block[..length]).is_err(), "{length}");
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The embedded log: durable, partitioned by key, on `fjall`.
+//!
+//! One thread writes: it takes all appends that wait, stores them as one batch, syncs once, and only then answers them
+//! (group commit). What was answered survives a loss of power. Reads go on while writes are refused.
+//!
+//! Not here: what a record means. Keys and bytes in, keys and bytes out.
+
+mod block;
+mod partitioner;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+pub use block::LogRecord;
+pub use partitioner::partition_of;
+
+use crate::model::value::Instant;
+use crate::position::LogId;
+
+/// The log's format; another is refused.
+const FORMAT: &str = "1";
+/// Partitions of a topic, fixed when it is made.
+pub const PARTITIONS: u32 = 4;
+/// The name of how keys are spread, fixed when a topic is made.
+const PARTITIONER: &str = "murmur2";
+/// Appends that may wait for the writer. More would only wait longer.
+const WAITING_MAX: usize = 1024;
+/// Bytes that one commit takes together, so that the first to wait does not wait for all.
+const COMMIT_BYTES_MAX: usize = 8 << 20;
+
+/// Why the log does not do what was asked.
+#[derive(Clone, Debug)]
+pub enum LogError {
+    /// Another process has it open.
+    Locked(PathBuf),
+    /// Less space is left than must be.
+    DiskFull { available: u64, wanted: u64 },
+    /// The store failed, or holds what this version cannot read.
+    Store(String),
+    Closed,
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LogError::Locked(path) => {
+                write!(f, "the log in {} is in use by another process: stop it, or append with `--to URL`", path.display())
+            }
+            LogError::DiskFull { available, wanted } => {
+                write!(f, "the disk is full: {available} bytes are free, and {wanted} must stay so; reads go on")
+            }
+            LogError::Store(reason) => write!(f, "the log's store failed: {reason}"),
+            LogError::Closed => f.write_str("the log is closed"),
+        }
+    }
+}
+
+impl std::error::Error for LogError {}
+
+impl From<fjall::Error> for LogError {
+    fn from(error: fjall::Error) -> LogError {
+        LogError::Store(error.to_string())
+    }
+}
+
+/// A record to append.
+#[derive(Clone, Debug)]
+pub struct NewRecord {
+    /// A topic's number, from [`Log::topic`].
+    pub topic: usize,
+    pub key: Vec<u8>,
+    pub bytes: Vec<u8>,
+}
+
+/// Where a record came to lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub topic: usize,
+    pub partition: u32,
+    pub offset: u64,
+}
+
+/// A topic of the log.
+#[derive(Debug)]
+pub struct Topic {
+    pub name: Arc<str>,
+    pub id: LogId,
+    pub partitions: u32,
+    /// By partition: the offset after the last durable record.
+    ends: Vec<AtomicU64>,
+}
+
+impl Topic {
+    pub fn end(&self, partition: u32) -> u64 {
+        self.ends[partition as usize].load(Ordering::Acquire)
+    }
+}
+
+struct Shared {
+    database: Database,
+    records: Keyspace,
+    meta: Keyspace,
+    cluster: u64,
+    path: PathBuf,
+    free_bytes_min: u64,
+    topics: RwLock<Vec<Arc<Topic>>>,
+    /// By topic: what its blocks are stored under.
+    identities: Mutex<Vec<u64>>,
+    /// Counts commits, so that a reader can wait for the next.
+    commits: Mutex<u64>,
+    committed: Condvar,
+    clock: fn() -> Instant,
+}
+
+struct Append {
+    records: Vec<NewRecord>,
+    answer: mpsc::SyncSender<Result<Vec<Appended>, LogError>>,
+}
+
+/// The log. Dropping it waits for appends under way.
+pub struct Log {
+    shared: Arc<Shared>,
+    appends: Option<mpsc::SyncSender<Append>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Log {
+    /// Opens or makes the log in a folder. Appends are refused when fewer than `free_bytes_min` bytes would be left.
+    pub fn open(path: &Path, free_bytes_min: u64, clock: fn() -> Instant) -> Result<Log, LogError> {
+        std::fs::create_dir_all(path)
+            .map_err(|error| LogError::Store(format!("{} cannot be made: {error}", path.display())))?;
+        let database = Database::builder(path).open().map_err(|error| match error {
+            fjall::Error::Locked => LogError::Locked(path.to_owned()),
+            other => other.into(),
+        })?;
+        let records = database.keyspace("records", KeyspaceCreateOptions::default)?;
+        let meta = database.keyspace("meta", KeyspaceCreateOptions::default)?;
+        let cluster = match meta.get("format")? {
+            None => {
+                let cluster = random()?;
+                let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
+                batch.insert(&meta, "format", FORMAT);
+                batch.insert(&meta, "cluster", cluster.to_be_bytes());
+                batch.commit()?;
+                cluster
+            }
+            Some(format) if &*format == FORMAT.as_bytes() => {
+                let bytes = meta.get("cluster")?.ok_or_else(|| LogError::Store("the log has no identity".into()))?;
+                u64::from_be_bytes(bytes.as_ref().try_into().map_err(|_| LogError::Store("the log's identity is damaged".into()))?)
+            }
+            Some(format) => {
+                let format = String::from_utf8_lossy(&format).into_owned();
+                return Err(LogError::Store(format!("{} has the log format {format}, and this version reads {FORMAT}", path.display())));
+            }
+        };
+        let shared = Arc::new(Shared {
+            database,
+            records,
+            meta,
+            cluster,
+            path: path.to_owned(),
+            free_bytes_min,
+            topics: RwLock::default(),
+            identities: Mutex::default(),
+            commits: Mutex::new(0),
+            committed: Condvar::new(),
+            clock,
+        });
+        let (appends, waiting) = mpsc::sync_channel(WAITING_MAX);
+        let writer = std::thread::Builder::new().name("log-writer".into()).spawn({
+            let shared = shared.clone();
+            move || write(&shared, &waiting)
+        });
+        let writer = writer.map_err(|error| LogError::Store(format!("no thread for the log's writer: {error}")))?;
+        Ok(Log { shared, appends: Some(appends), writer: Some(writer) })
+    }
+
+    /// The number of a topic, which is made where it is missing.
+    pub fn topic(&self, name: &str) -> Result<usize, LogError> {
+        let mut topics = self.shared.topics.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = topics.iter().position(|topic| topic.name.as_ref() == name) {
+            return Ok(index);
+        }
+        let key = format!("topic/{name}");
+        let (identity, partitions) = match self.shared.meta.get(&key)? {
+            Some(bytes) => read_topic(name, &String::from_utf8_lossy(&bytes))?,
+            None => {
+                let identity = random()?;
+                let mut batch = self.shared.database.batch().durability(Some(PersistMode::SyncAll));
+                batch.insert(&self.shared.meta, key.as_str(), format!("{identity:016x} {PARTITIONS} {PARTITIONER}").as_str());
+                batch.commit()?;
+                (identity, PARTITIONS)
+            }
+        };
+        let mut ends = Vec::new();
+        for partition in 0..partitions {
+            let range = record_key(identity, partition, 0)..=record_key(identity, partition, u64::MAX);
+            let end = match self.shared.records.range(range).next_back() {
+                Some(last) => {
+                    let block = block::decode(&last.into_inner()?.1).map_err(LogError::Store)?;
+                    block.last().map_or(0, |record| record.offset + 1)
+                }
+                None => 0,
+            };
+            ends.push(AtomicU64::new(end));
+        }
+        let id = LogId(((self.shared.cluster ^ identity.rotate_left(32)) >> 16) as u32);
+        topics.push(Arc::new(Topic { name: name.into(), id, partitions, ends }));
+        let mut identities = self.shared.identities();
+        identities.push(identity);
+        Ok(topics.len() - 1)
+    }
+
+    pub fn topics(&self) -> Vec<Arc<Topic>> {
+        self.shared.topics.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Appends records and returns when they are durable, in the order given. Blocks; all or none are written.
+    pub fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Appended>, LogError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let appends = self.appends.as_ref().ok_or(LogError::Closed)?;
+        appends.send(Append { records, answer }).map_err(|_| LogError::Closed)?;
+        answered.recv().map_err(|_| LogError::Closed)?
+    }
+
+    /// Reads from an offset on, about `bytes_max` of records, and at least one where there is one.
+    pub fn read(&self, topic: usize, partition: u32, from: u64, bytes_max: usize) -> Result<Vec<LogRecord>, LogError> {
+        let identity = self.shared.identities()[topic];
+        let end = self.topics()[topic].end(partition);
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        for item in self.shared.records.range(record_key(identity, partition, from)..=record_key(identity, partition, u64::MAX)) {
+            let (_, block) = item.into_inner()?;
+            bytes += block.len();
+            let block = block::decode(&block).map_err(LogError::Store)?;
+            records.extend(block.into_iter().filter(|record| (from..end).contains(&record.offset)));
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    /// When the record at an offset was appended; `None` where there is none.
+    pub fn appended_at(&self, topic: usize, partition: u32, offset: u64) -> Result<Option<Instant>, LogError> {
+        Ok(self.read(topic, partition, offset, 1)?.first().map(|record| record.appended_at))
+    }
+
+    /// How many commits there were; with [`Log::wait`], a way to sleep until the next.
+    pub fn commits(&self) -> u64 {
+        *self.shared.commits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when there were more commits than `seen`, or after `at_most`.
+    pub fn wait(&self, seen: u64, at_most: Duration) -> u64 {
+        let commits = self.shared.commits.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.shared.committed.wait_timeout_while(commits, at_most, |commits| *commits == seen);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Wakes everyone in [`Log::wait`], for a shutdown.
+    pub fn wake(&self) {
+        self.shared.announce();
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.appends = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Shared {
+    fn identities(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
+        self.identities.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn announce(&self) {
+        *self.commits.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.committed.notify_all();
+    }
+
+    fn check_space(&self, bytes: u64) -> Result<(), LogError> {
+        let status = rustix::fs::statvfs(&self.path).map_err(|error| LogError::Store(format!("free space is not known: {error}")))?;
+        let available = status.f_bavail.saturating_mul(status.f_frsize);
+        let wanted = self.free_bytes_min.saturating_add(bytes);
+        if available < wanted { Err(LogError::DiskFull { available, wanted }) } else { Ok(()) }
+    }
+}
+
+/// The writer's loop: everything that waits, up to a bound, in one synced batch.
+fn write(shared: &Shared, waiting: &mpsc::Receiver<Append>) {
+    let mut last_appended_at = Instant::EPOCH;
+    while let Ok(first) = waiting.recv() {
+        let size = |append: &Append| append.records.iter().map(|record| record.bytes.len()).sum::<usize>();
+        let mut bytes = size(&first);
+        let mut group = vec![first];
+        while bytes < COMMIT_BYTES_MAX
+            && let Ok(next) = waiting.try_recv()
+        {
+            bytes += size(&next);
+            group.push(next);
+        }
+        // Clocks go back; the log's times do not.
+        last_appended_at = last_appended_at.max((shared.clock)());
+        let outcome = shared.check_space(bytes as u64).and_then(|()| commit(shared, &group, last_appended_at));
+        match outcome {
+            Ok(places) => {
+                shared.announce();
+                for (append, places) in group.into_iter().zip(places) {
+                    let _ = append.answer.send(Ok(places));
+                }
+            }
+            Err(error) => group.into_iter().for_each(|append| {
+                let _ = append.answer.send(Err(error.clone()));
+            }),
+        }
+    }
+}
+
+fn commit(shared: &Shared, group: &[Append], at: Instant) -> Result<Vec<Vec<Appended>>, LogError> {
+    let topics = shared.topics.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut blocks: std::collections::BTreeMap<(usize, u32), Vec<&NewRecord>> = Default::default();
+    let mut places = Vec::with_capacity(group.len());
+    for append in group {
+        let mut of_append = Vec::with_capacity(append.records.len());
+        for record in &append.records {
+            let topic = &topics[record.topic];
+            let partition = partition_of(&record.key, topic.partitions);
+            let block = blocks.entry((record.topic, partition)).or_default();
+            of_append.push(Appended { topic: record.topic, partition, offset: topic.end(partition) + block.len() as u64 });
+            block.push(record);
+        }
+        places.push(of_append);
+    }
+    let identities = shared.identities().clone();
+    let mut batch = shared.database.batch().durability(Some(PersistMode::SyncAll));
+    for ((topic, partition), records) in &blocks {
+        let first = topics[*topic].end(*partition);
+        let last = first + records.len() as u64 - 1;
+        let parts = records.iter().map(|record| (record.key.as_slice(), record.bytes.as_slice()));
+        batch.insert(&shared.records, record_key(identities[*topic], *partition, last), block::encode(at, first, parts));
+    }
+    batch.commit()?;
+    for ((topic, partition), records) in &blocks {
+        topics[*topic].ends[*partition as usize].fetch_add(records.len() as u64, Ordering::Release);
+    }
+    Ok(places)
+}
+
+/// A block's key: topic, partition, the offset of its last record. So the first key from an offset on is the block that
+/// holds it.
+fn record_key(identity: u64, partition: u32, last_offset: u64) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..8].copy_from_slice(&identity.to_be_bytes());
+    key[8..12].copy_from_slice(&partition.to_be_bytes());
+    key[12..].copy_from_slice(&last_offset.to_be_bytes());
+    key
+}
+
+fn read_topic(name: &str, text: &str) -> Result<(u64, u32), LogError> {
+    let damaged = || LogError::Store(format!("what the log keeps of topic {name} is not readable: {text}"));
+    let [identity, partitions, partitioner] = text.split(' ').collect::<Vec<_>>()[..] else { return Err(damaged()) };
+    if partitioner != PARTITIONER {
+        return Err(LogError::Store(format!("topic {name} is partitioned by {partitioner}, and this version knows {PARTITIONER}")));
+    }
+    let identity = u64::from_str_radix(identity, 16).map_err(|_| damaged())?;
+    Ok((identity, partitions.parse().map_err(|_| damaged())?))
+}
+
+fn random() -> Result<u64, LogError> {
+    getrandom::u64().map_err(|error| LogError::Store(format!("no randomness for a new identity: {error}")))
+}
