@@ -1,0 +1,45 @@
+//! Questions over one version of the graph: filters, orders, pages. Filters scan; indexes come later.
+//!
+//! Input is GraphQL's, already coerced, as JSON; output is slots. What is read is reported to a [`Reading`], which keeps
+//! the domains that an answer touched and the work that it may do.
+
+mod cursor;
+mod filter;
+mod order;
+mod page;
+mod reading;
+
+use std::fmt;
+
+pub use cursor::Seal;
+pub use filter::Filter;
+pub use order::{Order, Term};
+pub use page::{Arguments, PAGE_DEFAULT, PAGE_MAX, Page, Source, page};
+pub use reading::Reading;
+
+/// Why a question is refused, with the code that a client sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryError {
+    pub code: &'static str,
+    pub message: String,
+}
+
+pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
+pub const FORBIDDEN: &str = "FORBIDDEN";
+pub const QUERY_TIMEOUT: &str = "QUERY_TIMEOUT";
+
+impl QueryError {
+    pub fn bad_input(message: impl Into<String>) -> QueryError {
+        QueryError { code: BAD_USER_INPUT, message: message.into() }
+    }
+
+    pub fn forbidden(field: &str) -> QueryError {
+        QueryError { code: FORBIDDEN, message: format!("`{field}` is personal data, which this request may not read") }
+    }
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,53 @@
+//! One request's reading: of which version, with what rights, for how long, and which domains it touched.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::{QUERY_TIMEOUT, QueryError};
+use crate::graph::{Node, View};
+
+/// Nodes between two looks at the clock.
+const STEPS: u64 = 4096;
+
+/// What a request reads with.
+pub struct Reading {
+    pub view: View,
+    /// Whether personal data may be read.
+    pub personal: bool,
+    touched: Vec<AtomicBool>,
+    steps: AtomicU64,
+    /// Says whether the request's time is over.
+    over: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Reading {
+    pub fn new(view: View, personal: bool, over: Box<dyn Fn() -> bool + Send + Sync>) -> Reading {
+        let touched = view.model().domains.iter().map(|_| AtomicBool::new(false)).collect();
+        Reading { view, personal, touched, steps: AtomicU64::new(0), over }
+    }
+
+    /// The answer depends on this entity's domain, whether or not anything was found there.
+    pub fn touch(&self, entity: usize) {
+        self.touched[self.view.model().entities[entity].domain].store(true, Ordering::Relaxed);
+    }
+
+    /// The domains touched so far.
+    pub fn touched(&self) -> Vec<usize> {
+        (0..self.touched.len()).filter(|domain| self.touched[*domain].load(Ordering::Relaxed)).collect()
+    }
+
+    /// A node, its domain touched.
+    pub fn node(&self, entity: usize, slot: u32) -> &Arc<Node> {
+        self.touch(entity);
+        self.view.node(entity, slot)
+    }
+
+    /// Counts one step of work; an error once the request's time is over.
+    pub fn step(&self) -> Result<(), QueryError> {
+        let steps = self.steps.fetch_add(1, Ordering::Relaxed);
+        if steps % STEPS == STEPS - 1 && (self.over)() {
+            return Err(QueryError { code: QUERY_TIMEOUT, message: "the query took longer than a query may".into() });
+        }
+        Ok(())
+    }
+}
