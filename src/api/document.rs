@@ -1,0 +1,292 @@
+//! A document before it is executed: parsed with limits, validated, its variables coerced, its cost and depth weighed, and
+//! the domains that it can touch known. Each part is memoised by fragment, so that fan-out costs nothing here.
+
+use std::collections::{HashMap, HashSet};
+
+use apollo_compiler::ast::Value as AstValue;
+use apollo_compiler::executable::{Field, Operation, Selection, SelectionSet};
+use apollo_compiler::parser::Parser;
+use apollo_compiler::request::coerce_variable_values;
+use apollo_compiler::response::JsonMap;
+use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::{ExecutableDocument, Schema};
+use serde_json::{Map, Value as Json};
+
+use super::error::{ApiError, PARSE_FAILED, TOO_COMPLEX, TOO_DEEP, VALIDATION_FAILED};
+use crate::model::Model;
+use crate::query::{BAD_USER_INPUT, PAGE_DEFAULT};
+
+/// What a request may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Fields within fields; introspection does not count.
+    pub depth_max: usize,
+    /// Fields, each counted as often as its lists can be long.
+    pub complexity_max: u64,
+    pub tokens_max: usize,
+}
+
+/// Nested brackets that the parsers take. Well below what their stacks hold, well above what anyone writes.
+const NESTING_MAX: usize = 200;
+
+/// A document that may be executed.
+#[derive(Debug)]
+pub struct Prepared {
+    pub variables: Json,
+    /// The domains that the operation can touch.
+    pub domains: Vec<usize>,
+    /// Whether `freshness`, `projection` or `catalog` are asked for.
+    pub operational: bool,
+}
+
+/// Reads a document by the schema and weighs it.
+pub fn prepare(
+    schema: &Valid<Schema>,
+    model: &Model,
+    limits: &Limits,
+    query: &str,
+    operation_name: Option<&str>,
+    variables: &Map<String, Json>,
+) -> Result<Prepared, Vec<ApiError>> {
+    let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(limits.tokens_max);
+    let ast = parser.parse_ast(query, "query.graphql").map_err(|faults| listed(&faults.errors, PARSE_FAILED))?;
+    let document = ast.to_executable(schema).map_err(|faults| listed(&faults.errors, VALIDATION_FAILED))?;
+    let one = |error: ApiError| vec![error];
+    let operation = document.operations.get(operation_name).map_err(|_| {
+        let message = match operation_name {
+            Some(name) => format!("the document has no operation `{}`", name.chars().take(60).collect::<String>()),
+            None => "the document has several operations: name one by `operationName`".to_owned(),
+        };
+        one(ApiError::new(BAD_USER_INPUT, message))
+    })?;
+    // Weighed before it is validated: validating may cost as much as executing.
+    let mut weigher = Weigher { document: &document, variables, costs: HashMap::new(), depths: HashMap::new() };
+    let depth = weigher.depth(&operation.selection_set, &mut Vec::new());
+    if depth > limits.depth_max {
+        let message = format!("the query nests fields {depth} deep, and at most {} are taken", limits.depth_max);
+        return Err(one(ApiError::new(TOO_DEEP, message)));
+    }
+    let cost = weigher.cost(&operation.selection_set, &mut Vec::new());
+    if cost > limits.complexity_max {
+        let message = format!("the query can give {cost} fields, and at most {} are taken: ask for shorter pages", limits.complexity_max);
+        return Err(one(ApiError::new(TOO_COMPLEX, message)));
+    }
+    let operation = operation.clone();
+    let document = document.validate(schema).map_err(|faults| listed(&faults.errors, VALIDATION_FAILED))?;
+    let given: JsonMap = variables.iter().map(|(name, value)| (name.as_str().into(), to_bytes(value))).collect();
+    let coerced = coerce_variable_values(schema, &operation, &given).map_err(|error| {
+        let mut shown = ApiError::new(BAD_USER_INPUT, error.message().to_string());
+        let place = error.location().and_then(|span| span.line_column(&document.sources));
+        shown.locations = place.map(|place| (place.line, place.column)).into_iter().collect();
+        one(shown)
+    })?;
+    let variables = serde_json::to_value(&*coerced).unwrap_or_default();
+    let mut reach = Reach { model, document: &document, variables: &variables, domains: HashSet::new(), operational: false, seen: HashSet::new() };
+    reach.operation(&operation);
+    let mut domains: Vec<usize> = reach.domains.iter().copied().collect();
+    domains.sort_unstable();
+    let operational = reach.operational;
+    Ok(Prepared { domains, operational, variables })
+}
+
+fn listed(faults: &DiagnosticList, code: &'static str) -> Vec<ApiError> {
+    let shown = faults.iter().map(|fault| {
+        let mut error = ApiError::new(code, fault.error.to_string());
+        error.locations = fault.line_column_range().map(|range| (range.start.line, range.start.column)).into_iter().collect();
+        error
+    });
+    shown.take(20).collect()
+}
+
+fn to_bytes(value: &Json) -> apollo_compiler::response::JsonValue {
+    serde_json::from_value(value.clone()).unwrap_or_default()
+}
+
+struct Weigher<'a> {
+    document: &'a ExecutableDocument,
+    variables: &'a Map<String, Json>,
+    costs: HashMap<String, u64>,
+    depths: HashMap<String, usize>,
+}
+
+impl<'a> Weigher<'a> {
+    /// What the selections can give: Σ 1 + children × page size.
+    fn cost(&mut self, set: &'a SelectionSet, open: &mut Vec<&'a str>) -> u64 {
+        let mut cost = 0u64;
+        for selection in &set.selections {
+            cost = cost.saturating_add(match selection {
+                Selection::Field(field) => {
+                    let children = self.cost(&field.selection_set, open);
+                    children.saturating_mul(self.size(field)).saturating_add(1)
+                }
+                Selection::InlineFragment(fragment) => self.cost(&fragment.selection_set, open),
+                Selection::FragmentSpread(spread) => self.fragment_cost(spread.fragment_name.as_str(), open),
+            });
+        }
+        cost
+    }
+
+    fn fragment_cost(&mut self, name: &'a str, open: &mut Vec<&'a str>) -> u64 {
+        if let Some(cost) = self.costs.get(name) {
+            return *cost;
+        }
+        // A cycle is validation's to refuse.
+        let Some(fragment) = self.document.fragments.get(name).filter(|_| !open.contains(&name)) else { return 0 };
+        open.push(name);
+        let cost = self.cost(&fragment.selection_set, open);
+        open.pop();
+        self.costs.insert(name.to_owned(), cost);
+        cost
+    }
+
+    /// How many times a field's children can come.
+    fn size(&self, field: &Field) -> u64 {
+        let argument = |name: &str| {
+            let value = field.arguments.iter().find(|argument| argument.name == name)?;
+            self.number(&value.value)
+        };
+        if field.name == "nodes" && field.definition.argument_by_name("ids").is_some() {
+            return argument("ids").unwrap_or(PAGE_DEFAULT as u64);
+        }
+        if field.definition.argument_by_name("first").is_none() {
+            return 1;
+        }
+        argument("first").into_iter().chain(argument("last")).max().unwrap_or(PAGE_DEFAULT as u64)
+    }
+
+    fn number(&self, value: &AstValue) -> Option<u64> {
+        match value {
+            AstValue::Int(number) => number.try_to_i32().ok().map(|number| number.max(0) as u64),
+            AstValue::List(items) => Some(items.len() as u64),
+            AstValue::Variable(name) => match self.variables.get(name.as_str())? {
+                Json::Array(items) => Some(items.len() as u64),
+                value => value.as_u64(),
+            },
+            _ => None,
+        }
+    }
+
+    fn depth(&mut self, set: &'a SelectionSet, open: &mut Vec<&'a str>) -> usize {
+        let mut deepest = 0;
+        for selection in &set.selections {
+            deepest = deepest.max(match selection {
+                Selection::Field(field) if field.name.starts_with("__") => 1,
+                Selection::Field(field) => 1 + self.depth(&field.selection_set, open),
+                Selection::InlineFragment(fragment) => self.depth(&fragment.selection_set, open),
+                Selection::FragmentSpread(spread) => self.fragment_depth(spread.fragment_name.as_str(), open),
+            });
+        }
+        deepest
+    }
+
+    fn fragment_depth(&mut self, name: &'a str, open: &mut Vec<&'a str>) -> usize {
+        if let Some(depth) = self.depths.get(name) {
+            return *depth;
+        }
+        let Some(fragment) = self.document.fragments.get(name).filter(|_| !open.contains(&name)) else { return 0 };
+        open.push(name);
+        let depth = self.depth(&fragment.selection_set, open);
+        open.pop();
+        self.depths.insert(name.to_owned(), depth);
+        depth
+    }
+}
+
+/// Finds the domains that an operation can touch.
+struct Reach<'a> {
+    model: &'a Model,
+    document: &'a Valid<ExecutableDocument>,
+    variables: &'a Json,
+    domains: HashSet<usize>,
+    operational: bool,
+    seen: HashSet<String>,
+}
+
+impl Reach<'_> {
+    fn operation(&mut self, operation: &Operation) {
+        for field in operation.root_fields(self.document) {
+            if matches!(field.name.as_str(), "freshness" | "projection" | "catalog") {
+                self.operational = true;
+            }
+            for id in field.arguments.iter().filter(|argument| matches!(argument.name.as_str(), "id" | "ids")) {
+                let ids = json_of(&id.value, self.variables);
+                let texts = ids.as_str().into_iter().chain(ids.as_array().into_iter().flatten().filter_map(Json::as_str));
+                let kinds: Vec<usize> =
+                    texts.filter_map(|id| self.model.entity_named(id.split_once(':')?.0)).collect();
+                kinds.into_iter().for_each(|entity| self.touch(entity));
+            }
+        }
+        self.set(&operation.selection_set);
+    }
+
+    fn touch(&mut self, entity: usize) {
+        self.domains.insert(self.model.entities[entity].domain);
+    }
+
+    fn set(&mut self, set: &SelectionSet) {
+        for selection in &set.selections {
+            match selection {
+                Selection::Field(field) => {
+                    let name = field.definition.ty.inner_named_type().as_str();
+                    let entity = self.model.entity_named(name.strip_suffix("Connection").unwrap_or(name));
+                    if let Some(entity) = entity {
+                        self.touch(entity);
+                        for argument in field.arguments.iter().filter(|argument| argument.name == "filter") {
+                            self.filter(entity, &json_of(&argument.value, self.variables));
+                        }
+                    }
+                    self.set(&field.selection_set);
+                }
+                Selection::InlineFragment(fragment) => self.set(&fragment.selection_set),
+                Selection::FragmentSpread(spread) => {
+                    if self.seen.insert(spread.fragment_name.to_string())
+                        && let Some(fragment) = self.document.fragments.get(&spread.fragment_name)
+                    {
+                        self.set(&fragment.selection_set);
+                    }
+                }
+            }
+        }
+    }
+
+    fn filter(&mut self, entity: usize, filter: &Json) {
+        for (name, value) in filter.as_object().into_iter().flatten() {
+            match value {
+                _ if matches!(name.as_str(), "and" | "or") => {
+                    value.as_array().into_iter().flatten().for_each(|part| self.filter(entity, part));
+                    self.filter(entity, value);
+                }
+                _ if name == "not" => self.filter(entity, value),
+                _ => {
+                    let description = &self.model.entities[entity];
+                    let link = description.field_named(name).and_then(|field| description.fields[field].kind.link());
+                    let reverse = description.reverses.iter().find(|reverse| reverse.name == *name).map(|reverse| reverse.entity);
+                    if let Some(target) = link {
+                        self.touch(target);
+                        self.filter(target, value);
+                    } else if let Some(source) = reverse {
+                        self.touch(source);
+                        value.as_object().into_iter().flatten().for_each(|(_, part)| self.filter(source, part));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A literal with its variables put in.
+fn json_of(value: &AstValue, variables: &Json) -> Json {
+    match value {
+        AstValue::Null => Json::Null,
+        AstValue::Enum(name) => name.as_str().into(),
+        AstValue::Variable(name) => variables.get(name.as_str()).cloned().unwrap_or_default(),
+        AstValue::String(text) => text.as_str().into(),
+        AstValue::Float(number) => number.try_to_f64().map(Json::from).unwrap_or_default(),
+        AstValue::Int(number) => number.try_to_f64().map(Json::from).unwrap_or_default(),
+        AstValue::Boolean(truth) => (*truth).into(),
+        AstValue::List(items) => items.iter().map(|item| json_of(item, variables)).collect(),
+        AstValue::Object(members) => {
+            Json::Object(members.iter().map(|(name, value)| (name.to_string(), json_of(value, variables))).collect())
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The types and root fields that each entity of a model gives.
+
+use std::sync::Arc;
+
+use async_graphql::Value as GraphValue;
+use async_graphql::dynamic::{Field, FieldValue, InputValue, Object, ResolverContext, SchemaBuilder};
+use serde_json::Value as Json;
+
+use super::error::of_query;
+use super::types::{Described, argument, context, field, ty};
+use super::{Context, error};
+use crate::graph::Node;
+use crate::model::value::{Money, Value};
+use crate::model::{Kind, Model};
+use crate::query::{Arguments, Order, Page, QueryError, Source, page};
+
+/// A node as a parent of fields.
+pub struct NodeRef {
+    pub entity: usize,
+    pub slot: u32,
+}
+
+struct Connection {
+    entity: usize,
+    page: Page,
+    order: Arc<Order>,
+}
+
+struct Edge {
+    entity: usize,
+    slot: u32,
+    order: Arc<Order>,
+}
+
+type Resolved<'a> = async_graphql::Result<Option<FieldValue<'a>>>;
+
+/// Registers an entity's object, connection and edge.
+pub fn register(builder: SchemaBuilder, model: &Arc<Model>, index: usize) -> SchemaBuilder {
+    let entity = &model.entities[index];
+    let name = &entity.name;
+    let mut object = Object::new(name).described(&entity.description).implement("Entity").implement("Node");
+    for common in common_fields(model, index) {
+        object = object.field(common);
+    }
+    for (field_index, field) in entity.fields.iter().enumerate() {
+        object = object.field(attribute(model, index, field_index).described(&field.description));
+    }
+    for (reverse, description) in entity.reverses.iter().enumerate() {
+        object = object.field(reverse_field(model, description.entity, reverse, &description.name));
+    }
+    let connection = Object::new(format!("{name}Connection"))
+        .field(field("edges", &format!("[{name}Edge!]!"), |resolver| {
+            let connection = parent::<Connection>(resolver)?;
+            let edge = |slot: &u32| Edge { entity: connection.entity, slot: *slot, order: connection.order.clone() };
+            Ok(Some(FieldValue::list(connection.page.slots.iter().map(|slot| FieldValue::owned_any(edge(slot))))))
+        }))
+        .field(field("nodes", &format!("[{name}!]!"), |resolver| {
+            let connection = parent::<Connection>(resolver)?;
+            let node = |slot: &u32| FieldValue::owned_any(NodeRef { entity: connection.entity, slot: *slot });
+            Ok(Some(FieldValue::list(connection.page.slots.iter().map(node))))
+        }))
+        .field(field("pageInfo", "PageInfo!", page_info))
+        .field(field("totalCount", "Int!", |resolver| {
+            Ok(Some(FieldValue::value(parent::<Connection>(resolver)?.page.total as u64)))
+        }));
+    let edge = Object::new(format!("{name}Edge"))
+        .field(field("cursor", "String!", |resolver| {
+            let edge = parent::<Edge>(resolver)?;
+            let context = context(resolver)?;
+            Ok(Some(FieldValue::value(Page::cursor(&context.reading, edge.entity, edge.slot, &edge.order, &context.seal))))
+        }))
+        .field(field("node", &format!("{name}!"), |resolver| {
+            let edge = parent::<Edge>(resolver)?;
+            Ok(Some(FieldValue::owned_any(NodeRef { entity: edge.entity, slot: edge.slot })))
+        }));
+    builder.register(object).register(connection).register(edge)
+}
+
+/// The root fields of an entity: one by its key, and the list.
+pub fn roots(query: Object, model: &Model, index: usize) -> Object {
+    let entity = &model.entities[index];
+    let one = field(&entity.singular, &entity.name, move |resolver| {
+        let context = context(resolver)?;
+        context.reading.touch(index);
+        let key = argument(resolver, "key");
+        Ok(context.reading.view.find(index, key.as_str().unwrap_or_default()).map(|slot| node_value(index, slot)))
+    });
+    let one = one.argument(InputValue::new("key", ty("String!"))).description(format!("One {} by its domain's own id.", entity.name));
+    let list = with_page_arguments(&entity.name, field(&entity.plural, &format!("{}Connection!", entity.name), move |resolver| {
+        connection(resolver, index, Source::All)
+    }));
+    query.field(one).field(list)
+}
+
+fn node_value<'a>(entity: usize, slot: u32) -> FieldValue<'a> {
+    FieldValue::owned_any(NodeRef { entity, slot })
+}
+
+/// A node for a field whose type is an interface.
+pub fn node_of_interface<'a>(context: &Context, id: &str) -> Option<FieldValue<'a>> {
+    let (name, key) = id.split_once(':')?;
+    let model = context.reading.view.model();
+    let entity = model.entity_named(name)?;
+    context.reading.touch(entity);
+    let slot = context.reading.view.find(entity, key)?;
+    Some(node_value(entity, slot).with_type(name.to_owned()))
+}
+
+fn parent<'a, T: Send + Sync + 'static>(resolver: &ResolverContext<'a>) -> async_graphql::Result<&'a T> {
+    resolver.parent_value.try_downcast_ref::<T>()
+}
+
+/// The node that a field is asked of.
+fn this<'a>(resolver: &ResolverContext<'a>) -> async_graphql::Result<(&'a Context, usize, u32, &'a Arc<Node>)> {
+    let context = context(resolver)?;
+    let NodeRef { entity, slot } = parent::<NodeRef>(resolver)?;
+    Ok((context, *entity, *slot, context.reading.node(*entity, *slot)))
+}
+
+fn common_fields(model: &Arc<Model>, index: usize) -> Vec<Field> {
+    let entity = &model.entities[index];
+    let name = entity.name.clone();
+    let has_personal = entity.has_personal;
+    let checks = model.clone();
+    vec![
+        field("id", "ID!", move |resolver| Ok(Some(FieldValue::value(format!("{name}:{}", this(resolver)?.3.key))))),
+        field("key", "String!", |resolver| Ok(Some(FieldValue::value(this(resolver)?.3.key.as_ref())))),
+        field("completeness", "Completeness!", |resolver| {
+            Ok(Some(FieldValue::value(GraphValue::Enum(async_graphql::Name::new(this(resolver)?.3.completeness().name())))))
+        }),
+        field("missingVersions", "[Long!]!", |resolver| {
+            let missing = this(resolver)?.3.missing.iter().flat_map(|missing| missing.iter());
+            Ok(Some(FieldValue::value(GraphValue::List(missing.map(|version| GraphValue::from(*version)).collect()))))
+        }),
+        field("breaches", "[String!]!", move |resolver| {
+            let (_, entity, _, node) = this(resolver)?;
+            let entity = &checks.entities[entity];
+            let texts = node.breaches(entity).map(|check| GraphValue::from(entity.checks[check].text.as_str()));
+            Ok(Some(FieldValue::value(GraphValue::List(texts.collect()))))
+        }),
+        field("lastEvent", "EventRef", |resolver| {
+            Ok(this(resolver)?.3.last_event.as_ref().map(|event| FieldValue::value(event_ref(event))))
+        }),
+        field("attributes", "JSON", move |resolver| {
+            let (context, _, _, node) = this(resolver)?;
+            if has_personal && !context.reading.personal {
+                return Err(of_query(QueryError::forbidden("attributes")));
+            }
+            let Some(attributes) = &node.attributes else { return Ok(None) };
+            let members = attributes.iter().map(|(name, value)| {
+                Ok((async_graphql::Name::new(name.as_ref()), GraphValue::from_json(value.clone())?))
+            });
+            let members: serde_json::Result<_> = members.collect();
+            Ok(Some(FieldValue::value(GraphValue::Object(members.map_err(|error| async_graphql::Error::new(error.to_string()))?))))
+        }),
+    ]
+}
+
+fn event_ref(event: &crate::graph::EventRef) -> GraphValue {
+    let text = |text: &Option<Arc<str>>| text.as_deref().map_or(GraphValue::Null, GraphValue::from);
+    let members = [
+        ("id", GraphValue::from(event.id.as_ref())),
+        ("type", GraphValue::from(event.kind.as_ref())),
+        ("source", GraphValue::from(event.source.as_ref())),
+        ("sequence", text(&event.sequence)),
+        ("time", GraphValue::from(event.time.to_string())),
+        ("topic", GraphValue::from(event.topic.as_ref())),
+        ("partition", GraphValue::from(event.partition)),
+        ("offset", GraphValue::from(event.offset)),
+        ("appendedAt", GraphValue::from(event.appended_at.to_string())),
+        ("appliedAt", GraphValue::from(event.applied_at.to_string())),
+        ("dataschema", text(&event.dataschema)),
+        ("traceparent", text(&event.traceparent)),
+    ];
+    GraphValue::Object(members.into_iter().map(|(name, value)| (async_graphql::Name::new(name), value)).collect())
+}
+
+fn attribute(model: &Arc<Model>, index: usize, field_index: usize) -> Field {
+    let description = &model.entities[index].fields[field_index];
+    let of_type = model.type_name(&description.kind);
+    if let Kind::Link { entity: target, .. } = description.kind {
+        return field(&description.name, &of_type, move |resolver| {
+            let (context, _, _, node) = this(resolver)?;
+            Ok(context.reading.view.follow(node, field_index, target).map(|slot| {
+                context.reading.touch(target);
+                node_value(target, slot)
+            }))
+        });
+    }
+    let (name, personal, names) = (description.name.clone(), description.personal, model.clone());
+    field(&description.name, &of_type, move |resolver| {
+        let (context, entity, _, node) = this(resolver)?;
+        if personal && !context.reading.personal {
+            return Err(of_query(QueryError::forbidden(&name)));
+        }
+        let value = node.value(field_index);
+        if value.is_null() {
+            return Ok(None);
+        }
+        Ok(Some(FieldValue::value(to_graphql(value, &names.entities[entity].fields[field_index].kind, &names))))
+    })
+}
+
+fn to_graphql(value: &Value, kind: &Kind, model: &Model) -> GraphValue {
+    match value {
+        Value::Null | Value::Link(_) => GraphValue::Null,
+        Value::Boolean(value) => GraphValue::from(*value),
+        Value::Int(value) => GraphValue::from(*value),
+        Value::Float(value) => GraphValue::from(*value),
+        Value::String(value) => GraphValue::from(value.as_ref()),
+        Value::Date(value) => GraphValue::from(value.to_string()),
+        Value::DateTime(value) => GraphValue::from(value.to_string()),
+        Value::Money(value) => money(value),
+        Value::GeoPoint(point) => GraphValue::Object(
+            [("lat", point.lat), ("lon", point.lon)]
+                .into_iter()
+                .map(|(name, value)| (async_graphql::Name::new(name), GraphValue::from(value)))
+                .collect(),
+        ),
+        Value::Enum(position) => match kind {
+            Kind::Enum(index) => {
+                GraphValue::Enum(async_graphql::Name::new(&model.enums[*index].values[usize::from(*position)].name))
+            }
+            _ => GraphValue::Null,
+        },
+        Value::List(items) => match kind {
+            Kind::List(item) => GraphValue::List(items.iter().map(|value| to_graphql(value, item, model)).collect()),
+            _ => GraphValue::Null,
+        },
+        Value::Json(value) => GraphValue::from_json(value.as_ref().clone()).unwrap_or_default(),
+    }
+}
+
+fn money(value: &Money) -> GraphValue {
+    let members = [("minor", GraphValue::from(value.minor)), ("currency", GraphValue::from(value.currency()))];
+    GraphValue::Object(members.into_iter().map(|(name, value)| (async_graphql::Name::new(name), value)).collect())
+}
+
+fn reverse_field(model: &Arc<Model>, source: usize, reverse: usize, name: &str) -> Field {
+    let source_name = &model.entities[source].name;
+    let list = field(name, &format!("{source_name}Connection!"), move |resolver| {
+        let NodeRef { entity, slot } = parent::<NodeRef>(resolver)?;
+        connection(resolver, source, Source::Reverse { entity: *entity, slot: *slot, reverse })
+    });
+    with_page_arguments(source_name, list)
+}
+
+fn with_page_arguments(entity: &str, field: Field) -> Field {
+    let arguments = [
+        ("filter", format!("{entity}Filter")),
+        ("orderBy", format!("[{entity}Order!]")),
+        ("first", "Int".to_owned()),
+        ("after", "String".to_owned()),
+        ("last", "Int".to_owned()),
+        ("before", "String".to_owned()),
+    ];
+    arguments.iter().fold(field, |field, (name, of_type)| field.argument(InputValue::new(*name, ty(of_type))))
+}
+
+fn connection<'a>(resolver: &ResolverContext<'a>, entity: usize, source: Source) -> Resolved<'a> {
+    let context = context(resolver)?;
+    context.reading.touch(entity);
+    let input = |name: &str| -> Json { argument(resolver, name) };
+    let arguments = Arguments::read(&context.reading, entity, &context.seal, input).map_err(error::of_query)?;
+    let page = page(&context.reading, entity, source, &arguments).map_err(error::of_query)?;
+    Ok(Some(FieldValue::owned_any(Connection { entity, page, order: Arc::new(arguments.order) })))
+}
+
+fn page_info<'a>(resolver: &ResolverContext<'a>) -> Resolved<'a> {
+    let Connection { entity, page, order } = parent::<Connection>(resolver)?;
+    let context = context(resolver)?;
+    let cursor = |slot: Option<&u32>| match slot {
+        Some(slot) => GraphValue::from(Page::cursor(&context.reading, *entity, *slot, order, &context.seal)),
+        None => GraphValue::Null,
+    };
+    let members = [
+        ("hasNextPage", GraphValue::from(page.has_next)),
+        ("hasPreviousPage", GraphValue::from(page.has_previous)),
+        ("startCursor", cursor(page.slots.first())),
+        ("endCursor", cursor(page.slots.last())),
+    ];
+    let members = members.into_iter().map(|(name, value)| (async_graphql::Name::new(name), value));
+    Ok(Some(FieldValue::value(GraphValue::Object(members.collect()))))
+}
+
+/// The fields of every entity, for the interface.
+pub const COMMON: [(&str, &str); 7] = [
+    ("id", "ID!"),
+    ("key", "String!"),
+    ("completeness", "Completeness!"),
+    ("missingVersions", "[Long!]!"),
+    ("breaches", "[String!]!"),
+    ("lastEvent", "EventRef"),
+    ("attributes", "JSON"),
+];

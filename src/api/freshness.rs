@@ -1,0 +1,100 @@
+//! Freshness as clients read it: GraphQL values, `extensions.freshness`, the `Freshness` header, the ETag.
+
+use serde_json::{Value as Json, json};
+
+use crate::freshness::{DomainStatus, PartitionStatus, Status};
+use crate::model::Model;
+use crate::model::value::Instant;
+use crate::position::Position;
+use crate::projection::Snapshot;
+use crate::serving::{Freshness, Serving};
+
+/// The freshness of one answer.
+#[derive(Clone, Debug)]
+pub struct AnswerFreshness {
+    pub status: Status,
+    pub as_of: Option<Instant>,
+    pub staleness_ms: Option<i64>,
+    /// Of the touched domains; empty where none was.
+    pub position: Position,
+    domains: Vec<Json>,
+    pub unmet: Vec<String>,
+}
+
+impl AnswerFreshness {
+    /// The freshness of an answer that touched these domains.
+    pub fn of(model: &Model, snapshot: &Snapshot, freshness: &Freshness, touched: &[usize], unmet: Vec<String>, now: Instant) -> AnswerFreshness {
+        let statuses: Vec<&DomainStatus> = touched.iter().map(|domain| &freshness.domains[*domain]).collect();
+        let as_of = statuses.iter().map(|status| status.as_of).min().flatten();
+        let domains = touched.iter().map(|domain| {
+            let status = &freshness.domains[*domain];
+            json!({
+                "domain": model.domains[*domain].name, "status": status.status.name(), "cause": status.cause.name(),
+                "asOf": text(status.as_of), "stalenessMs": status.staleness_ms, "lagEvents": status.lag_events,
+                "caughtUpInMs": status.caught_up_in_ms,
+            })
+        });
+        AnswerFreshness {
+            status: statuses.iter().map(|status| status.status).max().unwrap_or(Status::Fresh),
+            staleness_ms: as_of.map(|as_of| now.millis_since(as_of)),
+            as_of,
+            position: Serving::position(snapshot, touched),
+            domains: domains.collect(),
+            unmet,
+        }
+    }
+
+    /// What stands under `extensions.freshness`.
+    pub fn to_json(&self) -> Json {
+        let position = (!self.position.is_empty()).then(|| self.position.to_string());
+        let mut freshness = json!({
+            "status": self.status.name(), "asOf": text(self.as_of), "stalenessMs": self.staleness_ms,
+            "position": position, "domains": self.domains,
+        });
+        if !self.unmet.is_empty() {
+            freshness["unmet"] = json!(self.unmet);
+        }
+        freshness
+    }
+
+    /// The `Freshness` header's value.
+    pub fn header(&self) -> String {
+        let mut header = format!("status={}", self.status.name());
+        if let (Some(as_of), Some(staleness_ms)) = (self.as_of, self.staleness_ms) {
+            header += &format!(", as-of=\"{as_of}\", staleness={}.{:03}", staleness_ms / 1000, staleness_ms % 1000);
+        }
+        header
+    }
+
+    /// The answer's ETag, where it touched a domain.
+    pub fn etag(&self, model: &Model) -> Option<String> {
+        (!self.position.is_empty()).then(|| format!("W/\"{}.{}\"", model.fingerprint, self.position))
+    }
+}
+
+fn text(at: Option<Instant>) -> Option<String> {
+    at.map(|at| at.to_string())
+}
+
+/// A `DomainFreshness`.
+pub fn domain(model: &Model, snapshot: &Snapshot, freshness: &Freshness, domain: usize) -> Json {
+    let status = &freshness.domains[domain];
+    let partitions = snapshot.partitions.iter().zip(&freshness.partitions).filter(|(known, _)| known.domain == domain);
+    json!({
+        "domain": model.domains[domain].name, "status": status.status.name(), "cause": status.cause.name(),
+        "reason": status.reason.as_ref(), "asOf": text(status.as_of), "asOfBasis": status.as_of.map(|_| "APPEND"),
+        "stalenessMs": status.staleness_ms, "lagEvents": status.lag_events, "caughtUpInMs": status.caught_up_in_ms,
+        "partitions": partitions.map(|(known, status)| partition(known, status)).collect::<Vec<_>>(),
+    })
+}
+
+fn partition(known: &crate::projection::Partition, status: &PartitionStatus) -> Json {
+    json!({
+        "source": known.source.as_ref(), "topic": known.topic.as_ref(), "partition": known.number,
+        "start": status.start, "applied": status.applied, "end": status.end, "contactAt": text(status.contact_at),
+        "lagEvents": status.lag_events, "asOf": text(status.as_of), "stalenessMs": status.staleness_ms,
+        "appliedPerSecond": status.applied_per_second, "appendedPerSecond": status.appended_per_second,
+        "caughtUpInMs": status.caught_up_in_ms, "status": status.status.name(), "cause": status.cause.name(),
+        "reason": status.reason.as_ref(), "windowComplete": status.window_complete,
+    })
+}

@@ -1,0 +1,267 @@
+//! The operational part of the schema: freshness, projection, dead letters, catalogue.
+
+use async_graphql::Value as GraphValue;
+use async_graphql::dynamic::{Enum, Field, FieldValue, InputValue, Object, ResolverContext, SchemaBuilder};
+use serde_json::{Value as Json, json};
+
+use super::error::of_query;
+use super::types::{argument, context, field, plain_field, plain_object, ty};
+use super::{Context, freshness};
+use crate::model::Model;
+use crate::projection::{DeadLetter, Seen};
+use crate::query::{PAGE_DEFAULT, PAGE_MAX, QueryError};
+
+pub fn register(builder: SchemaBuilder) -> SchemaBuilder {
+    let enums: [(&str, &[&str]); 4] = [
+        ("FreshnessStatus", &["FRESH", "LATENT", "STALE", "HYDRATING", "UNKNOWN"]),
+        (
+            "FreshnessCause",
+            &[
+                "CAUGHT_UP", "CATCHING_UP", "STALLED", "SOURCE_UNREACHABLE", "SOURCE_SILENT", "PAUSED", "BLOCKED",
+                "RETENTION_RISK", "DATA_LOST",
+            ],
+        ),
+        ("AsOfBasis", &["APPEND", "PRODUCER"]),
+        ("DriftKind", &["ATTRIBUTE", "EVENT_TYPE", "EXTENSION"]),
+    ];
+    let builder = enums.into_iter().fold(builder, |builder, (name, values)| builder.register(Enum::new(name).items(values.iter().copied())));
+    let projection = PROJECTION.iter().fold(Object::new("Projection"), |object, (name, of_type)| object.field(plain_field(name, of_type)));
+    let projection = projection.description("Where the projection stands, and what it could not apply.").field(dead_letters());
+    let builder = builder.register(projection);
+    OBJECTS.iter().fold(builder, |builder, (name, description, fields)| builder.register(plain_object(name, description, fields)))
+}
+
+pub fn roots(query: Object) -> Object {
+    let freshness = field("freshness", "[DomainFreshness!]!", |resolver| {
+        let context = context(resolver)?;
+        let model = context.reading.view.model();
+        let wanted = match argument(resolver, "domains") {
+            Json::Array(names) => names
+                .iter()
+                .map(|name| {
+                    let name = name.as_str().unwrap_or_default();
+                    let near = || crate::model::nearest(name, model.domains.iter().map(|domain| domain.name.as_str()));
+                    model.domain_named(name).ok_or_else(|| of_query(QueryError::bad_input(format!("there is no domain `{name}`{}", near()))))
+                })
+                .collect::<Result<Vec<_>, _>>()?,
+            _ => (0..model.domains.len()).collect(),
+        };
+        plain(domains(context, &wanted))
+    });
+    let projection = field("projection", "Projection!", |resolver| plain(projection(context(resolver)?)));
+    let catalog = field("catalog", "Catalog!", |resolver| plain(catalog(context(resolver)?)));
+    query
+        .field(freshness.argument(InputValue::new("domains", ty("[String!]"))).description("How fresh each domain is, and why."))
+        .field(projection.description("The projection's progress, for operations."))
+        .field(catalog.description("What can be discovered: entities, event types, producers, drift."))
+}
+
+fn plain<'a>(json: Json) -> async_graphql::Result<Option<FieldValue<'a>>> {
+    Ok(Some(FieldValue::value(GraphValue::from_json(json)?)))
+}
+
+fn domains(context: &Context, wanted: &[usize]) -> Json {
+    let freshness = context.serving.freshness(&context.snapshot, context.now);
+    let model = context.reading.view.model();
+    wanted.iter().map(|domain| freshness::domain(model, &context.snapshot, &freshness, *domain)).collect()
+}
+
+fn projection(context: &Context) -> Json {
+    let (snapshot, serving) = (&context.snapshot, &context.serving);
+    let all: Vec<usize> = (0..context.reading.view.model().domains.len()).collect();
+    let total = |count: fn(&crate::projection::Counters) -> u64| snapshot.counters.iter().map(count).sum::<u64>();
+    json!({
+        "version": snapshot.version,
+        "position": crate::serving::Serving::position(snapshot, &all).to_string(),
+        "model": context.reading.view.model().fingerprint,
+        "startedAt": serving.started_at.to_string(),
+        "readyAt": serving.ready_at().map(|at| at.to_string()),
+        "eventsApplied": total(|counters| counters.applied),
+        "duplicates": total(|counters| counters.duplicates),
+        "conflicts": total(|counters| counters.conflicts),
+        "domains": domains(context, &all),
+    })
+}
+
+fn dead_letters() -> Field {
+    let arguments = [("domain", "String"), ("code", "String"), ("first", "Int"), ("after", "String")];
+    let letters = field("deadLetters", "DeadLetterConnection!", |resolver| {
+        let context = context(resolver)?;
+        let text = |name: &str| argument(resolver, name).as_str().map(str::to_owned);
+        plain(dead_letter_page(context, text("domain"), text("code"), size(resolver)?, text("after")).map_err(of_query)?)
+    });
+    arguments.iter().fold(letters, |field, (name, of_type)| field.argument(InputValue::new(*name, ty(of_type))))
+}
+
+fn size(resolver: &ResolverContext<'_>) -> async_graphql::Result<usize> {
+    match argument(resolver, "first") {
+        Json::Null => Ok(PAGE_DEFAULT),
+        first => match first.as_u64() {
+            Some(first) if first <= PAGE_MAX as u64 => Ok(first as usize),
+            _ => Err(of_query(QueryError::bad_input(format!("`first` is an integer from 0 to {PAGE_MAX}")))),
+        },
+    }
+}
+
+/// Oldest first; a letter's cursor is its id.
+fn dead_letter_page(
+    context: &Context,
+    domain: Option<String>,
+    code: Option<String>,
+    first: usize,
+    after: Option<String>,
+) -> Result<Json, QueryError> {
+    let wanted = |letter: &DeadLetter| {
+        domain.as_deref().is_none_or(|domain| *letter.domain == *domain)
+            && code.as_deref().is_none_or(|code| letter.rejection.code.name() == code)
+    };
+    let letters = &context.snapshot.dead_letters;
+    let matching: Vec<&DeadLetter> = letters.iter().map(|(_, letter)| letter).filter(|letter| wanted(letter)).collect();
+    let start = match &after {
+        None => 0,
+        Some(after) => {
+            let place = matching.iter().position(|letter| letter.id() == *after);
+            place.ok_or_else(|| QueryError::bad_input("the cursor is of no dead letter that is kept: take it from an edge"))? + 1
+        }
+    };
+    let page: Vec<&DeadLetter> = matching.iter().skip(start).take(first).copied().collect();
+    let nodes: Vec<Json> = page.iter().map(|letter| dead_letter(letter)).collect();
+    Ok(json!({
+        "edges": page.iter().zip(&nodes).map(|(letter, node)| json!({ "cursor": letter.id(), "node": node })).collect::<Vec<_>>(),
+        "nodes": nodes,
+        "pageInfo": {
+            "hasNextPage": start + page.len() < matching.len(), "hasPreviousPage": start > 0,
+            "startCursor": page.first().map(|letter| letter.id()), "endCursor": page.last().map(|letter| letter.id()),
+        },
+        "totalCount": matching.len(),
+    }))
+}
+
+fn dead_letter(letter: &DeadLetter) -> Json {
+    let rejection = &letter.rejection;
+    json!({
+        "id": letter.id(), "domain": letter.domain.as_ref(), "code": rejection.code.name(), "field": rejection.field,
+        "message": rejection.message, "topic": letter.topic.as_ref(), "partition": letter.partition, "offset": letter.offset,
+        "at": letter.at.to_string(), "type": rejection.kind, "subject": rejection.subject, "size": letter.bytes.len(),
+    })
+}
+
+fn catalog(context: &Context) -> Json {
+    let model = context.reading.view.model();
+    let entities: Vec<Json> = (0..model.entities.len()).map(|entity| catalog_entity(context, model, entity)).collect();
+    json!({ "entities": entities })
+}
+
+fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
+    let entity = &model.entities[index];
+    let counts = context.reading.view.counts(index);
+    let catalogue = &context.snapshot.catalogue[index];
+    let partitions = context.snapshot.partitions.iter().filter(|partition| partition.domain == entity.domain);
+    let mut topics: Vec<&str> = partitions.map(|partition| partition.topic.as_ref()).collect();
+    topics.dedup();
+    let fields = entity.fields.iter().zip(&counts.filled).map(|(field, filled)| {
+        json!({
+            "name": field.name, "type": model.type_name(&field.kind), "indexed": field.indexed,
+            "searchable": field.searchable, "personal": field.personal, "filled": filled,
+        })
+    });
+    let breaches = entity.checks.iter().zip(&counts.breaches).map(|(check, count)| json!({ "name": check.text, "count": count }));
+    let seen = |(name, seen): (&std::sync::Arc<str>, &Seen)| {
+        json!({
+            "name": name.as_ref(), "inModel": seen.in_model, "count": seen.count,
+            "firstSeen": seen.first.to_string(), "lastSeen": seen.last.to_string(),
+        })
+    };
+    let drift = catalogue.drift.iter().map(|((kind, name), drift)| {
+        json!({ "kind": kind.name(), "name": name.as_ref(), "count": drift.count, "lastSeen": drift.last.to_string() })
+    });
+    let dead = catalogue.dead_letters.iter().map(|(code, count)| json!({ "name": code.name(), "count": count }));
+    json!({
+        "name": entity.name, "domain": model.domain_of(index).name, "topics": topics,
+        "count": counts.listed, "references": counts.references, "incomplete": counts.incomplete,
+        "deleted": counts.deleted, "erased": counts.erased,
+        "fields": fields.collect::<Vec<_>>(), "breaches": breaches.collect::<Vec<_>>(),
+        "eventTypes": catalogue.event_types.iter().map(seen).collect::<Vec<_>>(),
+        "producers": catalogue.producers.iter().map(seen).collect::<Vec<_>>(),
+        "drift": drift.collect::<Vec<_>>(), "deadLetters": dead.collect::<Vec<_>>(),
+    })
+}
+
+type Fields = &'static [(&'static str, &'static str)];
+
+const PROJECTION: Fields = &[
+    ("version", "Long!"), ("position", "String!"), ("model", "String!"), ("startedAt", "DateTime!"), ("readyAt", "DateTime"),
+    ("eventsApplied", "Long!"), ("duplicates", "Long!"), ("conflicts", "Long!"), ("domains", "[DomainFreshness!]!"),
+];
+
+const OBJECTS: &[(&str, &str, Fields)] = &[
+    (
+        "DomainFreshness",
+        "How fresh a domain is: docs/freshness.md has the words.",
+        &[
+            ("domain", "String!"), ("status", "FreshnessStatus!"), ("cause", "FreshnessCause!"), ("reason", "String!"),
+            ("asOf", "DateTime"), ("asOfBasis", "AsOfBasis"), ("stalenessMs", "Long"), ("lagEvents", "Long"),
+            ("caughtUpInMs", "Long"), ("partitions", "[PartitionProgress!]!"),
+        ],
+    ),
+    (
+        "PartitionProgress",
+        "Where a partition stands.",
+        &[
+            ("source", "String!"), ("topic", "String!"), ("partition", "Int!"), ("start", "Long"), ("applied", "Long!"),
+            ("end", "Long"), ("contactAt", "DateTime"), ("lagEvents", "Long"), ("asOf", "DateTime"), ("stalenessMs", "Long"),
+            ("appliedPerSecond", "Float!"), ("appendedPerSecond", "Float"), ("caughtUpInMs", "Long"),
+            ("status", "FreshnessStatus!"), ("cause", "FreshnessCause!"), ("reason", "String!"), ("windowComplete", "Float!"),
+        ],
+    ),
+    (
+        "DeadLetterConnection",
+        "Events that could not be applied, oldest first.",
+        &[
+            ("edges", "[DeadLetterEdge!]!"), ("nodes", "[DeadLetter!]!"), ("pageInfo", "PageInfo!"), ("totalCount", "Int!"),
+        ],
+    ),
+    ("DeadLetterEdge", "One of them, with its cursor.", &[("cursor", "String!"), ("node", "DeadLetter!")]),
+    (
+        "DeadLetter",
+        "An event that could not be applied, and why.",
+        &[
+            ("id", "ID!"), ("domain", "String"), ("code", "String!"), ("field", "String"), ("message", "String!"),
+            ("topic", "String!"), ("partition", "Int!"), ("offset", "Long!"), ("at", "DateTime!"), ("type", "String"),
+            ("subject", "String"), ("size", "Int!"),
+        ],
+    ),
+    ("Catalog", "What can be discovered.", &[("entities", "[CatalogEntity!]!")]),
+    (
+        "CatalogEntity",
+        "An entity of the model, and what was seen of it.",
+        &[
+            ("name", "String!"), ("domain", "String!"), ("topics", "[String!]!"), ("count", "Long!"), ("references", "Long!"),
+            ("incomplete", "Long!"), ("deleted", "Long!"), ("erased", "Long!"), ("fields", "[CatalogField!]!"),
+            ("breaches", "[CatalogCount!]!"), ("eventTypes", "[CatalogSeen!]!"), ("producers", "[CatalogSeen!]!"),
+            ("drift", "[CatalogDrift!]!"), ("deadLetters", "[CatalogCount!]!"),
+        ],
+    ),
+    (
+        "CatalogField",
+        "A field, and in how many nodes it has a value.",
+        &[
+            ("name", "String!"), ("type", "String!"), ("indexed", "Boolean!"), ("searchable", "Boolean!"),
+            ("personal", "Boolean!"), ("filled", "Long!"),
+        ],
+    ),
+    (
+        "CatalogSeen",
+        "An event type or a producer; first and last seen by the log's time.",
+        &[
+            ("name", "String!"), ("inModel", "Boolean!"), ("count", "Long!"), ("firstSeen", "DateTime!"),
+            ("lastSeen", "DateTime!"),
+        ],
+    ),
+    (
+        "CatalogDrift",
+        "What arrived beyond the model.",
+        &[("kind", "DriftKind!"), ("name", "String!"), ("count", "Long!"), ("lastSeen", "DateTime!")],
+    ),
+    ("CatalogCount", "How many of something.", &[("name", "String!"), ("count", "Long!")]),
+];

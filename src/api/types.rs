@@ -1,0 +1,82 @@
+//! Small helpers to write dynamic types as one reads them.
+
+use async_graphql::Value;
+use async_graphql::dynamic::{Field, FieldFuture, FieldValue, InputObject, InputValue, Object, ResolverContext, TypeRef};
+
+use super::Context;
+
+/// A type reference from its GraphQL text, such as `[String!]!`.
+pub fn ty(text: &str) -> TypeRef {
+    if let Some(inner) = text.strip_suffix('!') {
+        return TypeRef::NonNull(Box::new(ty(inner)));
+    }
+    match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => TypeRef::List(Box::new(ty(inner))),
+        None => TypeRef::named(text),
+    }
+}
+
+/// A resolver's result that is there already.
+pub fn ready<'a>(result: async_graphql::Result<Option<FieldValue<'a>>>) -> FieldFuture<'a> {
+    match result {
+        Ok(value) => FieldFuture::Value(value),
+        Err(error) => FieldFuture::new(async move { Err::<Option<FieldValue<'a>>, _>(error) }),
+    }
+}
+
+/// A resolver that answers at once.
+pub fn field<F>(name: &str, of_type: &str, resolve: F) -> Field
+where
+    F: for<'a> Fn(&ResolverContext<'a>) -> async_graphql::Result<Option<FieldValue<'a>>> + Send + Sync + 'static,
+{
+    Field::new(name, ty(of_type), move |resolver| ready(resolve(&resolver)))
+}
+
+/// An object whose parent value is GraphQL's own: each field is the parent's member of that name.
+pub fn plain_object(name: &str, description: &str, fields: &[(&'static str, &str)]) -> Object {
+    fields.iter().fold(Object::new(name).description(description), |object, (name, of_type)| object.field(plain_field(name, of_type)))
+}
+
+pub fn plain_field(name: &'static str, of_type: &str) -> Field {
+    field(name, of_type, move |resolver| {
+        let value = match resolver.parent_value.as_value() {
+            Some(Value::Object(members)) => members.get(name).cloned(),
+            _ => None,
+        };
+        Ok(value.filter(|value| *value != Value::Null).map(FieldValue::value))
+    })
+}
+
+pub fn input_object(name: &str, fields: &[(&str, String)]) -> InputObject {
+    fields.iter().fold(InputObject::new(name), |object, (name, of_type)| object.field(InputValue::new(*name, ty(of_type))))
+}
+
+/// The request's context.
+pub fn context<'a>(resolver: &ResolverContext<'a>) -> async_graphql::Result<&'a Context> {
+    Ok(&resolver.data::<super::execute::SharedContext>()?.0)
+}
+
+/// An argument as JSON; `null` where it is absent.
+pub fn argument(resolver: &ResolverContext<'_>, name: &str) -> serde_json::Value {
+    resolver.args.get(name).and_then(|value| value.as_value().clone().into_json().ok()).unwrap_or_default()
+}
+
+/// Descriptions are free of the contract, so a type may have one or not.
+pub trait Described: Sized {
+    fn described(self, text: &Option<String>) -> Self;
+}
+
+macro_rules! described {
+    ($($kind:ty),*) => {
+        $(impl Described for $kind {
+            fn described(self, text: &Option<String>) -> Self {
+                match text {
+                    Some(text) => self.description(text.clone()),
+                    None => self,
+                }
+            }
+        })*
+    };
+}
+
+described!(Field, Object, async_graphql::dynamic::Enum, async_graphql::dynamic::EnumItem);

@@ -1,0 +1,209 @@
+//! The one loop: receive, apply, publish. One thread reads and decodes, one applies; a bounded channel lies between.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::event::{Batch, Decoder, Record, Refused};
+use crate::model::value::Instant;
+use crate::projection::Projector;
+use crate::serving::Serving;
+use crate::source::log::Log;
+use crate::telemetry::Metrics;
+
+/// Bytes of a partition that one batch takes: large enough that publishing costs little, small enough that it comes soon.
+const BATCH_BYTES: usize = 1 << 20;
+/// Batches that wait for the projector. With the one being made and the one being applied, about 10 MB.
+const BATCHES_MAX: usize = 8;
+/// How often the log's ends are asked for when nothing else asks: well below the least sensible `fresh_within`.
+const HEARTBEAT: Duration = Duration::from_millis(250);
+/// The windows' samples.
+const SAMPLE_MS: i64 = 1000;
+
+/// A partition of the log, as the projector numbers them.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    pub topic: usize,
+    pub number: u32,
+    pub domain: usize,
+    /// Records appended after the start are applied this much later.
+    pub late_ms: i64,
+}
+
+/// What the loop runs on.
+pub struct Parts {
+    pub log: Arc<Log>,
+    pub feeds: Vec<Feed>,
+    pub decoder: Decoder,
+    pub projector: Projector,
+    pub serving: Arc<Serving>,
+    pub metrics: Arc<Metrics>,
+    pub clock: fn() -> Instant,
+}
+
+/// The running threads. [`Pipeline::stop`] ends them.
+pub struct Pipeline {
+    stop: Arc<AtomicBool>,
+    log: Arc<Log>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pipeline {
+    pub fn start(parts: Parts) -> std::io::Result<Pipeline> {
+        let Parts { log, feeds, decoder, projector, serving, metrics, clock } = parts;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (batches, waiting) = sync_channel(BATCHES_MAX);
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.into()).spawn(work);
+        let watcher = Watcher { log: log.clone(), feeds: feeds.clone(), serving: serving.clone(), stop: stop.clone(), clock };
+        // Before anything is applied, so that hydration has its end.
+        watcher.contact();
+        let reader = Reader { log: log.clone(), feeds: feeds.clone(), decoder, serving: serving.clone(), stop: stop.clone(), clock };
+        let threads = vec![
+            spawn("watcher", Box::new(move || watcher.run()))?,
+            spawn("reader", Box::new(move || reader.run(&batches)))?,
+            spawn("projector", Box::new(move || project(projector, &waiting, &feeds, &serving, &metrics, clock)))?,
+        ];
+        Ok(Pipeline { stop, log, threads })
+    }
+
+    /// Ends the threads and waits for them. What was not applied yet is in the log.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        self.log.wake();
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Asks for the log's ends, with a heartbeat of its own.
+struct Watcher {
+    log: Arc<Log>,
+    feeds: Vec<Feed>,
+    serving: Arc<Serving>,
+    stop: Arc<AtomicBool>,
+    clock: fn() -> Instant,
+}
+
+impl Watcher {
+    fn contact(&self) {
+        let topics = self.log.topics();
+        let ends: Vec<(u64, u64)> = self.feeds.iter().map(|feed| (0, topics[feed.topic].end(feed.number))).collect();
+        self.serving.contact(&ends);
+    }
+
+    fn run(&self) {
+        let mut seen = self.log.commits();
+        let mut sampled_at = Instant::EPOCH;
+        while !self.stop.load(Ordering::Acquire) {
+            self.contact();
+            let now = (self.clock)();
+            if now.millis_since(sampled_at) >= SAMPLE_MS {
+                self.serving.sample();
+                sampled_at = now;
+            }
+            seen = self.log.wait(seen, HEARTBEAT);
+        }
+    }
+}
+
+/// Reads the log's partitions in turn and decodes them.
+struct Reader {
+    log: Arc<Log>,
+    feeds: Vec<Feed>,
+    decoder: Decoder,
+    serving: Arc<Serving>,
+    stop: Arc<AtomicBool>,
+    clock: fn() -> Instant,
+}
+
+impl Reader {
+    fn run(&self, batches: &SyncSender<Batch>) {
+        let mut next = vec![0u64; self.feeds.len()];
+        while !self.stop.load(Ordering::Acquire) {
+            let seen = self.log.commits();
+            let mut moved = false;
+            let mut due_ms = HEARTBEAT.as_millis() as i64;
+            for (index, feed) in self.feeds.iter().enumerate() {
+                match self.read(index, feed, next[index], &mut due_ms) {
+                    Ok(Some(batch)) => {
+                        next[index] = batch.next_offset;
+                        moved = true;
+                        if batches.send(batch).is_err() {
+                            return;
+                        }
+                    }
+                    Ok(None) => {}
+                    // Said each time it is tried, a heartbeat apart; the partition's lag says the rest.
+                    Err(error) => tracing::error!(partition = index, %error, "the log cannot be read"),
+                }
+                if self.stop.load(Ordering::Acquire) {
+                    return;
+                }
+            }
+            if !moved {
+                self.log.wait(seen, Duration::from_millis(due_ms.max(1) as u64));
+            }
+        }
+    }
+
+    fn read(&self, index: usize, feed: &Feed, from: u64, due_ms: &mut i64) -> Result<Option<Batch>, crate::source::log::LogError> {
+        if self.log.topics()[feed.topic].end(feed.number) <= from {
+            return Ok(None);
+        }
+        let mut records = self.log.read(feed.topic, feed.number, from, BATCH_BYTES)?;
+        if feed.late_ms > 0 {
+            let hydrated = self.serving.target(index).unwrap_or(0);
+            let limit = (self.clock)().minus_millis(feed.late_ms);
+            let due = |record: &crate::source::log::LogRecord| record.offset < hydrated || record.appended_at <= limit;
+            if let Some(first) = records.iter().position(|record| !due(record)) {
+                *due_ms = (*due_ms).min(records[first].appended_at.millis_since(limit));
+                records.truncate(first);
+            }
+        }
+        let Some(last) = records.last() else { return Ok(None) };
+        let next_offset = last.offset + 1;
+        let records = records.into_iter().map(|record| Record {
+            offset: record.offset,
+            appended_at: record.appended_at,
+            outcome: self
+                .decoder
+                .decode(&record.bytes, Some(feed.domain))
+                .map_err(|rejection| Refused { rejection, bytes: record.bytes.into() }),
+        });
+        Ok(Some(Batch { partition: index, records: records.collect(), next_offset }))
+    }
+}
+
+/// Applies what waits and publishes it as one version, until the reader is gone.
+fn project(
+    mut projector: Projector,
+    waiting: &Receiver<Batch>,
+    feeds: &[Feed],
+    serving: &Serving,
+    metrics: &Metrics,
+    clock: fn() -> Instant,
+) {
+    while let Ok(first) = waiting.recv() {
+        let mut appended: Vec<(usize, Instant)> = Vec::new();
+        let mut next = Some(first);
+        // As many as may wait, so that a flood is published in steps that readers see.
+        for _ in 0..BATCHES_MAX {
+            let Some(batch) = next else { break };
+            let live = batch.records.iter().filter(|record| record.appended_at >= serving.started_at);
+            appended.extend(live.map(|record| (feeds[batch.partition].domain, record.appended_at)));
+            projector.apply(batch, clock());
+            next = waiting.try_recv().ok();
+        }
+        if let Some(batch) = next {
+            projector.apply(batch, clock());
+        }
+        serving.publish(projector.publish());
+        let now = clock();
+        for (domain, at) in appended {
+            metrics.visible(domain, now.millis_since(at) as f64 / 1000.0);
+        }
+    }
+}
