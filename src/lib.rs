@@ -4,6 +4,8 @@ pub mod clock;
 pub mod event;
 pub mod freshness;
 pub mod graph;
+pub mod http;
+pub mod intake;
 pub mod model;
 pub mod pipeline;
 pub mod position;

@@ -38,7 +38,8 @@ pub struct Answer {
     pub freshness: String,
     /// Where the answer may be kept: its ETag.
     pub etag: Option<String>,
-    pub operational: bool,
+    /// Whether a demand was not met.
+    pub unmet: bool,
     pub outcome: &'static str,
 }
 
@@ -117,7 +118,7 @@ impl Api {
             not_fresh_enough: false,
             freshness: freshness.header(),
             etag: if prepared.operational || !errors.is_empty() { None } else { freshness.etag(&self.model) },
-            operational: prepared.operational,
+            unmet: !freshness.unmet.is_empty(),
             outcome: if errors.is_empty() { "ok" } else { "error" },
         }
     }
@@ -179,7 +180,7 @@ impl Api {
             not_fresh_enough: true,
             freshness: freshness.header(),
             etag: None,
-            operational: false,
+            unmet: true,
             outcome: "not_fresh_enough",
         }
     }
@@ -193,7 +194,7 @@ impl Api {
             not_fresh_enough: false,
             freshness: freshness.header(),
             etag: None,
-            operational: false,
+            unmet: false,
             outcome: "refused",
         }
     }

@@ -1,0 +1,84 @@
+//! `POST /events`: write to the embedded log.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+
+use super::problem::problem;
+use super::{Service, is_local, json};
+use crate::intake::{Refusal, Shape};
+use crate::source::log::LogError;
+
+pub async fn post(
+    State(service): State<Arc<Service>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    if !is_local(peer, &headers) {
+        return problem(StatusCode::FORBIDDEN, "events are taken from this machine only, since no authentication is configured");
+    }
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let shape = match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/cloudevents+json" => Shape::One,
+        "application/cloudevents-batch+json" => Shape::Batch,
+        "application/x-ndjson" => Shape::Lines,
+        "application/json" => Shape::Any,
+        _ => {
+            let taken = "application/cloudevents+json, application/cloudevents-batch+json, application/x-ndjson or application/json";
+            return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("the body's `Content-Type` must be {taken}"));
+        }
+    };
+    let too_large = format!("the body is larger than {} bytes", service.body_bytes_max);
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, &too_large);
+        }
+        Err(_) => return problem(StatusCode::BAD_REQUEST, "the body broke off"),
+    };
+    let body = match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
+        None | Some(b"identity") => body,
+        Some(b"gzip") => match unpack(&body, service.body_bytes_max) {
+            Ok(Some(unpacked)) => unpacked.into(),
+            Ok(None) => return problem(StatusCode::PAYLOAD_TOO_LARGE, &too_large),
+            Err(_) => return problem(StatusCode::BAD_REQUEST, "the body is no gzip, though `Content-Encoding` says so"),
+        },
+        Some(_) => return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the only `Content-Encoding` taken is gzip"),
+    };
+    let intake = service.intake.clone();
+    let taken = tokio::task::spawn_blocking(move || intake.take(&body, shape)).await;
+    match taken {
+        Ok(Ok(receipt)) => {
+            let refused = receipt.accepted() == 0 && receipt.rejected() > 0;
+            json(if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &receipt.to_json())
+        }
+        Ok(Err(Refusal::Unreadable(message))) => problem(StatusCode::BAD_REQUEST, &message),
+        Ok(Err(Refusal::TooLarge(message))) => problem(StatusCode::PAYLOAD_TOO_LARGE, &message),
+        Ok(Err(Refusal::Log(error))) => {
+            tracing::error!(%error, "events cannot be appended");
+            let status = match error {
+                LogError::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            problem(status, &error.to_string())
+        }
+        Err(error) => {
+            tracing::error!(%error, "an append ended the hard way");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "the append failed inside the service; its log says why")
+        }
+    }
+}
+
+/// Unpacks gzip; `None` where it holds more than is taken.
+fn unpack(body: &[u8], bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
+    let mut unpacked = Vec::new();
+    flate2::read::MultiGzDecoder::new(body).take(bytes_max as u64 + 1).read_to_end(&mut unpacked)?;
+    Ok((unpacked.len() <= bytes_max).then_some(unpacked))
+}

@@ -1,0 +1,220 @@
+//! GraphQL over HTTP, by its specification (draft of 2025): POST and GET, queries only, two media types.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::{Map, Value as Json};
+
+use super::problem::problem;
+use super::{Service, is_local};
+use crate::api::{Answer, Request};
+use crate::freshness::Demand;
+
+const RESPONSE: &str = "application/graphql-response+json";
+const JSON: &str = "application/json";
+
+pub async fn get(
+    State(service): State<Arc<Service>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    RawQuery(parameters): RawQuery,
+) -> Response {
+    let accepted = accept(&headers);
+    if accepted == Accepted::Page {
+        return Redirect::to("/graphiql").into_response();
+    }
+    let mut members = Map::new();
+    for (name, value) in form_urlencoded::parse(parameters.unwrap_or_default().as_bytes()) {
+        let value = match name.as_ref() {
+            "variables" | "extensions" => match serde_json::from_str(&value) {
+                Ok(json) => json,
+                Err(_) => return unreadable(&service, &accepted, &format!("the parameter `{name}` is no JSON")),
+            },
+            _ => Json::String(value.into_owned()),
+        };
+        members.insert(name.into_owned(), value);
+    }
+    respond(&service, peer, &headers, &accepted, members, true).await
+}
+
+pub async fn post(
+    State(service): State<Arc<Service>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let accepted = accept(&headers);
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let is_utf8 = |part: &String| part.strip_prefix("charset=").is_none_or(|charset| charset.trim_matches('"') == "utf-8");
+    if parts.next().as_deref() != Some(JSON) || !parts.all(|part| is_utf8(&part)) {
+        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a GraphQL request's `Content-Type` must be application/json, in UTF-8");
+    }
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = format!("a GraphQL request has at most {} bytes", super::GRAPHQL_BYTES_MAX);
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, &message);
+        }
+        Err(_) => return problem(StatusCode::BAD_REQUEST, "the body broke off"),
+    };
+    match serde_json::from_slice(&body) {
+        Ok(Json::Object(members)) => respond(&service, peer, &headers, &accepted, members, false).await,
+        Ok(_) => unreadable(&service, &accepted, "a GraphQL request is a JSON object, with its text under `query`"),
+        Err(error) => unreadable(&service, &accepted, &format!("the body is no JSON: {error}")),
+    }
+}
+
+/// What a client takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepted {
+    Response,
+    Json,
+    Page,
+    Nothing,
+}
+
+/// The best of what is offered, by the weights of `Accept`; without any, `application/json`.
+fn accept(headers: &HeaderMap) -> Accepted {
+    let ranges: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    if ranges.is_empty() {
+        return Accepted::Json;
+    }
+    let mut best = (0.0, Accepted::Nothing);
+    for range in ranges.iter().flat_map(|ranges| ranges.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let offered = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            RESPONSE => Accepted::Response,
+            JSON | "application/*" | "*/*" => Accepted::Json,
+            "text/html" => Accepted::Page,
+            _ => continue,
+        };
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).and_then(|weight| weight.parse().ok()).unwrap_or(1.0);
+        if weight > best.0 {
+            best = (weight, offered);
+        }
+    }
+    best.1
+}
+
+async fn respond(
+    service: &Service,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    accepted: &Accepted,
+    members: Map<String, Json>,
+    is_get: bool,
+) -> Response {
+    if !matches!(accepted, Accepted::Response | Accepted::Json) {
+        return problem(StatusCode::NOT_ACCEPTABLE, &format!("an answer comes as {RESPONSE} or {JSON}"));
+    }
+    let request = match request(members, headers, is_local(peer, headers)) {
+        Ok(request) => request,
+        Err(message) => return unreadable(service, accepted, &message),
+    };
+    let started = tokio::time::Instant::now();
+    let answer = service.api.answer(request).await;
+    service.metrics.query(answer.outcome, started.elapsed().as_secs_f64());
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let unchanged = is_get
+        && !answer.unmet
+        && answer.etag.as_deref().is_some_and(|etag| known.is_some_and(|known| names(known, etag)));
+    let status = match (accepted, answer.refused) {
+        _ if unchanged => StatusCode::NOT_MODIFIED,
+        (Accepted::Response, true) if answer.not_fresh_enough => StatusCode::PRECONDITION_FAILED,
+        (Accepted::Response, true) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    };
+    written(status, accepted, answer)
+}
+
+/// A body or parameters that are no GraphQL request: 400 in either media type.
+fn unreadable(service: &Service, accepted: &Accepted, message: &str) -> Response {
+    written(StatusCode::BAD_REQUEST, accepted, service.api.unreadable(message))
+}
+
+fn written(status: StatusCode, accepted: &Accepted, answer: Answer) -> Response {
+    let kind = if *accepted == Accepted::Response { RESPONSE } else { JSON };
+    let keep = if answer.etag.is_some() { "private, no-cache" } else { "no-store" };
+    let mut response = Response::builder()
+        .status(status)
+        .header("freshness", answer.freshness)
+        .header(header::VARY, "Authorization, Accept")
+        .header(header::CACHE_CONTROL, keep);
+    if let Some(etag) = answer.etag {
+        response = response.header(header::ETAG, etag);
+    }
+    let body = if status == StatusCode::NOT_MODIFIED {
+        String::new()
+    } else {
+        response = response.header(header::CONTENT_TYPE, format!("{kind}; charset=utf-8"));
+        answer.body
+    };
+    let built = response.body(body.into());
+    built.unwrap_or_else(|_| problem(StatusCode::INTERNAL_SERVER_ERROR, "the answer's headers cannot be written"))
+}
+
+/// Whether `If-None-Match` names an ETag, compared weakly.
+fn names(header: &str, etag: &str) -> bool {
+    let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_owned();
+    let wanted = opaque(etag);
+    header.trim() == "*" || header.split('"').skip(1).step_by(2).any(|tag| tag == wanted)
+}
+
+fn request(mut members: Map<String, Json>, headers: &HeaderMap, personal: bool) -> Result<Request, String> {
+    let query = match members.remove("query") {
+        Some(Json::String(query)) => query,
+        _ => return Err("`query` is missing: the request's text, as a string".into()),
+    };
+    let operation_name = match members.remove("operationName") {
+        None | Some(Json::Null) => None,
+        Some(Json::String(name)) => Some(name).filter(|name| !name.is_empty()),
+        Some(_) => return Err("`operationName` is a string".into()),
+    };
+    let object = |value: Option<Json>, name: &str| match value {
+        None | Some(Json::Null) => Ok(Map::new()),
+        Some(Json::Object(members)) => Ok(members),
+        Some(_) => Err(format!("`{name}` is an object")),
+    };
+    let variables = object(members.remove("variables"), "variables")?;
+    let extensions = object(members.remove("extensions"), "extensions")?;
+    let demand = demand(extensions.get("freshness"), headers);
+    Ok(Request { query, operation_name, variables, demand, personal })
+}
+
+const DEMANDS: [(&str, &str); 4] = [
+    ("atLeast", "freshness-at-least"),
+    ("maxStaleness", "freshness-max-staleness"),
+    ("wait", "freshness-wait"),
+    ("otherwise", "freshness-otherwise"),
+];
+
+/// The request's own extensions win over headers, part by part.
+fn demand(own: Option<&Json>, headers: &HeaderMap) -> Result<Demand, String> {
+    let own = match own {
+        None | Some(Json::Null) => None,
+        Some(Json::Object(members)) => Some(members),
+        Some(_) => return Err("`extensions.freshness` is an object".into()),
+    };
+    let names = || DEMANDS.iter().map(|(name, _)| *name);
+    if let Some(unknown) = own.into_iter().flatten().map(|(name, _)| name).find(|name| !names().any(|known| known == *name)) {
+        return Err(format!("`{unknown}` is no part of a freshness demand{}", crate::model::nearest(unknown, names())));
+    }
+    Demand::read(|part| match own.and_then(|own| own.get(part)) {
+        Some(Json::String(text)) => Ok(Some(text.clone())),
+        Some(Json::Null) | None => {
+            let header = DEMANDS.iter().find(|(name, _)| *name == part).and_then(|(_, header)| headers.get(*header));
+            match header.map(|value| value.to_str()) {
+                Some(Ok(text)) => Ok(Some(text.trim().to_owned())),
+                Some(Err(_)) => Err(format!("`{part}` of the freshness demand is not readable text")),
+                None => Ok(None),
+            }
+        }
+        Some(_) => Err(format!("`{part}` of the freshness demand is a string")),
+    })
+}

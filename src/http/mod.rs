@@ -1,0 +1,123 @@
+//! The routes. HTTP in, HTTP out: what a request means is `api`'s and `intake`'s.
+
+mod events;
+mod graphql;
+mod pages;
+mod problem;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::api::Api;
+use crate::intake::Intake;
+use crate::telemetry::Metrics;
+
+/// What the routes work with.
+#[derive(Clone)]
+pub struct Service {
+    pub api: Api,
+    pub intake: Intake,
+    pub metrics: Arc<Metrics>,
+    /// Origins that browsers may call from; empty means those of this machine.
+    pub cors_origins: Vec<String>,
+    /// The most bytes that a body of `POST /events` may have, unpacked too.
+    pub body_bytes_max: usize,
+}
+
+/// A GraphQL request's body.
+const GRAPHQL_BYTES_MAX: usize = 1 << 20;
+
+/// All routes.
+pub fn router(service: Service) -> Router {
+    let cors = cors(service.cors_origins.clone());
+    let body_bytes_max = service.body_bytes_max;
+    Router::new()
+        .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(GRAPHQL_BYTES_MAX)))
+        .route("/events", post(events::post).layer(DefaultBodyLimit::max(body_bytes_max)))
+        .route("/", get(pages::home))
+        .route("/graphiql", get(pages::graphiql))
+        .route("/graphiql/starters.json", get(pages::starters))
+        .route("/graphiql/{*path}", get(pages::asset))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(is_ready))
+        .route("/metrics", get(metrics))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(cors)
+        .with_state(Arc::new(service))
+}
+
+fn cors(origins: Vec<String>) -> CorsLayer {
+    let allowed = AllowOrigin::predicate(move |origin, _| match origin.to_str() {
+        Ok(origin) if origins.is_empty() => is_local_origin(origin),
+        Ok(origin) => origins.iter().any(|known| known == origin),
+        Err(_) => false,
+    });
+    let demands = ["freshness-at-least", "freshness-max-staleness", "freshness-wait", "freshness-otherwise"];
+    let sent = [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, header::IF_NONE_MATCH];
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(sent.into_iter().chain(demands.map(HeaderName::from_static)).collect::<Vec<_>>())
+        .expose_headers([HeaderName::from_static("freshness"), header::ETAG])
+        .max_age(std::time::Duration::from_secs(600))
+}
+
+fn is_local_origin(origin: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, authority)| is_local_host(authority))
+}
+
+/// Whether a host, with or without a port, names this machine to itself.
+fn is_local_host(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    };
+    host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether a request comes from this machine and means to: a page elsewhere that rebinds its name to 127.0.0.1 does not.
+/// No authentication is configured, so this is who may read personal data and write events.
+fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    peer.ip().to_canonical().is_loopback() && host.is_none_or(is_local_host)
+}
+
+async fn live() -> Response {
+    json(StatusCode::OK, &serde_json::json!({ "status": "live" }))
+}
+
+async fn is_ready(State(service): State<Arc<Service>>) -> Response {
+    let serving = &service.api.serving;
+    match serving.ready_at() {
+        Some(at) => json(StatusCode::OK, &serde_json::json!({ "status": "ready", "since": at.to_string() })),
+        None => {
+            let snapshot = serving.snapshot();
+            let freshness = serving.freshness(&snapshot, serving.now());
+            let behind: u64 = freshness.partitions.iter().filter_map(|partition| partition.lag_events).sum();
+            let reason = format!("hydrating: {behind} records of the log are not applied yet");
+            json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "hydrating", "reason": reason }))
+        }
+    }
+}
+
+async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    match service.metrics.render(&service.api.serving) {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics cannot be written");
+            problem::problem(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written; the log says why")
+        }
+    }
+}
+
+fn json(status: StatusCode, body: &serde_json::Value) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.to_string()).into_response()
+}

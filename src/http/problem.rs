@@ -1,0 +1,22 @@
+//! Errors outside GraphQL: `application/problem+json` (RFC 9457).
+
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+pub fn problem(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+}
+
+const ROUTES: [&str; 6] = ["/graphql", "/graphiql", "/events", "/health/live", "/health/ready", "/metrics"];
+
+pub async fn not_found(uri: Uri) -> Response {
+    let near = crate::model::nearest(uri.path(), ROUTES.into_iter());
+    problem(StatusCode::NOT_FOUND, &format!("there is nothing here{near}"))
+}
+
+pub async fn method_not_allowed() -> Response {
+    problem(StatusCode::METHOD_NOT_ALLOWED, "this route takes another method: `Allow` names it")
+}
