@@ -1,16 +1,33 @@
+//! staygraph: the query side of an event-sourced vacation-rental company.
+//!
+//! Rooms in reading order: what a domain is ([`model`]), what happened to it ([`event`], [`position`]), what that comes to
+//! ([`graph`], [`projection`]), how fresh that is ([`freshness`]) and what can be asked of it ([`query`]). Those are pure:
+//! no clock, no files, no network, no threads. Above them lie the edges: where events come from ([`source`], [`intake`]),
+//! the loop ([`pipeline`]), what is published ([`serving`]), and what people and programs hold on to ([`api`], [`http`],
+//! [`cli`], [`demo`]). [`app`] alone wires them together. ARCHITECTURE.md says which room may know which.
 #![forbid(unsafe_code)]
-pub mod api;
-pub mod clock;
-pub mod event;
-pub mod freshness;
-pub mod graph;
-pub mod http;
-pub mod intake;
+
 pub mod model;
-pub mod pipeline;
+
+pub mod event;
 pub mod position;
+
+pub mod graph;
 pub mod projection;
+
+pub mod freshness;
 pub mod query;
+
+pub mod clock;
+pub mod intake;
+pub mod pipeline;
 pub mod serving;
 pub mod source;
+
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod http;
 pub mod telemetry;

@@ -49,12 +49,9 @@ pub fn make(model: &Arc<Model>) -> Result<Schema, String> {
     builder = builder.register(operations::roots(query));
     let executable = builder.finish().map_err(|error| error.to_string())?;
     let sdl = executable.sdl();
-    let validated = apollo_compiler::Schema::parse_and_validate(format!("{sdl}{ONE_OF}"), "schema.graphql").map_err(|error| error.to_string())?;
+    let validated = apollo_compiler::Schema::parse_and_validate(sdl.as_str(), "schema.graphql").map_err(|error| error.to_string())?;
     Ok(Schema { executable, validated: Arc::new(validated), sdl })
 }
-
-/// apollo-compiler 1.33 does not know the directive yet; an order that names several fields is refused when it is read.
-const ONE_OF: &str = "\ndirective @oneOf on INPUT_OBJECT\n";
 
 fn node() -> dynamic::Field {
     let node = field("node", "Node", |resolver| {

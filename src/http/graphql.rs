@@ -26,7 +26,8 @@ pub async fn get(
 ) -> Response {
     let accepted = accept(&headers);
     if accepted == Accepted::Page {
-        return Redirect::to("/graphiql").into_response();
+        let query = parameters.map(|parameters| format!("?{parameters}")).unwrap_or_default();
+        return Redirect::to(&format!("/graphiql{query}")).into_response();
     }
     let mut members = Map::new();
     for (name, value) in form_urlencoded::parse(parameters.unwrap_or_default().as_bytes()) {

@@ -1,0 +1,128 @@
+//! `staygraph demo`: the demo's screen around the demo's data.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::progress::Progress;
+use super::{Failure, interrupted, one, runtime, say, url};
+use crate::app::{self, Late};
+use crate::config::{Config, LogOptions, ModelText, Options};
+use crate::demo::{State, Trickle, append_base, append_rest, prepare_folder};
+use crate::telemetry::start_logs;
+
+/// How late `--late` applies a domain.
+const LATE_MS: i64 = 60_000;
+
+#[derive(Args)]
+pub struct Demo {
+    /// Apply this domain's trickle a minute late.
+    #[arg(long, value_name = "DOMAIN", env = "STAYGRAPH_LATE")]
+    late: Option<String>,
+    /// Take everything at once; nothing trickles.
+    #[arg(long, env = "STAYGRAPH_NO_TRICKLE")]
+    no_trickle: bool,
+    /// Start over with an empty log.
+    #[arg(long)]
+    fresh: bool,
+    /// The folder for the demo's log.
+    #[arg(long, value_name = "DIR", env = "STAYGRAPH_DATA", default_value = "staygraph-demo")]
+    data: PathBuf,
+    /// Where to listen; port 0 takes any.
+    #[arg(long, value_name = "ADDR", env = "STAYGRAPH_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: String,
+}
+
+impl Demo {
+    pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
+        let options = Options { data_dir: Some(self.data.clone()), listen: Some(self.listen), ..Options::default() };
+        let config = Config::read(&options, logs, &ModelText::Shipped)?;
+        start_logs(config.log_format, config.verbose);
+        let late = match &self.late {
+            None => None,
+            Some(name) => Some(Late {
+                domain: config.model.domain_named(name).ok_or_else(|| {
+                    let known: Vec<&str> = config.model.domains.iter().map(|domain| domain.name.as_str()).collect();
+                    let near = crate::model::nearest(name, known.iter().copied());
+                    one(format!("there is no domain `{name}`{near} (there are {})", known.join(", ")))
+                })?,
+                ms: LATE_MS,
+                why: format!("its events are applied a minute late, as `--late {name}` asks"),
+            }),
+        };
+        let listener = app::bind(&config.listen).map_err(one)?;
+        let address = listener.local_addr().map_err(|error| one(error.to_string()))?;
+        prepare_folder(&self.data, self.fresh).map_err(one)?;
+        let mut state = State::read(&self.data).map_err(one)?;
+        let store = app::open(config).map_err(one)?;
+        if !state.is_loaded() {
+            let mut progress = Progress::new("appending", Some(State::base_events()));
+            append_base(&store.intake, &mut state, |appended| progress.at(appended)).map_err(one)?;
+            progress.done();
+        }
+        if self.no_trickle {
+            append_rest(&store.intake, &mut state).map_err(one)?;
+        }
+        let intake = store.intake.clone();
+        let app = app::start(store, late).map_err(one)?;
+        project(&app);
+        let trickle = (!self.no_trickle).then(|| Trickle::start(intake, state)).transpose().map_err(one)?;
+        say(&screen(&url(address)));
+        let served = runtime()?.block_on(async { app.serve(listener, interrupted()).await });
+        drop(trickle);
+        served.map_err(one)
+    }
+}
+
+/// Shows the projection's progress until it has caught up with the log.
+fn project(app: &app::App) {
+    let serving = &app.api.serving;
+    let position = || {
+        let snapshot = serving.snapshot();
+        let targets = (0..snapshot.applied.len()).filter_map(|partition| serving.target(partition));
+        (snapshot.applied.iter().sum::<u64>(), targets.sum::<u64>())
+    };
+    let mut progress = Progress::new("projecting", Some(position().1));
+    let mut seen = app.log.commits();
+    while serving.ready_at().is_none() {
+        // Sleeps on the log's own signal; nobody appends now, so this is a tick.
+        seen = app.log.wait(seen, Duration::from_millis(50));
+        progress.at(position().0);
+    }
+    progress.done();
+}
+
+fn screen(url: &str) -> String {
+    format!(
+        "
+staygraph: {people} people, {properties} properties, {prices} prices and {reservations} reservations,
+with events still arriving. Ctrl-C stops it; the next start is quick.
+
+  GraphiQL   {url}/graphiql
+
+Three queries worth trying (GraphiQL opens with them):
+
+  1. The stays of a guest, with each property, its host, and what its nights cost:
+     {{ person(key: \"44250196\") {{ name reservations {{ nodes {{ status property {{ name host {{ name }}
+         prices(first: 3) {{ nodes {{ amount {{ minor currency }} validFrom validTo }} }} }} }} }} }} }}
+
+  2. Stays cancelled before an August arrival, the dearest first:
+     {{ reservations(filter: {{ status: {{ eq: CANCELLED }}, checkIn: {{ gte: \"2017-08-01\" }} }},
+         orderBy: [{{ total: DESC }}], first: 10) {{ totalCount nodes {{ key checkIn nights total {{ minor currency }} }} }} }}
+
+  3. How fresh each domain is, and why:
+     {{ freshness {{ domain status cause reason asOf lagEvents }} }}
+
+Every answer says how fresh it is, under `extensions.freshness`.
+
+Data: Inside Airbnb, insideairbnb.com, Singapore, 2023-09-23 (CC BY 4.0), and Antonio, de Almeida, Nunes, Hotel
+booking demand datasets, doi 10.1016/j.dib.2018.11.126 (CC BY 4.0). People's names are invented; stays at Airbnb are
+inferred from reviews. assets/demo/README.md says what was changed.
+",
+        people = "33,890",
+        properties = "3,485",
+        prices = "86,876",
+        reservations = "155,088",
+    )
+}

@@ -1,0 +1,337 @@
+//! Each room's options gathered: flags beat the environment, which beats the file. Read once, and unknown keys refused.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::api::Limits;
+use crate::event::OrderBy;
+use crate::freshness::{Thresholds, parse_duration_ms};
+use crate::model::{Model, nearest};
+use crate::projection::DomainRules;
+use crate::telemetry::LogFormat;
+
+/// What a person may say on the command line or in the environment.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Options {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE", env = "STAYGRAPH_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The model file; `model.graphql` unless said.
+    #[arg(long, value_name = "FILE", env = "STAYGRAPH_MODEL")]
+    pub model: Option<PathBuf>,
+    /// The folder that holds the embedded log; `staygraph-data` unless said.
+    #[arg(long = "data", value_name = "DIR", env = "STAYGRAPH_DATA")]
+    pub data_dir: Option<PathBuf>,
+    /// The longest time that a freshness demand waits, e.g. `30s`.
+    #[arg(long, value_name = "DURATION", env = "STAYGRAPH_WAIT_MAX")]
+    pub wait_max: Option<String>,
+    /// The longest time that a query runs, e.g. `10s`.
+    #[arg(long, value_name = "DURATION", env = "STAYGRAPH_QUERY_TIME_MAX")]
+    pub query_time_max: Option<String>,
+    /// How deep a query may nest fields.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_DEPTH_MAX")]
+    pub depth_max: Option<usize>,
+    /// How many fields a query may give, lists multiplied through.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_COMPLEXITY_MAX")]
+    pub complexity_max: Option<u64>,
+    /// How many tokens a query may have.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_TOKENS_MAX")]
+    pub tokens_max: Option<usize>,
+    /// The most bytes of a body of `POST /events`.
+    #[arg(long, value_name = "BYTES", env = "STAYGRAPH_BODY_BYTES_MAX")]
+    pub body_bytes_max: Option<usize>,
+    /// The most bytes of an event.
+    #[arg(long, value_name = "BYTES", env = "STAYGRAPH_EVENT_BYTES_MAX")]
+    pub event_bytes_max: Option<usize>,
+    /// Ids of a partition that are kept to tell duplicates under `order_by = "position"`.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_IDS_REMEMBERED")]
+    pub ids_remembered: Option<usize>,
+    /// Appends are refused when fewer bytes than these would stay free on the log's disk.
+    #[arg(long, value_name = "BYTES", env = "STAYGRAPH_FREE_BYTES_MIN")]
+    pub free_bytes_min: Option<u64>,
+    /// An origin that browsers may call from; may be repeated. Those of this machine unless said.
+    #[arg(long = "cors-origin", value_name = "ORIGIN", env = "STAYGRAPH_CORS_ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Vec<String>,
+    /// Where to listen; port 0 takes any. `127.0.0.1:8080` unless said.
+    #[arg(long, value_name = "ADDR", env = "STAYGRAPH_LISTEN")]
+    pub listen: Option<String>,
+}
+
+/// How logs are written; every command takes it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LogOptions {
+    /// How logs are written to standard error.
+    #[arg(long, value_enum, env = "STAYGRAPH_LOG_FORMAT", global = true)]
+    pub log_format: Option<LogFormat>,
+    /// More in the logs; twice for everything.
+    #[arg(short, long, action = clap::ArgAction::Count, env = "STAYGRAPH_VERBOSE", global = true)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    model: Option<PathBuf>,
+    listen: Option<String>,
+    data_dir: Option<PathBuf>,
+    log_format: Option<LogFormat>,
+    verbose: Option<u8>,
+    wait_max: Option<String>,
+    query_time_max: Option<String>,
+    depth_max: Option<usize>,
+    complexity_max: Option<u64>,
+    tokens_max: Option<usize>,
+    body_bytes_max: Option<usize>,
+    event_bytes_max: Option<usize>,
+    ids_remembered: Option<usize>,
+    free_bytes_min: Option<u64>,
+    cors_origins: Vec<String>,
+    sources: BTreeMap<String, FileSource>,
+    domains: BTreeMap<String, FileDomain>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileSource {
+    #[expect(dead_code, reason = "read so that another kind is refused by name")]
+    kind: SourceKind,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SourceKind {
+    /// The embedded log.
+    Log,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileDomain {
+    source: Option<String>,
+    topics: Option<Vec<String>>,
+    encoding: Option<Encoding>,
+    order_by: Option<FileOrderBy>,
+    gaps: Option<Gaps>,
+    fresh_within: Option<String>,
+    stale_after: Option<String>,
+    quiet_after: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Encoding {
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FileOrderBy {
+    Sequence,
+    Position,
+    Time,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Gaps {
+    Report,
+    Ignore,
+}
+
+/// A domain, configured.
+#[derive(Clone, Debug)]
+pub struct DomainConfig {
+    pub source: String,
+    /// The first is where its events are written.
+    pub topics: Vec<String>,
+    pub rules: DomainRules,
+    pub thresholds: Thresholds,
+}
+
+/// Everything, checked.
+#[derive(Debug)]
+pub struct Config {
+    pub model: Model,
+    /// By the model's domains.
+    pub domains: Vec<DomainConfig>,
+    pub listen: String,
+    pub data_dir: PathBuf,
+    pub log_format: LogFormat,
+    pub verbose: u8,
+    pub limits: Limits,
+    pub wait_max_ms: u64,
+    pub query_time_max_ms: u64,
+    pub body_bytes_max: usize,
+    pub event_bytes_max: usize,
+    pub ids_remembered: usize,
+    pub free_bytes_min: u64,
+    pub cors_origins: Vec<String>,
+}
+
+/// Where the model's text comes from when no option names a file.
+pub enum ModelText {
+    /// `model.graphql` of the folder one stands in.
+    File,
+    /// The model that ships in the binary.
+    Shipped,
+}
+
+impl Config {
+    /// Reads and checks all. Every fault is a line of its own that says what, where and what to write.
+    pub fn read(options: &Options, logs: &LogOptions, model_text: &ModelText) -> Result<Config, Vec<String>> {
+        let (file, path) = match &options.config {
+            Some(path) => (read_file(path).map_err(|fault| vec![fault])?, path.display().to_string()),
+            None => (File::default(), "the configuration".to_owned()),
+        };
+        let mut faults = Vec::new();
+        // A path in the file is seen from the file.
+        let beside = |path: &PathBuf| options.config.as_deref().and_then(Path::parent).map_or(path.clone(), |folder| folder.join(path));
+        let model_path = options.model.clone().or(file.model.as_ref().map(beside));
+        let model = match read_model(model_path.as_deref(), model_text) {
+            Ok(model) => model,
+            Err(model_faults) => return Err(model_faults),
+        };
+        let mut duration = |given: &Option<String>, from_file: &Option<String>, name: &str, default: i64| {
+            let text = given.as_ref().or(from_file.as_ref());
+            text.map_or(default, |text| {
+                parse_duration_ms(text).unwrap_or_else(|why| {
+                    faults.push(format!("{path}: `{name}` {why}"));
+                    default
+                })
+            })
+        };
+        let wait_max_ms = duration(&options.wait_max, &file.wait_max, "wait_max", 30_000) as u64;
+        let query_time_max_ms = duration(&options.query_time_max, &file.query_time_max, "query_time_max", 10_000) as u64;
+        let domains = domains(&model, &file, &path, &mut faults);
+        let event_bytes_max = options.event_bytes_max.or(file.event_bytes_max).unwrap_or(1 << 20);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Config {
+            domains,
+            listen: options.listen.clone().or(file.listen).unwrap_or_else(|| "127.0.0.1:8080".into()),
+            data_dir: options.data_dir.clone().or(file.data_dir.as_ref().map(beside)).unwrap_or_else(|| "staygraph-data".into()),
+            log_format: logs.log_format.or(file.log_format).unwrap_or_default(),
+            verbose: if logs.verbose > 0 { logs.verbose } else { file.verbose.unwrap_or(0) },
+            limits: Limits {
+                depth_max: options.depth_max.or(file.depth_max).unwrap_or(16),
+                complexity_max: options.complexity_max.or(file.complexity_max).unwrap_or(500_000),
+                tokens_max: options.tokens_max.or(file.tokens_max).unwrap_or(20_000),
+            },
+            wait_max_ms,
+            query_time_max_ms,
+            body_bytes_max: options.body_bytes_max.or(file.body_bytes_max).unwrap_or(16 << 20),
+            event_bytes_max,
+            ids_remembered: options.ids_remembered.or(file.ids_remembered).unwrap_or(1_000_000),
+            free_bytes_min: options.free_bytes_min.or(file.free_bytes_min).unwrap_or(64 << 20),
+            cors_origins: if options.cors_origins.is_empty() { file.cors_origins } else { options.cors_origins.clone() },
+            model,
+        })
+    }
+}
+
+fn read_model(path: Option<&Path>, otherwise: &ModelText) -> Result<Model, Vec<String>> {
+    let (text, name) = match (path, otherwise) {
+        (None, ModelText::Shipped) => (crate::model::SHIPPED.to_owned(), "model.graphql".to_owned()),
+        (path, _) => {
+            let given = path.unwrap_or(Path::new("model.graphql"));
+            let text = std::fs::read_to_string(given).map_err(|error| {
+                let hint = if path.is_none() { ": name it with `--model FILE`" } else { "" };
+                vec![format!("the model {} cannot be read: {error}{hint}", given.display())]
+            })?;
+            (text, given.display().to_string())
+        }
+    };
+    Model::parse(&text, &name).map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+fn read_file(path: &Path) -> Result<File, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| {
+        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!("{}:{line}:{column}: {}", path.display(), explained(error.message()))
+    })
+}
+
+/// Serde lists what it expected; a person wants the nearest of it.
+fn explained(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((unknown, known)) if message.starts_with("unknown field") || message.starts_with("unknown variant") => {
+            let near = nearest(unknown, known.iter().copied());
+            let what = if message.starts_with("unknown field") { "key" } else { "value" };
+            if near.is_empty() { format!("unknown {what} `{unknown}`: there are {}", known.join(", ")) } else { format!("unknown {what} `{unknown}`{near}") }
+        }
+        _ => message.lines().next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn domains(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) -> Vec<DomainConfig> {
+    if file.sources.len() > 1 {
+        faults.push(format!("{path}: one source is taken, the embedded log, and {} are named", file.sources.len()));
+    }
+    let only = file.sources.keys().next().cloned().unwrap_or_else(|| "log".into());
+    for name in file.domains.keys().filter(|name| model.domain_named(name).is_none()) {
+        let near = nearest(name, model.domains.iter().map(|domain| domain.name.as_str()));
+        faults.push(format!("{path}: [domains.{name}] is no domain of the model{near}"));
+    }
+    let mut topics_seen: BTreeMap<String, String> = BTreeMap::new();
+    let left_out = FileDomain::default();
+    let mut domains = Vec::new();
+    for domain in &model.domains {
+        let given = file.domains.get(&domain.name).unwrap_or(&left_out);
+        let mut duration = |given: &Option<String>, name: &str, default: i64| match given.as_deref().map(parse_duration_ms) {
+            None => default,
+            Some(Ok(ms)) => ms,
+            Some(Err(why)) => {
+                faults.push(format!("{path}: `{name}` of [domains.{}] {why}", domain.name));
+                default
+            }
+        };
+        let thresholds = Thresholds {
+            fresh_within_ms: duration(&given.fresh_within, "fresh_within", 5_000),
+            stale_after_ms: duration(&given.stale_after, "stale_after", 300_000),
+            quiet_after_ms: duration(&given.quiet_after, "quiet_after", 3_600_000),
+        };
+        if thresholds.fresh_within_ms > thresholds.stale_after_ms {
+            faults.push(format!("{path}: [domains.{}] is stale before it is latent: `stale_after` must not be below `fresh_within`", domain.name));
+        }
+        let source = given.source.clone().unwrap_or_else(|| only.clone());
+        if source != only {
+            faults.push(format!("{path}: [domains.{}] reads from `{source}`, and there is no [sources.{source}]", domain.name));
+        }
+        let topics = given.topics.clone().unwrap_or_else(|| vec![domain.name.clone()]);
+        if topics.is_empty() {
+            faults.push(format!("{path}: [domains.{}] has no topics: leave `topics` out to read `{}`", domain.name, domain.name));
+        }
+        for topic in &topics {
+            let valid = !topic.is_empty() && topic.len() <= 249 && topic.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+            if !valid {
+                faults.push(format!("{path}: `{topic}` of [domains.{}] is no topic's name: letters, digits, `.`, `_` and `-`", domain.name));
+            }
+            if let Some(other) = topics_seen.insert(topic.clone(), domain.name.clone()) {
+                faults.push(format!("{path}: topic `{topic}` stands in [domains.{other}] and in [domains.{}]: one domain reads it", domain.name));
+            }
+        }
+        let (Some(Encoding::Json) | None) = given.encoding;
+        domains.push(DomainConfig {
+            source,
+            topics,
+            rules: DomainRules {
+                order_by: match given.order_by {
+                    None | Some(FileOrderBy::Sequence) => OrderBy::Sequence,
+                    Some(FileOrderBy::Position) => OrderBy::Position,
+                    Some(FileOrderBy::Time) => OrderBy::Time,
+                },
+                report_gaps: given.gaps != Some(Gaps::Ignore),
+            },
+            thresholds,
+        });
+    }
+    domains
+}
