@@ -203,7 +203,7 @@ fn project(
         serving.publish(projector.publish());
         let now = clock();
         for (domain, at) in appended {
-            metrics.visible(domain, now.millis_since(at) as f64 / 1000.0);
+            metrics.visible(domain, now.micros().saturating_sub(at.micros()).max(0) as f64 / 1e6);
         }
     }
 }

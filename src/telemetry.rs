@@ -28,6 +28,7 @@ pub fn start_logs(format: LogFormat, verbose: u8) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(verbose > 0);
+    let logs = logs.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // A second start, as tests do, keeps the first.
     let _ = match format {
         LogFormat::Text => logs.try_init(),

@@ -1,0 +1,137 @@
+//! What is said of bad input: each message a golden.
+
+use std::path::Path;
+
+use serde_json::json;
+use staygraph::model::Model;
+
+use crate::support::{Service, event, folder, root, run};
+
+#[test]
+fn the_served_schema_is_the_committed_one() {
+    let (code, schema, _) = run(&["schema", "--model", root("model.graphql").to_str().unwrap()]);
+    let committed = std::fs::read_to_string(root("schema.graphql")).unwrap();
+    if schema != committed && std::env::var_os("CI").is_none() {
+        std::fs::write(root("schema.graphql"), &schema).unwrap();
+    }
+    assert!(code == 0 && schema == committed, "schema.graphql was stale; it is written anew: look at it and commit it");
+}
+
+#[test]
+fn models() {
+    let mut told = String::new();
+    let mut cases: Vec<_> = std::fs::read_dir(root("tests/golden/models")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    for path in cases {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let faults = Model::parse(&std::fs::read_to_string(&path).unwrap(), &name).expect_err(&name);
+        faults.iter().for_each(|fault| told += &format!("{fault}\n"));
+        told += "\n";
+    }
+    crate::golden::check("models.txt", &told);
+}
+
+#[test]
+fn events() {
+    let data = folder();
+    let service = Service::start(data.path());
+    let good = || event("reservation.booked", "r", 1, json!({ "checkIn": "2024-06-01" }));
+    let with = |name: &str, value: serde_json::Value| {
+        let mut event = good();
+        event[name] = value;
+        event
+    };
+    let data_of = |data: serde_json::Value| with("data", data);
+    let mut cases: Vec<(&str, String)> = vec![
+        ("broken JSON", "{\"specversion\"".into()),
+        ("a name twice", "{\"id\":1,\"id\":2}".into()),
+        ("no object", "[1]".into()),
+    ];
+    let events = [
+        ("a wrong version of CloudEvents", with("specversion", json!("0.9"))),
+        ("no time", with("time", json!(null))),
+        ("a wrong time", with("time", json!("2024-05-01 10:00:00Z"))),
+        ("a leap second", with("time", json!("2016-12-31T23:59:60Z"))),
+        ("no subject", with("subject", json!(null))),
+        ("a long subject", with("subject", json!("x".repeat(129)))),
+        ("a version of 0", with("sequence", json!(0))),
+        ("a version that is no integer", with("sequence", json!("01"))),
+        ("no version", with("sequence", json!(null))),
+        ("a capital in an extension", with("Loud", json!("x"))),
+        ("a type without a dot", with("type", json!("reservation"))),
+        ("an unknown entity", with("type", json!("reservatoin.booked"))),
+        ("data that are no object", data_of(json!("text"))),
+        ("binary data", {
+            let mut event = with("data_base64", json!("AAAA"));
+            event.as_object_mut().unwrap().remove("data");
+            event
+        }),
+        ("a date that does not exist", data_of(json!({ "checkIn": "2024-02-30" }))),
+        ("check-out before check-in", data_of(json!({ "checkIn": "2024-06-05", "checkOut": "2024-06-01" }))),
+        ("a number in quotes", data_of(json!({ "guests": "2" }))),
+        ("a float for an integer", data_of(json!({ "guests": 2.5 }))),
+        ("a number beyond 32 bits", data_of(json!({ "guests": 3_000_000_000_i64 }))),
+        ("money with a third member", data_of(json!({ "total": { "minor": 1, "currency": "SGD", "tax": 0 } }))),
+        ("money in a wrong currency", data_of(json!({ "total": { "minor": 1, "currency": "sgd" } }))),
+        ("an unknown status", data_of(json!({ "status": "BOOKD" }))),
+        ("a derived field", data_of(json!({ "nights": 3 }))),
+        ("an empty key", data_of(json!({ "guestId": "" }))),
+        ("a personal value", event("person.registered", "p", 1, json!({ "name": 12345 }))),
+        ("a point off the globe", event("property.listed", "p", 1, json!({ "location": { "lat": 91, "lon": 0 } }))),
+        ("a merge into nothing", event("person.merged", "p", 1, json!({}))),
+        ("a merge into itself", event("person.merged", "p", 1, json!({ "into": "p" }))),
+    ];
+    cases.extend(events.iter().map(|(name, event)| (*name, event.to_string())));
+    let mut told = String::new();
+    for (name, body) in &cases {
+        let reply = service.post("/events", "application/x-ndjson", body.as_bytes());
+        let error = reply.json()["results"][0]["error"].clone();
+        assert_eq!(reply.status, 422, "{name}: {}", reply.text);
+        told += &format!("{name}\n    {} {}: {}\n", error["code"].as_str().unwrap(), error["field"], error["message"].as_str().unwrap());
+    }
+    crate::golden::check("events.txt", &told);
+}
+
+#[test]
+fn commands() {
+    let data = folder();
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = busy.local_addr().unwrap().to_string();
+    let shipped = root("model.graphql");
+    let (model, folder_text) = (shipped.to_str().unwrap(), data.path().to_str().unwrap());
+    let write = |name: &str, text: &str| {
+        let path = data.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let typo = write("typo.toml", "listen = \"127.0.0.1:0\"\ndata_dri = \"x\"\n");
+    let kafka = write("kafka.toml", "[sources.main]\nkind = \"lag\"\n");
+    let domain = write("domain.toml", "[domains.reservation]\nfresh_within = \"5s\"\n");
+    let duration = write("duration.toml", "[domains.reservations]\nfresh_within = \"5\"\n");
+    let unreadable = write("unreadable.toml", "listen = \n");
+    let broken_model = write("broken.graphql", "type Person @entity(domain: \"people\", event: \"person\") {\n  name: Strng\n}\n");
+    let cases: &[(&str, &[&str], i32)] = &[
+        ("a right model", &["check", "--model", model], 0),
+        ("a port in use", &["serve", "--model", model, "--data", folder_text, "--listen", &port], 1),
+        ("an unknown option", &["serve", "--lisen", "x"], 2),
+        ("an unknown command", &["serv"], 2),
+        ("a model with a typo", &["check", "--model", &broken_model], 1),
+        ("a model that is not there", &["check", "--model", "nowhere.graphql"], 1),
+        ("a config with a typo", &["check", "--model", model, "--config", &typo], 1),
+        ("a config with an unknown source", &["check", "--model", model, "--config", &kafka], 1),
+        ("a config with an unknown domain", &["check", "--model", model, "--config", &domain], 1),
+        ("a config with a wrong duration", &["check", "--model", model, "--config", &duration], 1),
+        ("a config that is no TOML", &["check", "--model", model, "--config", &unreadable], 1),
+        ("a demo of an unknown domain", &["demo", "--late", "price", "--data", folder_text, "--listen", "127.0.0.1:0"], 1),
+        ("a demo in a folder of something else", &["demo", "--data", folder_text, "--listen", "127.0.0.1:0"], 1),
+    ];
+    let mut told = String::new();
+    for (name, arguments, expected) in cases {
+        let (code, out, err) = run(arguments);
+        assert_eq!(code, *expected, "{name}: {out}{err}");
+        let clean = err.replace(folder_text, "FOLDER").replace(&port, "ADDRESS").replace(model, "model.graphql");
+        told += &format!("{name}\n{}", clean.lines().map(|line| format!("    {line}\n")).collect::<String>());
+    }
+    crate::golden::check("commands.txt", &told);
+    assert!(Path::new(model).exists());
+}

@@ -1,0 +1,164 @@
+//! A real service, as a process of its own, and what one says to it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_staygraph");
+
+/// A running service; dropping it kills it.
+pub struct Service {
+    child: Child,
+    pub url: String,
+}
+
+/// An HTTP answer.
+pub struct Reply {
+    pub status: u16,
+    pub headers: ureq::http::HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Json {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+pub fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+pub fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+impl Service {
+    /// Serves the shipped model from a folder.
+    pub fn start(data: &Path) -> Service {
+        Service::start_with(data, &root("model.graphql"), &[])
+    }
+
+    pub fn start_with(data: &Path, model: &Path, more: &[&str]) -> Service {
+        let mut command = Command::new(BINARY);
+        command.arg("serve").arg("--data").arg(data).arg("--model").arg(model).args(["--listen", "127.0.0.1:0"]).args(more);
+        Service::run(command)
+    }
+
+    /// Runs a command that serves, and reads its address.
+    pub fn run(mut command: Command) -> Service {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            line.split_whitespace().find_map(|word| word.starts_with("http://").then(|| word.trim_end_matches("/graphiql").to_owned()))
+        });
+        let Some(url) = url else {
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            panic!("the service did not start: {said}");
+        };
+        // Whoever writes must not block on a pipe that nobody reads.
+        std::thread::spawn(move || lines.for_each(drop));
+        let stderr = child.stderr.take().unwrap();
+        std::thread::spawn(move || BufReader::new(stderr).lines().for_each(drop));
+        Service { child, url }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(Duration::from_secs(60)));
+        let agent: ureq::Agent = config.build().into();
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let sent = agent.run(request.body(body.unwrap_or_default().to_vec()).unwrap());
+        let mut response = sent.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let text = response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap();
+        Reply { status: response.status().as_u16(), headers: response.headers().clone(), text }
+    }
+
+    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        self.request("GET", path, headers, None)
+    }
+
+    pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Reply {
+        self.request("POST", path, &[("content-type", content_type)], Some(body))
+    }
+
+    /// Appends events; all must be taken. Gives the position to read them at.
+    pub fn write(&self, events: &[Json]) -> String {
+        let reply = self.post("/events", "application/cloudevents-batch+json", Json::from(events.to_vec()).to_string().as_bytes());
+        assert_eq!((reply.status, &reply.json()["rejected"]), (200, &json!(0)), "{}", reply.text);
+        reply.json()["position"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// A query's whole reply.
+    pub fn ask(&self, query: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut all = vec![("content-type", "application/json"), ("accept", "application/graphql-response+json")];
+        all.extend_from_slice(headers);
+        self.request("POST", "/graphql", &all, Some(json!({ "query": query }).to_string().as_bytes()))
+    }
+
+    /// A query's data, read at a position; errors fail the test.
+    pub fn read(&self, query: &str, at_least: &str) -> Json {
+        let headers = [("freshness-at-least", at_least), ("freshness-wait", "20s"), ("freshness-otherwise", "fail")];
+        let reply = self.ask(query, if at_least.is_empty() { &[] } else { &headers });
+        let json = reply.json();
+        assert!(json.get("errors").is_none(), "{query}: {}", reply.text);
+        json["data"].clone()
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the process to end; gives its exit code.
+    pub fn ended(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// Ends it as a loss of power would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An event whose id is its own.
+pub fn event(kind: &str, subject: &str, sequence: u64, data: Json) -> Json {
+    static IDS: AtomicU64 = AtomicU64::new(0);
+    let id = IDS.fetch_add(1, Ordering::Relaxed);
+    json!({
+        "specversion": "1.0", "id": format!("e-{id}"), "source": "/tests", "type": kind, "subject": subject,
+        "time": "2024-05-01T10:00:00Z", "sequence": sequence, "data": data,
+    })
+}
+
+/// Runs the binary to its end.
+pub fn run(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(BINARY).args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
