@@ -217,7 +217,7 @@ impl Config {
             log_format: logs.log_format.or(file.log_format).unwrap_or_default(),
             verbose: if logs.verbose > 0 { logs.verbose } else { file.verbose.unwrap_or(0) },
             limits: Limits {
-                depth_max: options.depth_max.or(file.depth_max).unwrap_or(16),
+                depth_max: options.depth_max.or(file.depth_max).unwrap_or(20),
                 complexity_max: options.complexity_max.or(file.complexity_max).unwrap_or(500_000),
                 tokens_max: options.tokens_max.or(file.tokens_max).unwrap_or(20_000),
             },

@@ -63,7 +63,8 @@ const NOWHERE: [(&str, &str); 3] = [
 const SLEEPS: &str = "src/app.rs";
 
 /// Folders of somebody's machine. Split, so that this file does not hold them.
-const MACHINE_PATHS: [&str; 4] = [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Use", "rs/"), concat!("/wo", "rk/")];
+const MACHINE_PATHS: [&str; 4] =
+    [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Use", "rs/"), concat!("/wo", "rk/")];
 
 struct File {
     /// From the project's folder, with `/`.
@@ -146,7 +147,9 @@ fn code_of(text: &str) -> String {
                 }
                 end
             }
-            'r' if !(index > 0 && is_word(at(index - 1)) && at(index - 1) != 'b') && ['"', '#'].contains(&at(index + 1)) => {
+            'r' if !(index > 0 && is_word(at(index - 1)) && at(index - 1) != 'b')
+                && ['"', '#'].contains(&at(index + 1)) =>
+            {
                 let hashes = (index + 1..).take_while(|place| at(*place) == '#').count();
                 if at(index + 1 + hashes) == '"' {
                     let closing: String = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
@@ -204,7 +207,8 @@ fn uses(line: &str, package: &str) -> bool {
         // `::name` and `.name` are members of something else.
         let apart = !before.ends_with(|last: char| is_word(last) || last == ':' || last == '.');
         let path = after.trim_start().starts_with("::") && apart;
-        let statement = before.trim_start().starts_with("use ") && before.trim() == "use" && !after.starts_with(is_word);
+        let statement =
+            before.trim_start().starts_with("use ") && before.trim() == "use" && !after.starts_with(is_word);
         path || statement
     })
 }
@@ -257,8 +261,13 @@ fn table() -> BTreeMap<String, BTreeSet<String>> {
     let mut rooms = BTreeMap::new();
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let [room, imports, ..] = cells[..] else { panic!("ARCHITECTURE.md: a row of the rooms' table has too few cells: {row}") };
-        let words = imports.split([' ', ',']).map(|word| word.trim_matches('`')).filter(|word| !word.is_empty() && *word != "–");
+        let [room, imports, ..] = cells[..] else {
+            panic!("ARCHITECTURE.md: a row of the rooms' table has too few cells: {row}")
+        };
+        let words = imports
+            .split([' ', ','])
+            .map(|word| word.trim_matches('`'))
+            .filter(|word| !word.is_empty() && *word != "–");
         let old = rooms.insert(room.trim_matches('`').to_owned(), words.map(str::to_owned).collect());
         assert!(old.is_none(), "ARCHITECTURE.md: {room} stands twice in the rooms' table");
     }
@@ -284,7 +293,9 @@ fn none(faults: &[String]) {
 fn lines(files: &[File], is_fault: impl Fn(&File, &str) -> Option<String>) -> Vec<String> {
     let of_file = |file: &File| -> Vec<String> {
         let numbered = file.code.lines().enumerate();
-        numbered.filter_map(|(index, line)| Some(format!("{}:{}: {}", file.path, index + 1, is_fault(file, line)?))).collect()
+        numbered
+            .filter_map(|(index, line)| Some(format!("{}:{}: {}", file.path, index + 1, is_fault(file, line)?)))
+            .collect()
     };
     files.iter().flat_map(of_file).collect()
 }
@@ -307,7 +318,10 @@ fn the_arrows_are_those_of_the_architecture() {
             } else if !allowed.contains(&import) {
                 let known: Vec<&str> = allowed.iter().map(String::as_str).collect();
                 let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
-                faults.push(format!("{}:{line}: `{room}` may not import `{import}`: ARCHITECTURE.md lets it import {known}", file.path));
+                faults.push(format!(
+                    "{}:{line}: `{room}` may not import `{import}`: ARCHITECTURE.md lets it import {known}",
+                    file.path
+                ));
             }
             of_room.insert(import);
         }
@@ -316,7 +330,9 @@ fn the_arrows_are_those_of_the_architecture() {
         match seen.get(room) {
             None => faults.push(format!("ARCHITECTURE.md: the table has a room `{room}`, and `src` has none")),
             Some(seen) => faults.extend(allowed.difference(seen).map(|import| {
-                format!("ARCHITECTURE.md: `{room}` is said to import `{import}`, and does not: take it out of the table")
+                format!(
+                    "ARCHITECTURE.md: `{room}` is said to import `{import}`, and does not: take it out of the table"
+                )
             })),
         }
     }
@@ -331,13 +347,17 @@ fn no_two_pure_rooms_import_each_other_in_a_circle() {
     while !left.is_empty() {
         let before = left.len();
         left.retain(|room| {
-            let ready = table.get(*room).is_some_and(|imports| imports.iter().all(|import| done.contains(import.as_str())));
+            let ready =
+                table.get(*room).is_some_and(|imports| imports.iter().all(|import| done.contains(import.as_str())));
             if ready {
                 done.insert(room);
             }
             !ready
         });
-        assert!(left.len() < before, "ARCHITECTURE.md: of {left:?}, none imports only pure rooms that stand on their own");
+        assert!(
+            left.len() < before,
+            "ARCHITECTURE.md: of {left:?}, none imports only pure rooms that stand on their own"
+        );
     }
 }
 
@@ -345,8 +365,9 @@ fn no_two_pure_rooms_import_each_other_in_a_circle() {
 fn a_package_lives_in_one_room() {
     let is_fault = |file: &File, line: &str| {
         let package = PACKAGES.iter().find(|(package, places)| {
-            let allowed = |place: &&str| file.inner() == *place || place.ends_with('/') && file.inner().starts_with(*place);
-            uses(line, package) && !places.iter().any(|place| allowed(&place))
+            let allowed =
+                |place: &&str| file.inner() == *place || place.ends_with('/') && file.inner().starts_with(*place);
+            uses(line, package) && !places.iter().any(allowed)
         });
         package.map(|(package, places)| match places {
             [] => format!("`{package}` is used nowhere yet"),
@@ -376,6 +397,21 @@ fn no_file_is_a_city() {
 }
 
 #[test]
+fn only_tests_unwrap() {
+    let mut files = rust_files("src");
+    for file in &mut files {
+        if let Some(start) = file.code.find("#[cfg(test)]") {
+            file.code.truncate(start);
+        }
+    }
+    let is_fault = |_: &File, line: &str| {
+        let fault = "`.unwrap()` says nothing when it fails: handle it, or `.expect(\"why it holds\")`";
+        line.contains(".unwrap()").then(|| fault.to_owned())
+    };
+    none(&lines(&files, is_fault));
+}
+
+#[test]
 fn nothing_is_left_unfinished_and_nothing_sleeps() {
     let mut files = ["src", "examples", "benches", "tests"].map(rust_files);
     let files: Vec<File> = files.iter_mut().flat_map(std::mem::take).collect();
@@ -383,7 +419,8 @@ fn nothing_is_left_unfinished_and_nothing_sleeps() {
         if let Some((what, instead)) = NOWHERE.iter().find(|(what, _)| says(line, what)) {
             return Some(format!("`{what}` stands nowhere: {instead}"));
         }
-        let sleeps = ["thread::sleep", "time::sleep"].iter().find(|sleep| says(line, sleep)).filter(|_| file.path != SLEEPS);
+        let sleeps =
+            ["thread::sleep", "time::sleep"].iter().find(|sleep| says(line, sleep)).filter(|_| file.path != SLEEPS);
         sleeps.map(|sleep| format!("`{sleep}` is for {SLEEPS} only: wait for what must happen, with a bound"))
     };
     none(&lines(&files, is_fault));
@@ -395,13 +432,24 @@ fn no_text_holds_a_path_of_somebodys_machine() {
     for folder in ["src", "tests", "examples", "benches", "docs", "assets", ".ci"] {
         walk(&root().join(folder), &["rs", "md", "mjs", "toml", "json", "sh", "py", "graphql"], &mut paths);
     }
-    let top = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "Cargo.toml", "model.graphql", "schema.graphql", "test", "deny.toml"];
+    let top = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "Cargo.toml",
+        "model.graphql",
+        "schema.graphql",
+        "test",
+        "deny.toml",
+    ];
     paths.extend(top.iter().map(|name| root().join(name)).chain([root().join(".ci/run"), root().join("NOTICE")]));
     let mut faults = Vec::new();
     for file in paths.into_iter().filter(|path| path.exists()).map(read) {
         for (index, line) in file.text.lines().enumerate() {
             // A URL's path is nobody's machine.
-            let at_start = |(start, _): (usize, &str)| !line[..start].ends_with(|last: char| is_word(last) || "-.:/}".contains(last));
+            let at_start = |(start, _): (usize, &str)| {
+                !line[..start].ends_with(|last: char| is_word(last) || "-.:/}".contains(last))
+            };
             if let Some(path) = MACHINE_PATHS.iter().find(|path| line.match_indices(**path).any(at_start)) {
                 faults.push(format!("{}:{}: `{path}` is a folder of somebody's machine", file.path, index + 1));
             }
@@ -423,6 +471,10 @@ fn comments_and_literals_are_not_code() {
     }
     assert!(uses("use clap::Args;", "clap") && uses("let x: axum::Router", "axum") && uses("use cel;", "cel"));
     assert!(!uses("std::time::Instant", "time") && !uses("cancel::cel_now()", "cel") && !uses("// nothing", "cel"));
-    let file = File { path: "src/x.rs".into(), text: String::new(), code: "use crate::{a::b, c::{d, e}, f};\ncrate::g::h()".into() };
+    let file = File {
+        path: "src/x.rs".into(),
+        text: String::new(),
+        code: "use crate::{a::b, c::{d, e}, f};\ncrate::g::h()".into(),
+    };
     assert_eq!(imports(&file).into_keys().collect::<Vec<_>>(), ["a", "c", "f", "g"]);
 }

@@ -3,15 +3,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use apollo_compiler::ast::Value as AstValue;
+use apollo_compiler::ast::{Type, Value as AstValue};
 use apollo_compiler::executable::{Field, Operation, Selection, SelectionSet};
 use apollo_compiler::parser::Parser;
 use apollo_compiler::request::coerce_variable_values;
 use apollo_compiler::response::JsonMap;
 use apollo_compiler::validation::{DiagnosticList, Valid};
-use apollo_compiler::{ExecutableDocument, Schema};
+use apollo_compiler::{ExecutableDocument, Node, Schema};
 use serde_json::{Map, Value as Json};
 
+use super::mending::{Path, Segment};
 use super::error::{ApiError, PARSE_FAILED, TOO_COMPLEX, TOO_DEEP, VALIDATION_FAILED};
 use crate::model::Model;
 use crate::query::{BAD_USER_INPUT, PAGE_DEFAULT};
@@ -32,6 +33,8 @@ const NESTING_MAX: usize = 200;
 /// A document that may be executed.
 #[derive(Debug)]
 pub struct Prepared {
+    document: Valid<ExecutableDocument>,
+    operation: Node<Operation>,
     pub variables: Json,
     /// The domains that the operation can touch.
     pub domains: Vec<usize>,
@@ -83,10 +86,54 @@ pub fn prepare(
     let variables = serde_json::to_value(&*coerced).unwrap_or_default();
     let mut reach = Reach { model, document: &document, variables: &variables, domains: HashSet::new(), operational: false, seen: HashSet::new() };
     reach.operation(&operation);
-    let mut domains: Vec<usize> = reach.domains.iter().copied().collect();
+    let (mut domains, operational): (Vec<usize>, _) = (reach.domains.into_iter().collect(), reach.operational);
     domains.sort_unstable();
-    let operational = reach.operational;
-    Ok(Prepared { domains, operational, variables })
+    Ok(Prepared { domains, operational, variables, document, operation })
+}
+
+impl Prepared {
+    /// How much of a response's path stays when its end comes to null: up to the nearest field or item that may be null;
+    /// `None` where that is all of the data.
+    pub fn null_at(&self, path: &Path) -> Option<usize> {
+        let mut sets = vec![&self.operation.selection_set];
+        let mut nullable = None;
+        let mut item: Option<&Type> = None;
+        for (length, segment) in path.iter().enumerate() {
+            let of_type = match (segment, item) {
+                (Segment::Index(_), Some(list)) => list.item_type(),
+                (Segment::Index(_), None) => return nullable,
+                (Segment::Name(name), _) => {
+                    let fields = self.fields(&sets, name);
+                    let Some(first) = fields.first() else { return nullable };
+                    let of_type = &first.definition.ty;
+                    sets = fields.iter().map(|field| &field.selection_set).collect();
+                    of_type
+                }
+            };
+            if !of_type.is_non_null() {
+                nullable = Some(length + 1);
+            }
+            item = of_type.is_list().then_some(of_type);
+        }
+        nullable
+    }
+
+    /// The fields of a response key, in selections and their fragments.
+    fn fields<'a>(&'a self, sets: &[&'a SelectionSet], key: &str) -> Vec<&'a Field> {
+        let mut found = Vec::new();
+        for selection in sets.iter().flat_map(|set| &set.selections) {
+            match selection {
+                Selection::Field(field) if field.response_key() == key => found.push(field.as_ref()),
+                Selection::Field(_) => {}
+                Selection::InlineFragment(fragment) => found.extend(self.fields(&[&fragment.selection_set], key)),
+                Selection::FragmentSpread(spread) => {
+                    let fragment = self.document.fragments.get(&spread.fragment_name);
+                    found.extend(fragment.into_iter().flat_map(|fragment| self.fields(&[&fragment.selection_set], key)));
+                }
+            }
+        }
+        found
+    }
 }
 
 fn listed(faults: &DiagnosticList, code: &'static str) -> Vec<ApiError> {

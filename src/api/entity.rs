@@ -6,9 +6,8 @@ use async_graphql::Value as GraphValue;
 use async_graphql::dynamic::{Field, FieldValue, InputValue, Object, ResolverContext, SchemaBuilder};
 use serde_json::Value as Json;
 
-use super::error::of_query;
-use super::types::{Described, argument, context, field, ty};
-use super::{Context, error};
+use super::Context;
+use super::types::{Described, argument, context, field, refusable, ty};
 use crate::graph::Node;
 use crate::model::value::{Money, Value};
 use crate::model::{Kind, Model};
@@ -86,9 +85,7 @@ pub fn roots(query: Object, model: &Model, index: usize) -> Object {
         Ok(context.reading.view.find(index, key.as_str().unwrap_or_default()).map(|slot| node_value(index, slot)))
     });
     let one = one.argument(InputValue::new("key", ty("String!"))).description(format!("One {} by its domain's own id.", entity.name));
-    let list = with_page_arguments(&entity.name, field(&entity.plural, &format!("{}Connection!", entity.name), move |resolver| {
-        connection(resolver, index, Source::All)
-    }));
+    let list = connection_field(&entity.plural, &entity.name, index, |_| Ok(Source::All));
     query.field(one).field(list)
 }
 
@@ -141,17 +138,17 @@ fn common_fields(model: &Arc<Model>, index: usize) -> Vec<Field> {
         field("lastEvent", "EventRef", |resolver| {
             Ok(this(resolver)?.3.last_event.as_ref().map(|event| FieldValue::value(event_ref(event))))
         }),
-        field("attributes", "JSON", move |resolver| {
+        refusable("attributes", "JSON", || None, move |resolver| {
             let (context, _, _, node) = this(resolver)?;
             if has_personal && !context.reading.personal {
-                return Err(of_query(QueryError::forbidden("attributes")));
+                return Ok(Err(QueryError::forbidden("attributes")));
             }
-            let Some(attributes) = &node.attributes else { return Ok(None) };
+            let Some(attributes) = &node.attributes else { return Ok(Ok(None)) };
             let members = attributes.iter().map(|(name, value)| {
                 Ok((async_graphql::Name::new(name.as_ref()), GraphValue::from_json(value.clone())?))
             });
             let members: serde_json::Result<_> = members.collect();
-            Ok(Some(FieldValue::value(GraphValue::Object(members.map_err(|error| async_graphql::Error::new(error.to_string()))?))))
+            Ok(Ok(Some(FieldValue::value(GraphValue::Object(members?)))))
         }),
     ]
 }
@@ -188,16 +185,16 @@ fn attribute(model: &Arc<Model>, index: usize, field_index: usize) -> Field {
         });
     }
     let (name, personal, names) = (description.name.clone(), description.personal, model.clone());
-    field(&description.name, &of_type, move |resolver| {
+    refusable(&description.name, &of_type, || None, move |resolver| {
         let (context, entity, _, node) = this(resolver)?;
         if personal && !context.reading.personal {
-            return Err(of_query(QueryError::forbidden(&name)));
+            return Ok(Err(QueryError::forbidden(&name)));
         }
         let value = node.value(field_index);
         if value.is_null() {
-            return Ok(None);
+            return Ok(Ok(None));
         }
-        Ok(Some(FieldValue::value(to_graphql(value, &names.entities[entity].fields[field_index].kind, &names))))
+        Ok(Ok(Some(FieldValue::value(to_graphql(value, &names.entities[entity].fields[field_index].kind, &names)))))
     })
 }
 
@@ -237,18 +234,22 @@ fn money(value: &Money) -> GraphValue {
 }
 
 fn reverse_field(model: &Arc<Model>, source: usize, reverse: usize, name: &str) -> Field {
-    let source_name = &model.entities[source].name;
-    let list = field(name, &format!("{source_name}Connection!"), move |resolver| {
+    connection_field(name, &model.entities[source].name, source, move |resolver| {
         let NodeRef { entity, slot } = parent::<NodeRef>(resolver)?;
-        connection(resolver, source, Source::Reverse { entity: *entity, slot: *slot, reverse })
-    });
-    with_page_arguments(source_name, list)
+        Ok(Source::Reverse { entity: *entity, slot: *slot, reverse })
+    })
 }
 
-fn with_page_arguments(entity: &str, field: Field) -> Field {
+/// A field that pages through an entity's nodes.
+fn connection_field<F>(name: &str, entity_name: &str, entity: usize, source: F) -> Field
+where
+    F: for<'a> Fn(&ResolverContext<'a>) -> async_graphql::Result<Source> + Send + Sync + 'static,
+{
+    let of_type = format!("{entity_name}Connection!");
+    let field = refusable(name, &of_type, nothing, move |resolver| connection(resolver, entity, source(resolver)?));
     let arguments = [
-        ("filter", format!("{entity}Filter")),
-        ("orderBy", format!("[{entity}Order!]")),
+        ("filter", format!("{entity_name}Filter")),
+        ("orderBy", format!("[{entity_name}Order!]")),
         ("first", "Int".to_owned()),
         ("after", "String".to_owned()),
         ("last", "Int".to_owned()),
@@ -257,13 +258,23 @@ fn with_page_arguments(entity: &str, field: Field) -> Field {
     arguments.iter().fold(field, |field, (name, of_type)| field.argument(InputValue::new(*name, ty(of_type))))
 }
 
-fn connection<'a>(resolver: &ResolverContext<'a>, entity: usize, source: Source) -> Resolved<'a> {
+/// What stands in for a connection that was refused.
+fn nothing() -> Option<FieldValue<'static>> {
+    let page = Page { slots: Vec::new(), total: 0, has_next: false, has_previous: false };
+    Some(FieldValue::owned_any(Connection { entity: 0, page, order: Arc::default() }))
+}
+
+fn connection<'a>(
+    resolver: &ResolverContext<'_>,
+    entity: usize,
+    source: Source,
+) -> async_graphql::Result<Result<Option<FieldValue<'a>>, QueryError>> {
     let context = context(resolver)?;
     context.reading.touch(entity);
     let input = |name: &str| -> Json { argument(resolver, name) };
-    let arguments = Arguments::read(&context.reading, entity, &context.seal, input).map_err(error::of_query)?;
-    let page = page(&context.reading, entity, source, &arguments).map_err(error::of_query)?;
-    Ok(Some(FieldValue::owned_any(Connection { entity, page, order: Arc::new(arguments.order) })))
+    let read = Arguments::read(&context.reading, entity, &context.seal, input);
+    let listed = read.and_then(|arguments| Ok((page(&context.reading, entity, source, &arguments)?, arguments.order)));
+    Ok(listed.map(|(page, order)| Some(FieldValue::owned_any(Connection { entity, page, order: Arc::new(order) }))))
 }
 
 fn page_info<'a>(resolver: &ResolverContext<'a>) -> Resolved<'a> {

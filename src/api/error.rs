@@ -3,8 +3,6 @@
 use async_graphql::ServerError;
 use serde_json::{Value as Json, json};
 
-use crate::query::QueryError;
-
 /// One error of a response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiError {
@@ -45,29 +43,10 @@ pub const NOT_FRESH_ENOUGH: &str = "NOT_FRESH_ENOUGH";
 pub const TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
 pub const TOO_DEEP: &str = "QUERY_TOO_DEEP";
 pub const INTERNAL: &str = "INTERNAL_SERVER_ERROR";
-/// Codes that resolvers set.
-const FROM_RESOLVERS: [&str; 3] = [crate::query::BAD_USER_INPUT, crate::query::FORBIDDEN, crate::query::QUERY_TIMEOUT];
-
-/// A resolver's error, its code under `extensions`.
-pub fn of_query(error: QueryError) -> async_graphql::Error {
-    use async_graphql::ErrorExtensions;
-    async_graphql::Error::new(error.message).extend_with(|_, extensions| extensions.set("code", error.code))
-}
-
-/// An error of the executor's. What no resolver of ours said stays inside, since it may quote anything.
+/// An error of the executor's: a fault of ours. What it says stays inside, since it may quote anything.
 pub fn of_server(error: &ServerError) -> ApiError {
-    let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
-    let code = code.and_then(|code| match code {
-        async_graphql::Value::String(code) => FROM_RESOLVERS.into_iter().find(|known| known == code),
-        _ => None,
-    });
-    let mut shown = match code {
-        Some(code) => ApiError::new(code, error.message.clone()),
-        None => {
-            tracing::error!(error = %error.message, "a query failed inside");
-            ApiError::new(INTERNAL, "the query failed inside the service; its log says why")
-        }
-    };
+    tracing::error!(error = %error.message, "a query failed inside");
+    let mut shown = ApiError::new(INTERNAL, "the query failed inside the service; its log says why");
     shown.locations = error.locations.iter().map(|place| (place.line, place.column)).collect();
     shown.path = (!error.path.is_empty()).then(|| serde_json::to_value(&error.path).unwrap_or_default());
     shown

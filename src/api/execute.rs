@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use super::document::{Limits, prepare};
 use super::error::{ApiError, NOT_FRESH_ENOUGH, of_server};
 use super::freshness::AnswerFreshness;
+use super::mending::Mending;
 use super::{Context, Schema};
 use crate::freshness::{Demand, Otherwise};
 use crate::model::Model;
@@ -92,16 +93,17 @@ impl Api {
             serving: self.serving.clone(),
             seal: self.seal.clone(),
             now,
+            mending: Mending::default(),
         });
         let mut execution = async_graphql::Request::new(request.query)
-            .variables(async_graphql::Variables::from_json(prepared.variables))
+            .variables(async_graphql::Variables::from_json(prepared.variables.clone()))
             .data(SharedContext(context.clone()));
         execution.operation_name = request.operation_name;
         let schema = self.schema.executable.clone();
         // Resolvers never wait: they run on a thread where they hold up no one.
         let handle = tokio::runtime::Handle::current();
         let response = tokio::task::spawn_blocking(move || handle.block_on(schema.execute(execution))).await;
-        let response = match response {
+        let mut response = match response {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "a query ended the hard way");
@@ -109,7 +111,8 @@ impl Api {
                 return self.refusal(&snapshot, &[error], &prepared.domains);
             }
         };
-        let errors: Vec<ApiError> = response.errors.iter().map(of_server).collect();
+        let mut errors: Vec<ApiError> = response.errors.iter().map(of_server).collect();
+        errors.extend(context.mending.mend(&mut response.data, |path| prepared.null_at(path)));
         let freshness = self.freshness(&snapshot, &context.reading.touched(), short);
         let data = serde_json::to_string(&response.data).unwrap_or_else(|_| "null".into());
         Answer {

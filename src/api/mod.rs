@@ -9,6 +9,7 @@ mod error;
 mod execute;
 mod freshness;
 mod inputs;
+mod mending;
 mod operations;
 mod schema;
 mod types;
@@ -30,4 +31,5 @@ pub struct Context {
     pub serving: Arc<Serving>,
     pub seal: Seal,
     pub now: crate::model::value::Instant,
+    mending: mending::Mending,
 }

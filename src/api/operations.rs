@@ -4,8 +4,7 @@ use async_graphql::Value as GraphValue;
 use async_graphql::dynamic::{Enum, Field, FieldValue, InputValue, Object, ResolverContext, SchemaBuilder};
 use serde_json::{Value as Json, json};
 
-use super::error::of_query;
-use super::types::{argument, context, field, plain_field, plain_object, ty};
+use super::types::{argument, context, field, plain_field, plain_object, refusable, ty};
 use super::{Context, freshness};
 use crate::model::Model;
 use crate::projection::{DeadLetter, Seen};
@@ -32,21 +31,15 @@ pub fn register(builder: SchemaBuilder) -> SchemaBuilder {
 }
 
 pub fn roots(query: Object) -> Object {
-    let freshness = field("freshness", "[DomainFreshness!]!", |resolver| {
+    let none = || Some(FieldValue::value(GraphValue::List(Vec::new())));
+    let freshness = refusable("freshness", "[DomainFreshness!]!", none, |resolver| {
         let context = context(resolver)?;
         let model = context.reading.view.model();
-        let wanted = match argument(resolver, "domains") {
-            Json::Array(names) => names
-                .iter()
-                .map(|name| {
-                    let name = name.as_str().unwrap_or_default();
-                    let near = || crate::model::nearest(name, model.domains.iter().map(|domain| domain.name.as_str()));
-                    model.domain_named(name).ok_or_else(|| of_query(QueryError::bad_input(format!("there is no domain `{name}`{}", near()))))
-                })
-                .collect::<Result<Vec<_>, _>>()?,
-            _ => (0..model.domains.len()).collect(),
+        let wanted: Result<Vec<usize>, QueryError> = match argument(resolver, "domains") {
+            Json::Array(names) => names.iter().map(|name| domain_named(model, name.as_str().unwrap_or_default())).collect(),
+            _ => Ok((0..model.domains.len()).collect()),
         };
-        plain(domains(context, &wanted))
+        wanted.map_or_else(|error| Ok(Err(error)), |wanted| plain(domains(context, &wanted)).map(Ok))
     });
     let projection = field("projection", "Projection!", |resolver| plain(projection(context(resolver)?)));
     let catalog = field("catalog", "Catalog!", |resolver| plain(catalog(context(resolver)?)));
@@ -54,6 +47,13 @@ pub fn roots(query: Object) -> Object {
         .field(freshness.argument(InputValue::new("domains", ty("[String!]"))).description("How fresh each domain is, and why."))
         .field(projection.description("The projection's progress, for operations."))
         .field(catalog.description("What can be discovered: entities, event types, producers, drift."))
+}
+
+fn domain_named(model: &Model, name: &str) -> Result<usize, QueryError> {
+    model.domain_named(name).ok_or_else(|| {
+        let near = crate::model::nearest(name, model.domains.iter().map(|domain| domain.name.as_str()));
+        QueryError::bad_input(format!("there is no domain `{name}`{near}"))
+    })
 }
 
 fn plain<'a>(json: Json) -> async_graphql::Result<Option<FieldValue<'a>>> {
@@ -85,20 +85,25 @@ fn projection(context: &Context) -> Json {
 
 fn dead_letters() -> Field {
     let arguments = [("domain", "String"), ("code", "String"), ("first", "Int"), ("after", "String")];
-    let letters = field("deadLetters", "DeadLetterConnection!", |resolver| {
+    let none = || {
+        let empty = json!({ "edges": [], "nodes": [], "pageInfo": { "hasNextPage": false, "hasPreviousPage": false }, "totalCount": 0 });
+        GraphValue::from_json(empty).ok().map(FieldValue::value)
+    };
+    let letters = refusable("deadLetters", "DeadLetterConnection!", none, |resolver| {
         let context = context(resolver)?;
         let text = |name: &str| argument(resolver, name).as_str().map(str::to_owned);
-        plain(dead_letter_page(context, text("domain"), text("code"), size(resolver)?, text("after")).map_err(of_query)?)
+        let page = size(resolver).and_then(|first| dead_letter_page(context, text("domain"), text("code"), first, text("after")));
+        page.map_or_else(|error| Ok(Err(error)), |page| plain(page).map(Ok))
     });
     arguments.iter().fold(letters, |field, (name, of_type)| field.argument(InputValue::new(*name, ty(of_type))))
 }
 
-fn size(resolver: &ResolverContext<'_>) -> async_graphql::Result<usize> {
+fn size(resolver: &ResolverContext<'_>) -> Result<usize, QueryError> {
     match argument(resolver, "first") {
         Json::Null => Ok(PAGE_DEFAULT),
         first => match first.as_u64() {
             Some(first) if first <= PAGE_MAX as u64 => Ok(first as usize),
-            _ => Err(of_query(QueryError::bad_input(format!("`first` is an integer from 0 to {PAGE_MAX}")))),
+            _ => Err(QueryError::bad_input(format!("`first` is an integer from 0 to {PAGE_MAX}"))),
         },
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use apollo_compiler::validation::Valid;
 use async_graphql::dynamic::{self, Enum, EnumItem, FieldValue, InputValue, Interface, InterfaceField, Object, Scalar};
 
-use super::types::{Described, argument, context, field, plain_object, ty};
+use super::types::{Described, argument, context, field, path, plain_object, refusable, ty};
 use super::{entity, inputs, operations};
 use crate::model::Model;
 
@@ -62,16 +62,18 @@ fn node() -> dynamic::Field {
 }
 
 fn nodes() -> dynamic::Field {
-    let nodes = field("nodes", "[Node]!", |resolver| {
+    let none = || Some(FieldValue::value(async_graphql::Value::List(Vec::new())));
+    let nodes = refusable("nodes", "[Node]!", none, |resolver| {
         let context = context(resolver)?;
         let ids = argument(resolver, "ids");
         let ids = ids.as_array().map(Vec::as_slice).unwrap_or_default();
         if ids.len() > IDS_MAX {
             let message = format!("`ids` has {} members, and at most {IDS_MAX} are taken", ids.len());
-            return Err(super::error::of_query(crate::query::QueryError::bad_input(message)));
+            return Ok(Err(crate::query::QueryError::bad_input(message)));
         }
-        let found = ids.iter().map(|id| id.as_str().and_then(|id| entity::node_of_interface(context, id)).unwrap_or(FieldValue::NULL));
-        Ok(Some(FieldValue::list(found)))
+        let found: Vec<_> = ids.iter().map(|id| id.as_str().and_then(|id| entity::node_of_interface(context, id))).collect();
+        context.mending.leave_out(path(resolver), found.iter().map(Option::is_some).collect());
+        Ok(Ok(Some(FieldValue::list(found.into_iter().flatten()))))
     });
     nodes.argument(InputValue::new("ids", ty("[ID!]!"))).description("Several by their global ids, in that order; null for what is not there.")
 }

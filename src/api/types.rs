@@ -1,9 +1,11 @@
 //! Small helpers to write dynamic types as one reads them.
 
-use async_graphql::Value;
+use async_graphql::{QueryPathSegment, Value};
 use async_graphql::dynamic::{Field, FieldFuture, FieldValue, InputObject, InputValue, Object, ResolverContext, TypeRef};
 
 use super::Context;
+use super::mending::{Path, Segment};
+use crate::query::QueryError;
 
 /// A type reference from its GraphQL text, such as `[String!]!`.
 pub fn ty(text: &str) -> TypeRef {
@@ -30,6 +32,38 @@ where
     F: for<'a> Fn(&ResolverContext<'a>) -> async_graphql::Result<Option<FieldValue<'a>>> + Send + Sync + 'static,
 {
     Field::new(name, ty(of_type), move |resolver| ready(resolve(&resolver)))
+}
+
+/// A resolver that may refuse. The refusal is kept with its path, and `instead` stands in until the answer is mended: the
+/// executor itself would null the whole answer (docs/adr/0002).
+pub fn refusable<F>(name: &str, of_type: &str, instead: fn() -> Option<FieldValue<'static>>, resolve: F) -> Field
+where
+    F: for<'a> Fn(&ResolverContext<'a>) -> async_graphql::Result<Result<Option<FieldValue<'a>>, QueryError>> + Send + Sync + 'static,
+{
+    field(name, of_type, move |resolver| {
+        resolve(resolver).and_then(|resolved| match resolved {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                context(resolver)?.mending.refuse(path(resolver), resolver.ctx.item.pos, error);
+                Ok(instead())
+            }
+        })
+    })
+}
+
+/// Where a field stands in the response.
+pub fn path(resolver: &ResolverContext<'_>) -> Path {
+    let mut path = Vec::new();
+    let mut next = resolver.ctx.path_node.as_ref();
+    while let Some(node) = next {
+        path.push(match node.segment {
+            QueryPathSegment::Index(index) => Segment::Index(index),
+            QueryPathSegment::Name(name) => Segment::Name(name.to_owned()),
+        });
+        next = node.parent;
+    }
+    path.reverse();
+    path
 }
 
 /// An object whose parent value is GraphQL's own: each field is the parent's member of that name.

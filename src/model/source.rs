@@ -45,7 +45,9 @@ pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
             (with_errors.partial, faults)
         }
     };
-    if !syntax.is_empty() {
+    let is_blank = text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#'));
+    // A blank text is a syntax error to the parser, and an empty model to a person.
+    if !syntax.is_empty() && !is_blank {
         return Err(syntax);
     }
     let mut reader = Reader { path, sources: document.sources.clone(), faults: Vec::new() };

@@ -278,14 +278,15 @@ fn change_attributes(
     }
 }
 
-/// Computes derived fields anew. A result beyond its field's range is null.
+/// Computes derived fields anew. A result beyond its field's range is null, and a personal one of who is erased.
 fn derive(entity: &Entity, node: &mut crate::graph::Node) {
     if node.fields.is_empty() {
         return;
     }
     for (index, field) in entity.fields.iter().enumerate() {
         if field.derived.is_some() {
-            node.fields[index] = derived(entity, node, index);
+            let hidden = node.erased && field.personal;
+            node.fields[index] = if hidden { Value::Null } else { derived(entity, node, index) };
         }
     }
 }

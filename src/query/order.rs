@@ -18,7 +18,7 @@ pub struct Term {
 }
 
 /// A total order of one entity's nodes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
     pub terms: Vec<Term>,
     /// Names the entity and the terms, so that a cursor of another order is recognised.

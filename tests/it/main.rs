@@ -1,9 +1,12 @@
 //! The tests of the whole: laws of the projection, and the real binary as its users meet it.
 
 mod answers;
+mod conformance;
 mod golden;
+mod laws;
 mod lifecycle;
 mod messages;
+mod oracle;
 mod queries;
 mod support;
 mod write;

@@ -1,0 +1,1 @@
+//! What the laws leave out, by hand: counters, dead letters, the lowest hundred.
