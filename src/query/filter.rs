@@ -56,15 +56,6 @@ impl Filter {
         Reader { model, personal }.filter(entity, input)
     }
 
-    /// Whether its top level names `completeness`, and so asks for more than what lists hold.
-    pub fn widens(&self) -> bool {
-        match self {
-            Filter::Completeness(_) => true,
-            Filter::And(parts) => parts.iter().any(|part| matches!(part, Filter::Completeness(_))),
-            _ => false,
-        }
-    }
-
     pub fn matches(&self, reading: &Reading, entity: usize, node: &Node) -> Result<bool, QueryError> {
         reading.step()?;
         Ok(match self {

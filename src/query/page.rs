@@ -22,6 +22,8 @@ pub enum Source {
 /// A connection's arguments, read and checked.
 pub struct Arguments {
     pub filter: Option<Filter>,
+    /// Whether the filter's top level names `completeness`, and so asks for more than what lists hold.
+    widens: bool,
     pub order: Order,
     first: Option<usize>,
     last: Option<usize>,
@@ -33,10 +35,9 @@ impl Arguments {
     /// Reads them from GraphQL's input, `null` for those that are absent.
     pub fn read(reading: &Reading, entity: usize, seal: &Seal, input: impl Fn(&str) -> Json) -> Result<Arguments, QueryError> {
         let (model, personal) = (reading.view.model(), reading.personal);
-        let filter = match input("filter") {
-            Json::Null => None,
-            filter => Some(Filter::read(model, entity, &filter, personal)?),
-        };
+        let given = input("filter");
+        let filter = if given.is_null() { None } else { Some(Filter::read(model, entity, &given, personal)?) };
+        let widens = given.get("completeness").is_some();
         let order = Order::read(model, entity, Some(&input("orderBy")), personal)?;
         let size = |name: &str| match input(name) {
             Json::Null => Ok(None),
@@ -48,7 +49,7 @@ impl Arguments {
         let place = |name: &str| input(name).as_str().map(|text| cursor::read(text, &order, seal)).transpose();
         let (first, last) = (size("first")?, size("last")?);
         let (after, before) = (place("after")?, place("before")?);
-        Ok(Arguments { filter, first: if last.is_none() { first.or(Some(PAGE_DEFAULT)) } else { first }, last, after, before, order })
+        Ok(Arguments { filter, widens, first: if last.is_none() { first.or(Some(PAGE_DEFAULT)) } else { first }, last, after, before, order })
     }
 }
 
@@ -64,7 +65,7 @@ pub struct Page {
 /// Lists, filters, sorts and cuts.
 pub fn page(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Page, QueryError> {
     reading.touch(entity);
-    let mut slots = matching(reading, entity, source, arguments.filter.as_ref())?;
+    let mut slots = matching(reading, entity, source, arguments)?;
     let total = slots.len();
     let node = |slot: &u32| reading.view.node(entity, *slot);
     let order = &arguments.order;
@@ -102,8 +103,8 @@ pub fn page(reading: &Reading, entity: usize, source: Source, arguments: &Argume
     Ok(Page { slots, total, has_next: cut_after > 0, has_previous: cut_before > 0 })
 }
 
-fn matching(reading: &Reading, entity: usize, source: Source, filter: Option<&Filter>) -> Result<Vec<u32>, QueryError> {
-    let widens = filter.is_some_and(Filter::widens);
+fn matching(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Vec<u32>, QueryError> {
+    let (filter, widens) = (arguments.filter.as_ref(), arguments.widens);
     let mut slots = Vec::new();
     let mut consider = |slot: u32, node: &crate::graph::Node| {
         reading.step()?;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod conformance;
+mod demo;
 mod golden;
 mod laws;
 mod lifecycle;
