@@ -36,10 +36,14 @@ pub struct Store {
 
 /// Opens the embedded log and the topics of every domain.
 pub fn open(mut config: Config) -> Result<Store, String> {
-    let model = Arc::new(std::mem::replace(&mut config.model, Model { entities: vec![], enums: vec![], domains: vec![], fingerprint: String::new() }));
+    let model = Arc::new(std::mem::replace(
+        &mut config.model,
+        Model { entities: vec![], enums: vec![], domains: vec![], fingerprint: String::new() },
+    ));
     let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
     let decoder = Decoder::new(model.clone(), order_by, config.event_bytes_max);
-    let log = Log::open(&config.data_dir.join("log"), config.free_bytes_min, clock::now).map_err(|error| error.to_string())?;
+    let log = Log::open(&config.data_dir.join("log"), config.free_bytes_min, clock::now)
+        .map_err(|error| error.to_string())?;
     let (mut feeds, mut partitions, mut written) = (Vec::new(), Vec::new(), Vec::new());
     for (domain, domain_config) in config.domains.iter().enumerate() {
         for (place, name) in domain_config.topics.iter().enumerate() {
@@ -80,7 +84,8 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let Store { config, model, log, intake, decoder, mut feeds, partitions } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
-    let metrics = Arc::new(Metrics::new(model.clone()).map_err(|error| format!("the metrics cannot be made: {error}"))?);
+    let metrics =
+        Arc::new(Metrics::new(model.clone()).map_err(|error| format!("the metrics cannot be made: {error}"))?);
     let rules = config.domains.iter().map(|domain| domain.rules).collect();
     let mut projector = Projector::new(model.clone(), rules, partitions, config.ids_remembered);
     let domains = config.domains.iter().enumerate().map(|(index, domain)| DomainServing {
@@ -134,7 +139,11 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
 
 impl App {
     /// Serves until `stop` ends, then shuts down in order: no new requests, those under way, the projection, the log.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), String> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("the listener failed: {error}");
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
@@ -163,7 +172,9 @@ impl App {
 /// Binds where the configuration says. The error names the address and what to do.
 pub fn bind(listen: &str) -> Result<TcpListener, String> {
     TcpListener::bind(listen).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => format!("{listen} is in use: stop what listens there, or choose another with `--listen ADDR` (port 0 takes any)"),
+        std::io::ErrorKind::AddrInUse => format!(
+            "{listen} is in use: stop what listens there, or choose another with `--listen ADDR` (port 0 takes any)"
+        ),
         _ => format!("cannot listen on {listen}: {error}"),
     })
 }

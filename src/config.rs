@@ -188,7 +188,9 @@ impl Config {
         };
         let mut faults = Vec::new();
         // A path in the file is seen from the file.
-        let beside = |path: &PathBuf| options.config.as_deref().and_then(Path::parent).map_or(path.clone(), |folder| folder.join(path));
+        let beside = |path: &PathBuf| {
+            options.config.as_deref().and_then(Path::parent).map_or(path.clone(), |folder| folder.join(path))
+        };
         let model_path = options.model.clone().or(file.model.as_ref().map(beside));
         let model = match read_model(model_path.as_deref(), model_text) {
             Ok(model) => model,
@@ -204,7 +206,8 @@ impl Config {
             })
         };
         let wait_max_ms = duration(&options.wait_max, &file.wait_max, "wait_max", 30_000) as u64;
-        let query_time_max_ms = duration(&options.query_time_max, &file.query_time_max, "query_time_max", 10_000) as u64;
+        let query_time_max_ms =
+            duration(&options.query_time_max, &file.query_time_max, "query_time_max", 10_000) as u64;
         let domains = domains(&model, &file, &path, &mut faults);
         let event_bytes_max = options.event_bytes_max.or(file.event_bytes_max).unwrap_or(1 << 20);
         if !faults.is_empty() {
@@ -213,7 +216,11 @@ impl Config {
         Ok(Config {
             domains,
             listen: options.listen.clone().or(file.listen).unwrap_or_else(|| "127.0.0.1:8080".into()),
-            data_dir: options.data_dir.clone().or(file.data_dir.as_ref().map(beside)).unwrap_or_else(|| "staygraph-data".into()),
+            data_dir: options
+                .data_dir
+                .clone()
+                .or(file.data_dir.as_ref().map(beside))
+                .unwrap_or_else(|| "staygraph-data".into()),
             log_format: logs.log_format.or(file.log_format).unwrap_or_default(),
             verbose: if logs.verbose > 0 { logs.verbose } else { file.verbose.unwrap_or(0) },
             limits: Limits {
@@ -227,7 +234,11 @@ impl Config {
             event_bytes_max,
             ids_remembered: options.ids_remembered.or(file.ids_remembered).unwrap_or(1_000_000),
             free_bytes_min: options.free_bytes_min.or(file.free_bytes_min).unwrap_or(64 << 20),
-            cors_origins: if options.cors_origins.is_empty() { file.cors_origins } else { options.cors_origins.clone() },
+            cors_origins: if options.cors_origins.is_empty() {
+                file.cors_origins
+            } else {
+                options.cors_origins.clone()
+            },
             model,
         })
     }
@@ -265,7 +276,11 @@ fn explained(message: &str) -> String {
         Some((unknown, known)) if message.starts_with("unknown field") || message.starts_with("unknown variant") => {
             let near = nearest(unknown, known.iter().copied());
             let what = if message.starts_with("unknown field") { "key" } else { "value" };
-            if near.is_empty() { format!("unknown {what} `{unknown}`: there are {}", known.join(", ")) } else { format!("unknown {what} `{unknown}`{near}") }
+            if near.is_empty() {
+                format!("unknown {what} `{unknown}`: there are {}", known.join(", "))
+            } else {
+                format!("unknown {what} `{unknown}`{near}")
+            }
         }
         _ => message.lines().next().unwrap_or_default().to_owned(),
     }
@@ -285,37 +300,55 @@ fn domains(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) -> 
     let mut domains = Vec::new();
     for domain in &model.domains {
         let given = file.domains.get(&domain.name).unwrap_or(&left_out);
-        let mut duration = |given: &Option<String>, name: &str, default: i64| match given.as_deref().map(parse_duration_ms) {
-            None => default,
-            Some(Ok(ms)) => ms,
-            Some(Err(why)) => {
-                faults.push(format!("{path}: `{name}` of [domains.{}] {why}", domain.name));
-                default
-            }
-        };
+        let mut duration =
+            |given: &Option<String>, name: &str, default: i64| match given.as_deref().map(parse_duration_ms) {
+                None => default,
+                Some(Ok(ms)) => ms,
+                Some(Err(why)) => {
+                    faults.push(format!("{path}: `{name}` of [domains.{}] {why}", domain.name));
+                    default
+                }
+            };
         let thresholds = Thresholds {
             fresh_within_ms: duration(&given.fresh_within, "fresh_within", 5_000),
             stale_after_ms: duration(&given.stale_after, "stale_after", 300_000),
             quiet_after_ms: duration(&given.quiet_after, "quiet_after", 3_600_000),
         };
         if thresholds.fresh_within_ms > thresholds.stale_after_ms {
-            faults.push(format!("{path}: [domains.{}] is stale before it is latent: `stale_after` must not be below `fresh_within`", domain.name));
+            faults.push(format!(
+                "{path}: [domains.{}] is stale before it is latent: `stale_after` must not be below `fresh_within`",
+                domain.name
+            ));
         }
         let source = given.source.clone().unwrap_or_else(|| only.clone());
         if source != only {
-            faults.push(format!("{path}: [domains.{}] reads from `{source}`, and there is no [sources.{source}]", domain.name));
+            faults.push(format!(
+                "{path}: [domains.{}] reads from `{source}`, and there is no [sources.{source}]",
+                domain.name
+            ));
         }
         let topics = given.topics.clone().unwrap_or_else(|| vec![domain.name.clone()]);
         if topics.is_empty() {
-            faults.push(format!("{path}: [domains.{}] has no topics: leave `topics` out to read `{}`", domain.name, domain.name));
+            faults.push(format!(
+                "{path}: [domains.{}] has no topics: leave `topics` out to read `{}`",
+                domain.name, domain.name
+            ));
         }
         for topic in &topics {
-            let valid = !topic.is_empty() && topic.len() <= 249 && topic.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+            let valid = !topic.is_empty()
+                && topic.len() <= 249
+                && topic.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
             if !valid {
-                faults.push(format!("{path}: `{topic}` of [domains.{}] is no topic's name: letters, digits, `.`, `_` and `-`", domain.name));
+                faults.push(format!(
+                    "{path}: `{topic}` of [domains.{}] is no topic's name: letters, digits, `.`, `_` and `-`",
+                    domain.name
+                ));
             }
             if let Some(other) = topics_seen.insert(topic.clone(), domain.name.clone()) {
-                faults.push(format!("{path}: topic `{topic}` stands in [domains.{other}] and in [domains.{}]: one domain reads it", domain.name));
+                faults.push(format!(
+                    "{path}: topic `{topic}` stands in [domains.{other}] and in [domains.{}]: one domain reads it",
+                    domain.name
+                ));
             }
         }
         let (Some(Encoding::Json) | None) = given.encoding;

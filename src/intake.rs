@@ -51,7 +51,10 @@ impl Receipt {
     /// Where the graph must be to hold all that was accepted.
     pub fn position(&self) -> Position {
         let mut position = Position::default();
-        self.fates.iter().filter_map(|fate| fate.outcome.as_ref().ok()).for_each(|entry| position.include(entry.clone()));
+        self.fates
+            .iter()
+            .filter_map(|fate| fate.outcome.as_ref().ok())
+            .for_each(|entry| position.include(entry.clone()));
         position
     }
 
@@ -163,7 +166,12 @@ impl Intake {
                 None => {
                     let place = places.next().ok_or(Refusal::Log(LogError::Closed))?;
                     let topic = &topics[place.topic];
-                    Ok(Entry { topic: topic.name.clone(), log: Some(topic.id), partition: place.partition, offset: place.offset + 1 })
+                    Ok(Entry {
+                        topic: topic.name.clone(),
+                        log: Some(topic.id),
+                        partition: place.partition,
+                        offset: place.offset + 1,
+                    })
                 }
             };
             Ok(Fate { index, line, id, outcome })

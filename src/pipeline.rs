@@ -55,11 +55,20 @@ impl Pipeline {
         let Parts { log, feeds, decoder, projector, serving, metrics, clock } = parts;
         let stop = Arc::new(AtomicBool::new(false));
         let (batches, waiting) = sync_channel(BATCHES_MAX);
-        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.into()).spawn(work);
-        let watcher = Watcher { log: log.clone(), feeds: feeds.clone(), serving: serving.clone(), stop: stop.clone(), clock };
+        let spawn =
+            |name: &str, work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.into()).spawn(work);
+        let watcher =
+            Watcher { log: log.clone(), feeds: feeds.clone(), serving: serving.clone(), stop: stop.clone(), clock };
         // Before anything is applied, so that hydration has its end.
         watcher.contact();
-        let reader = Reader { log: log.clone(), feeds: feeds.clone(), decoder, serving: serving.clone(), stop: stop.clone(), clock };
+        let reader = Reader {
+            log: log.clone(),
+            feeds: feeds.clone(),
+            decoder,
+            serving: serving.clone(),
+            stop: stop.clone(),
+            clock,
+        };
         let threads = vec![
             spawn("watcher", Box::new(move || watcher.run()))?,
             spawn("reader", Box::new(move || reader.run(&batches)))?,
@@ -149,7 +158,13 @@ impl Reader {
         }
     }
 
-    fn read(&self, index: usize, feed: &Feed, from: u64, due_ms: &mut i64) -> Result<Option<Batch>, crate::source::log::LogError> {
+    fn read(
+        &self,
+        index: usize,
+        feed: &Feed,
+        from: u64,
+        due_ms: &mut i64,
+    ) -> Result<Option<Batch>, crate::source::log::LogError> {
         if self.log.topics()[feed.topic].end(feed.number) <= from {
             return Ok(None);
         }

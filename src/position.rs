@@ -77,7 +77,10 @@ impl Position {
         let mut position = Position::default();
         for part in text.split(',') {
             let entry = parse_entry(part.trim()).ok_or_else(|| {
-                format!("`{}` is not a position: write `topic/partition@offset` or `topic!log/partition@offset`", shorten(part))
+                format!(
+                    "`{}` is not a position: write `topic/partition@offset` or `topic!log/partition@offset`",
+                    shorten(part)
+                )
             })?;
             let known = position.entries.get(&(entry.topic.clone(), entry.partition)).and_then(|(log, _)| *log);
             if let (Some(known), Some(log)) = (known, entry.log)
@@ -135,8 +138,23 @@ mod tests {
         for text in ["reservations!5f1c09aa/0@1042", "prices/2@17", "a.b-c_d!00000000/0@0,prices!77b0c2de/0@17"] {
             assert_eq!(Position::parse(text).map(|position| position.to_string()).as_deref(), Ok(text));
         }
-        for text in ["", "x", "x/0", "x@1", "x/0@", "x/-1@2", "x/0@-2", "x!12/0@1", "x!zzzzzzzz/0@1", "/0@1", "x/0@1,", "x/0@1 2",
-                     "x/0@+1", "x/99999999999@1", "x/0@99999999999999999999"] {
+        for text in [
+            "",
+            "x",
+            "x/0",
+            "x@1",
+            "x/0@",
+            "x/-1@2",
+            "x/0@-2",
+            "x!12/0@1",
+            "x!zzzzzzzz/0@1",
+            "/0@1",
+            "x/0@1,",
+            "x/0@1 2",
+            "x/0@+1",
+            "x/99999999999@1",
+            "x/0@99999999999999999999",
+        ] {
             assert!(Position::parse(text).is_err(), "{text}");
         }
     }

@@ -148,7 +148,8 @@ impl Serving {
         let snapshot = self.snapshot();
         if self.ready_at.get().is_none() {
             let watched = self.watched.read().unwrap_or_else(PoisonError::into_inner);
-            let reached = |(watched, applied): (&Watched, &u64)| watched.target.is_some_and(|target| *applied >= target);
+            let reached =
+                |(watched, applied): (&Watched, &u64)| watched.target.is_some_and(|target| *applied >= target);
             if watched.iter().zip(&snapshot.applied).all(reached) {
                 let _ = self.ready_at.set(self.now());
             }
@@ -204,7 +205,8 @@ impl Serving {
             partitions.push(partition(&inputs, &serving.thresholds, now));
         }
         let domains = (0..self.model.domains.len()).map(|index| {
-            let own = snapshot.partitions.iter().zip(&partitions).filter(|(description, _)| description.domain == index);
+            let own =
+                snapshot.partitions.iter().zip(&partitions).filter(|(description, _)| description.domain == index);
             domain(&own.map(|(_, status)| status).collect::<Vec<_>>(), now)
         });
         Freshness { domains: domains.collect(), partitions }
@@ -236,13 +238,20 @@ impl Serving {
     /// Refuses a demand that names a topic, or a log of it, that this service does not read.
     pub fn check_demand(snapshot: &Snapshot, demand: &Demand) -> Result<(), String> {
         for entry in demand.at_least.iter().flat_map(Position::entries) {
-            let of_topic: Vec<&Partition> = snapshot.partitions.iter().filter(|known| known.topic == entry.topic).collect();
+            let of_topic: Vec<&Partition> =
+                snapshot.partitions.iter().filter(|known| known.topic == entry.topic).collect();
             let Some(known) = of_topic.first() else {
-                return Err(format!("no topic `{}` is read here: its position means nothing to this service", entry.topic));
+                return Err(format!(
+                    "no topic `{}` is read here: its position means nothing to this service",
+                    entry.topic
+                ));
             };
             if let Some(log) = entry.log.filter(|log| *log != known.log) {
                 let own = known.log;
-                return Err(format!("the position is of another log of topic `{}`: {log}, and this service reads {own}", entry.topic));
+                return Err(format!(
+                    "the position is of another log of topic `{}`: {log}, and this service reads {own}",
+                    entry.topic
+                ));
             }
         }
         Ok(())
@@ -257,7 +266,8 @@ pub fn unmet(snapshot: &Snapshot, freshness: &Freshness, demand: &Demand, domain
         if !domain.is_some_and(|domain| domains.contains(&domain)) {
             continue;
         }
-        let place = snapshot.partitions.iter().position(|known| known.topic == entry.topic && known.number == entry.partition);
+        let place =
+            snapshot.partitions.iter().position(|known| known.topic == entry.topic && known.number == entry.partition);
         if place.is_none_or(|place| snapshot.applied[place] < entry.offset) {
             short.push(format!("{}/{}", entry.topic, entry.partition));
         }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use prometheus::{Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+};
 
 use crate::event::Code;
 use crate::freshness::Status;
@@ -58,20 +60,43 @@ impl Metrics {
     pub fn new(model: Arc<Model>) -> Result<Metrics, prometheus::Error> {
         let registry = Registry::new_custom(Some("staygraph".into()), None)?;
         let seconds = |name: &str, help: &str| {
-            HistogramOpts::new(name, help)
-                .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0])
+            HistogramOpts::new(name, help).buckets(vec![
+                0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+                120.0, 300.0,
+            ])
         };
         let partition = &["domain", "topic", "partition"];
-        let build = GaugeVec::new(Opts::new("build_info", "The running version and its model's fingerprint; always 1."), &["version", "model"])?;
+        let build = GaugeVec::new(
+            Opts::new("build_info", "The running version and its model's fingerprint; always 1."),
+            &["version", "model"],
+        )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), &model.fingerprint]).set(1.0);
-        let visible = HistogramVec::new(seconds("event_visible_seconds", "From an event's append to its version being readable."), &["domain"])?;
+        let visible = HistogramVec::new(
+            seconds("event_visible_seconds", "From an event's append to its version being readable."),
+            &["domain"],
+        )?;
         let metrics = Metrics {
-            applied: IntCounterVec::new(Opts::new("events_applied_total", "Events applied since the start."), &["domain"])?,
-            duplicate: IntCounterVec::new(Opts::new("events_duplicate_total", "Events recognised as duplicates."), &["domain"])?,
-            dead: IntCounterVec::new(Opts::new("events_dead_total", "Events that could not be applied, by reason."), &["domain", "code"])?,
+            applied: IntCounterVec::new(
+                Opts::new("events_applied_total", "Events applied since the start."),
+                &["domain"],
+            )?,
+            duplicate: IntCounterVec::new(
+                Opts::new("events_duplicate_total", "Events recognised as duplicates."),
+                &["domain"],
+            )?,
+            dead: IntCounterVec::new(
+                Opts::new("events_dead_total", "Events that could not be applied, by reason."),
+                &["domain", "code"],
+            )?,
             lag: GaugeVec::new(Opts::new("lag_events", "The log's end minus the next record to apply."), partition)?,
-            staleness: GaugeVec::new(Opts::new("staleness_seconds", "Now minus asOf; absent while unknown."), partition)?,
-            status: GaugeVec::new(Opts::new("freshness_status", "1 for the status that the domain has, 0 for the others."), &["domain", "status"])?,
+            staleness: GaugeVec::new(
+                Opts::new("staleness_seconds", "Now minus asOf; absent while unknown."),
+                partition,
+            )?,
+            status: GaugeVec::new(
+                Opts::new("freshness_status", "1 for the status that the domain has, 0 for the others."),
+                &["domain", "status"],
+            )?,
             query: HistogramVec::new(seconds("query_seconds", "GraphQL requests, by outcome."), &["outcome"])?,
             entities: GaugeVec::new(Opts::new("entities", "Nodes that lists hold."), &["entity"])?,
             ready: Gauge::with_opts(Opts::new("ready", "1 once hydrated."))?,
@@ -81,9 +106,16 @@ impl Metrics {
             model,
         };
         let collectors: [Box<dyn prometheus::core::Collector>; 11] = [
-            Box::new(build), Box::new(metrics.applied.clone()), Box::new(metrics.duplicate.clone()), Box::new(metrics.dead.clone()),
-            Box::new(metrics.lag.clone()), Box::new(metrics.staleness.clone()), Box::new(metrics.status.clone()),
-            Box::new(metrics.visible.clone()), Box::new(metrics.query.clone()), Box::new(metrics.entities.clone()),
+            Box::new(build),
+            Box::new(metrics.applied.clone()),
+            Box::new(metrics.duplicate.clone()),
+            Box::new(metrics.dead.clone()),
+            Box::new(metrics.lag.clone()),
+            Box::new(metrics.staleness.clone()),
+            Box::new(metrics.status.clone()),
+            Box::new(metrics.visible.clone()),
+            Box::new(metrics.query.clone()),
+            Box::new(metrics.entities.clone()),
             Box::new(metrics.ready.clone()),
         ];
         for collector in collectors {
@@ -106,7 +138,9 @@ impl Metrics {
     pub fn render(&self, serving: &Serving) -> Result<String, prometheus::Error> {
         let snapshot = serving.snapshot();
         let freshness = serving.freshness(&snapshot, serving.now());
-        for (domain, (counters, status)) in self.model.domains.iter().zip(snapshot.counters.iter().zip(&freshness.domains)) {
+        for (domain, (counters, status)) in
+            self.model.domains.iter().zip(snapshot.counters.iter().zip(&freshness.domains))
+        {
             let name = domain.name.as_str();
             raise(&self.applied, &[name], counters.applied);
             raise(&self.duplicate, &[name], counters.duplicates);
@@ -114,7 +148,8 @@ impl Metrics {
                 self.status.with_label_values(&[name, known.name()]).set(f64::from(u8::from(known == status.status)));
             }
             for code in Code::ALL {
-                let of_code = domain.entities.iter().filter_map(|entity| snapshot.catalogue[*entity].dead_letters.get(&code));
+                let of_code =
+                    domain.entities.iter().filter_map(|entity| snapshot.catalogue[*entity].dead_letters.get(&code));
                 raise(&self.dead, &[name, code.name()], of_code.sum());
             }
         }

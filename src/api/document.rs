@@ -12,8 +12,8 @@ use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Node, Schema};
 use serde_json::{Map, Value as Json};
 
-use super::mending::{Path, Segment};
 use super::error::{ApiError, PARSE_FAILED, TOO_COMPLEX, TOO_DEEP, VALIDATION_FAILED};
+use super::mending::{Path, Segment};
 use crate::model::Model;
 use crate::query::{BAD_USER_INPUT, PAGE_DEFAULT};
 
@@ -71,7 +71,10 @@ pub fn prepare(
     }
     let cost = weigher.cost(&operation.selection_set, &mut Vec::new());
     if cost > limits.complexity_max {
-        let message = format!("the query can give {cost} fields, and at most {} are taken: ask for shorter pages", limits.complexity_max);
+        let message = format!(
+            "the query can give {cost} fields, and at most {} are taken: ask for shorter pages",
+            limits.complexity_max
+        );
         return Err(one(ApiError::new(TOO_COMPLEX, message)));
     }
     let operation = operation.clone();
@@ -84,7 +87,14 @@ pub fn prepare(
         one(shown)
     })?;
     let variables = serde_json::to_value(&*coerced).unwrap_or_default();
-    let mut reach = Reach { model, document: &document, variables: &variables, domains: HashSet::new(), operational: false, seen: HashSet::new() };
+    let mut reach = Reach {
+        model,
+        document: &document,
+        variables: &variables,
+        domains: HashSet::new(),
+        operational: false,
+        seen: HashSet::new(),
+    };
     reach.operation(&operation);
     let (mut domains, operational): (Vec<usize>, _) = (reach.domains.into_iter().collect(), reach.operational);
     domains.sort_unstable();
@@ -128,7 +138,8 @@ impl Prepared {
                 Selection::InlineFragment(fragment) => found.extend(self.fields(&[&fragment.selection_set], key)),
                 Selection::FragmentSpread(spread) => {
                     let fragment = self.document.fragments.get(&spread.fragment_name);
-                    found.extend(fragment.into_iter().flat_map(|fragment| self.fields(&[&fragment.selection_set], key)));
+                    found
+                        .extend(fragment.into_iter().flat_map(|fragment| self.fields(&[&fragment.selection_set], key)));
                 }
             }
         }
@@ -139,7 +150,8 @@ impl Prepared {
 fn listed(faults: &DiagnosticList, code: &'static str) -> Vec<ApiError> {
     let shown = faults.iter().map(|fault| {
         let mut error = ApiError::new(code, fault.error.to_string());
-        error.locations = fault.line_column_range().map(|range| (range.start.line, range.start.column)).into_iter().collect();
+        error.locations =
+            fault.line_column_range().map(|range| (range.start.line, range.start.column)).into_iter().collect();
         error
     });
     shown.take(20).collect()
@@ -257,9 +269,9 @@ impl Reach<'_> {
             }
             for id in field.arguments.iter().filter(|argument| matches!(argument.name.as_str(), "id" | "ids")) {
                 let ids = json_of(&id.value, self.variables);
-                let texts = ids.as_str().into_iter().chain(ids.as_array().into_iter().flatten().filter_map(Json::as_str));
-                let kinds: Vec<usize> =
-                    texts.filter_map(|id| self.model.entity_named(id.split_once(':')?.0)).collect();
+                let texts =
+                    ids.as_str().into_iter().chain(ids.as_array().into_iter().flatten().filter_map(Json::as_str));
+                let kinds: Vec<usize> = texts.filter_map(|id| self.model.entity_named(id.split_once(':')?.0)).collect();
                 kinds.into_iter().for_each(|entity| self.touch(entity));
             }
         }
@@ -307,7 +319,8 @@ impl Reach<'_> {
                 _ => {
                     let description = &self.model.entities[entity];
                     let link = description.field_named(name).and_then(|field| description.fields[field].kind.link());
-                    let reverse = description.reverses.iter().find(|reverse| reverse.name == *name).map(|reverse| reverse.entity);
+                    let reverse =
+                        description.reverses.iter().find(|reverse| reverse.name == *name).map(|reverse| reverse.entity);
                     if let Some(target) = link {
                         self.touch(target);
                         self.filter(target, value);

@@ -66,7 +66,13 @@ pub fn register(builder: SchemaBuilder, model: &Arc<Model>, index: usize) -> Sch
         .field(field("cursor", "String!", |resolver| {
             let edge = parent::<Edge>(resolver)?;
             let context = context(resolver)?;
-            Ok(Some(FieldValue::value(Page::cursor(&context.reading, edge.entity, edge.slot, &edge.order, &context.seal))))
+            Ok(Some(FieldValue::value(Page::cursor(
+                &context.reading,
+                edge.entity,
+                edge.slot,
+                &edge.order,
+                &context.seal,
+            ))))
         }))
         .field(field("node", &format!("{name}!"), |resolver| {
             let edge = parent::<Edge>(resolver)?;
@@ -84,7 +90,9 @@ pub fn roots(query: Object, model: &Model, index: usize) -> Object {
         let key = argument(resolver, "key");
         Ok(context.reading.view.find(index, key.as_str().unwrap_or_default()).map(|slot| node_value(index, slot)))
     });
-    let one = one.argument(InputValue::new("key", ty("String!"))).description(format!("One {} by its domain's own id.", entity.name));
+    let one = one
+        .argument(InputValue::new("key", ty("String!")))
+        .description(format!("One {} by its domain's own id.", entity.name));
     let list = connection_field(&entity.plural, &entity.name, index, |_| Ok(Source::All));
     query.field(one).field(list)
 }
@@ -123,7 +131,9 @@ fn common_fields(model: &Arc<Model>, index: usize) -> Vec<Field> {
         field("id", "ID!", move |resolver| Ok(Some(FieldValue::value(format!("{name}:{}", this(resolver)?.3.key))))),
         field("key", "String!", |resolver| Ok(Some(FieldValue::value(this(resolver)?.3.key.as_ref())))),
         field("completeness", "Completeness!", |resolver| {
-            Ok(Some(FieldValue::value(GraphValue::Enum(async_graphql::Name::new(this(resolver)?.3.completeness().name())))))
+            Ok(Some(FieldValue::value(GraphValue::Enum(async_graphql::Name::new(
+                this(resolver)?.3.completeness().name(),
+            )))))
         }),
         field("missingVersions", "[Long!]!", |resolver| {
             let missing = this(resolver)?.3.missing.iter().flat_map(|missing| missing.iter());
@@ -138,18 +148,23 @@ fn common_fields(model: &Arc<Model>, index: usize) -> Vec<Field> {
         field("lastEvent", "EventRef", |resolver| {
             Ok(this(resolver)?.3.last_event.as_ref().map(|event| FieldValue::value(event_ref(event))))
         }),
-        refusable("attributes", "JSON", || None, move |resolver| {
-            let (context, _, _, node) = this(resolver)?;
-            if has_personal && !context.reading.personal {
-                return Ok(Err(QueryError::forbidden("attributes")));
-            }
-            let Some(attributes) = &node.attributes else { return Ok(Ok(None)) };
-            let members = attributes.iter().map(|(name, value)| {
-                Ok((async_graphql::Name::new(name.as_ref()), GraphValue::from_json(value.clone())?))
-            });
-            let members: serde_json::Result<_> = members.collect();
-            Ok(Ok(Some(FieldValue::value(GraphValue::Object(members?)))))
-        }),
+        refusable(
+            "attributes",
+            "JSON",
+            || None,
+            move |resolver| {
+                let (context, _, _, node) = this(resolver)?;
+                if has_personal && !context.reading.personal {
+                    return Ok(Err(QueryError::forbidden("attributes")));
+                }
+                let Some(attributes) = &node.attributes else { return Ok(Ok(None)) };
+                let members = attributes.iter().map(|(name, value)| {
+                    Ok((async_graphql::Name::new(name.as_ref()), GraphValue::from_json(value.clone())?))
+                });
+                let members: serde_json::Result<_> = members.collect();
+                Ok(Ok(Some(FieldValue::value(GraphValue::Object(members?)))))
+            },
+        ),
     ]
 }
 
@@ -185,17 +200,22 @@ fn attribute(model: &Arc<Model>, index: usize, field_index: usize) -> Field {
         });
     }
     let (name, personal, names) = (description.name.clone(), description.personal, model.clone());
-    refusable(&description.name, &of_type, || None, move |resolver| {
-        let (context, entity, _, node) = this(resolver)?;
-        if personal && !context.reading.personal {
-            return Ok(Err(QueryError::forbidden(&name)));
-        }
-        let value = node.value(field_index);
-        if value.is_null() {
-            return Ok(Ok(None));
-        }
-        Ok(Ok(Some(FieldValue::value(to_graphql(value, &names.entities[entity].fields[field_index].kind, &names)))))
-    })
+    refusable(
+        &description.name,
+        &of_type,
+        || None,
+        move |resolver| {
+            let (context, entity, _, node) = this(resolver)?;
+            if personal && !context.reading.personal {
+                return Ok(Err(QueryError::forbidden(&name)));
+            }
+            let value = node.value(field_index);
+            if value.is_null() {
+                return Ok(Ok(None));
+            }
+            Ok(Ok(Some(FieldValue::value(to_graphql(value, &names.entities[entity].fields[field_index].kind, &names)))))
+        },
+    )
 }
 
 fn to_graphql(value: &Value, kind: &Kind, model: &Model) -> GraphValue {

@@ -77,7 +77,9 @@ impl Api {
         let demand = request.demand.and_then(|demand| Serving::check_demand(&snapshot, &demand).map(|()| demand));
         let demand = match demand {
             Ok(demand) => demand,
-            Err(message) => return self.refusal(&snapshot, &[ApiError::new(BAD_USER_INPUT, message)], &prepared.domains),
+            Err(message) => {
+                return self.refusal(&snapshot, &[ApiError::new(BAD_USER_INPUT, message)], &prepared.domains);
+            }
         };
         let (snapshot, short) = self.meet(&demand, &prepared.domains, snapshot).await;
         if !short.is_empty() && demand.otherwise == Otherwise::Fail {
@@ -107,7 +109,8 @@ impl Api {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "a query ended the hard way");
-                let error = ApiError::new(super::error::INTERNAL, "the query failed inside the service; its log says why");
+                let error =
+                    ApiError::new(super::error::INTERNAL, "the query failed inside the service; its log says why");
                 return self.refusal(&snapshot, &[error], &prepared.domains);
             }
         };
@@ -174,7 +177,8 @@ impl Api {
             .iter()
             .map(|place| format!("{} is at {}", place["partition"].as_str().unwrap_or_default(), place["applied"]))
             .collect();
-        let mut error = ApiError::new(NOT_FRESH_ENOUGH, format!("the answer is not as fresh as demanded: {}", places.join(", ")));
+        let mut error =
+            ApiError::new(NOT_FRESH_ENOUGH, format!("the answer is not as fresh as demanded: {}", places.join(", ")));
         error.extensions.push(("partitions", partitions.into()));
         let freshness = self.freshness(snapshot, domains, short);
         Answer {

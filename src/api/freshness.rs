@@ -23,7 +23,14 @@ pub struct AnswerFreshness {
 
 impl AnswerFreshness {
     /// The freshness of an answer that touched these domains.
-    pub fn of(model: &Model, snapshot: &Snapshot, freshness: &Freshness, touched: &[usize], unmet: Vec<String>, now: Instant) -> AnswerFreshness {
+    pub fn of(
+        model: &Model,
+        snapshot: &Snapshot,
+        freshness: &Freshness,
+        touched: &[usize],
+        unmet: Vec<String>,
+        now: Instant,
+    ) -> AnswerFreshness {
         let statuses: Vec<&DomainStatus> = touched.iter().map(|domain| &freshness.domains[*domain]).collect();
         let as_of = statuses.iter().map(|status| status.as_of).min().flatten();
         let domains = touched.iter().map(|domain| {

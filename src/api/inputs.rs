@@ -15,7 +15,8 @@ pub fn register(mut builder: SchemaBuilder, model: &Model) -> SchemaBuilder {
     }
     for name in ["String", "ID"] {
         let texts = comparisons(name);
-        let texts = texts.field(InputValue::new("startsWith", ty("String"))).field(InputValue::new("contains", ty("String")));
+        let texts =
+            texts.field(InputValue::new("startsWith", ty("String"))).field(InputValue::new("contains", ty("String")));
         builder = builder.register(texts.field(is_null()));
     }
     for name in SCALARS {
@@ -30,7 +31,8 @@ pub fn register(mut builder: SchemaBuilder, model: &Model) -> SchemaBuilder {
         "MoneyFilter",
         &[("currency", "StringFilter".into()), ("minor", "LongFilter".into()), ("isNull", "Boolean".into())],
     ));
-    builder = builder.register(input_object("GeoPointFilter", &[("near", "Near".into()), ("isNull", "Boolean".into())]));
+    builder =
+        builder.register(input_object("GeoPointFilter", &[("near", "Near".into()), ("isNull", "Boolean".into())]));
     let near = [("lat", "Float!".into()), ("lon", "Float!".into()), ("km", "Float!".into())];
     builder = builder.register(input_object("Near", &near).description("Within so many kilometres of a point."));
     for enumeration in &model.enums {
@@ -54,7 +56,9 @@ fn equality(name: &str) -> InputObject {
 
 fn comparisons(name: &str) -> InputObject {
     let filter = equality(name).field(InputValue::new("in", ty(&format!("[{name}!]"))));
-    ["gt", "gte", "lt", "lte"].iter().fold(filter, |filter, operator| filter.field(InputValue::new(*operator, ty(name))))
+    ["gt", "gte", "lt", "lte"]
+        .iter()
+        .fold(filter, |filter, operator| filter.field(InputValue::new(*operator, ty(name))))
 }
 
 fn filter(model: &Model, entity: &Entity) -> InputObject {
@@ -75,7 +79,8 @@ fn filter(model: &Model, entity: &Entity) -> InputObject {
         filter = filter.field(InputValue::new(&field.name, ty(&filter_of(model, &field.kind))));
     }
     for reverse in &entity.reverses {
-        filter = filter.field(InputValue::new(&reverse.name, ty(&format!("{}ListFilter", model.entities[reverse.entity].name))));
+        filter = filter
+            .field(InputValue::new(&reverse.name, ty(&format!("{}ListFilter", model.entities[reverse.entity].name))));
     }
     filter.description("All that is named must hold. `completeness` at the top widens what is looked at.")
 }

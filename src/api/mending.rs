@@ -50,7 +50,10 @@ impl Mending {
         for (path, found) in &gaps {
             if let Some(Value::List(items)) = find(data, path) {
                 let mut there = std::mem::take(items).into_iter();
-                *items = found.iter().map(|found| if *found { there.next().unwrap_or_default() } else { Value::Null }).collect();
+                *items = found
+                    .iter()
+                    .map(|found| if *found { there.next().unwrap_or_default() } else { Value::Null })
+                    .collect();
             }
         }
         let mut refusals = std::mem::take(&mut *self.refusals.lock().unwrap_or_else(PoisonError::into_inner));

@@ -16,18 +16,32 @@ pub fn register(builder: SchemaBuilder) -> SchemaBuilder {
         (
             "FreshnessCause",
             &[
-                "CAUGHT_UP", "CATCHING_UP", "STALLED", "SOURCE_UNREACHABLE", "SOURCE_SILENT", "PAUSED", "BLOCKED",
-                "RETENTION_RISK", "DATA_LOST",
+                "CAUGHT_UP",
+                "CATCHING_UP",
+                "STALLED",
+                "SOURCE_UNREACHABLE",
+                "SOURCE_SILENT",
+                "PAUSED",
+                "BLOCKED",
+                "RETENTION_RISK",
+                "DATA_LOST",
             ],
         ),
         ("AsOfBasis", &["APPEND", "PRODUCER"]),
         ("DriftKind", &["ATTRIBUTE", "EVENT_TYPE", "EXTENSION"]),
     ];
-    let builder = enums.into_iter().fold(builder, |builder, (name, values)| builder.register(Enum::new(name).items(values.iter().copied())));
-    let projection = PROJECTION.iter().fold(Object::new("Projection"), |object, (name, of_type)| object.field(plain_field(name, of_type)));
-    let projection = projection.description("Where the projection stands, and what it could not apply.").field(dead_letters());
+    let builder = enums
+        .into_iter()
+        .fold(builder, |builder, (name, values)| builder.register(Enum::new(name).items(values.iter().copied())));
+    let projection = PROJECTION
+        .iter()
+        .fold(Object::new("Projection"), |object, (name, of_type)| object.field(plain_field(name, of_type)));
+    let projection =
+        projection.description("Where the projection stands, and what it could not apply.").field(dead_letters());
     let builder = builder.register(projection);
-    OBJECTS.iter().fold(builder, |builder, (name, description, fields)| builder.register(plain_object(name, description, fields)))
+    OBJECTS
+        .iter()
+        .fold(builder, |builder, (name, description, fields)| builder.register(plain_object(name, description, fields)))
 }
 
 pub fn roots(query: Object) -> Object {
@@ -36,7 +50,9 @@ pub fn roots(query: Object) -> Object {
         let context = context(resolver)?;
         let model = context.reading.view.model();
         let wanted: Result<Vec<usize>, QueryError> = match argument(resolver, "domains") {
-            Json::Array(names) => names.iter().map(|name| domain_named(model, name.as_str().unwrap_or_default())).collect(),
+            Json::Array(names) => {
+                names.iter().map(|name| domain_named(model, name.as_str().unwrap_or_default())).collect()
+            }
             _ => Ok((0..model.domains.len()).collect()),
         };
         wanted.map_or_else(|error| Ok(Err(error)), |wanted| plain(domains(context, &wanted)).map(Ok))
@@ -44,7 +60,11 @@ pub fn roots(query: Object) -> Object {
     let projection = field("projection", "Projection!", |resolver| plain(projection(context(resolver)?)));
     let catalog = field("catalog", "Catalog!", |resolver| plain(catalog(context(resolver)?)));
     query
-        .field(freshness.argument(InputValue::new("domains", ty("[String!]"))).description("How fresh each domain is, and why."))
+        .field(
+            freshness
+                .argument(InputValue::new("domains", ty("[String!]")))
+                .description("How fresh each domain is, and why."),
+        )
         .field(projection.description("The projection's progress, for operations."))
         .field(catalog.description("What can be discovered: entities, event types, producers, drift."))
 }
@@ -92,7 +112,8 @@ fn dead_letters() -> Field {
     let letters = refusable("deadLetters", "DeadLetterConnection!", none, |resolver| {
         let context = context(resolver)?;
         let text = |name: &str| argument(resolver, name).as_str().map(str::to_owned);
-        let page = size(resolver).and_then(|first| dead_letter_page(context, text("domain"), text("code"), first, text("after")));
+        let page = size(resolver)
+            .and_then(|first| dead_letter_page(context, text("domain"), text("code"), first, text("after")));
         page.map_or_else(|error| Ok(Err(error)), |page| plain(page).map(Ok))
     });
     arguments.iter().fold(letters, |field, (name, of_type)| field.argument(InputValue::new(*name, ty(of_type))))
@@ -126,7 +147,9 @@ fn dead_letter_page(
         None => 0,
         Some(after) => {
             let place = matching.iter().position(|letter| letter.id() == *after);
-            place.ok_or_else(|| QueryError::bad_input("the cursor is of no dead letter that is kept: take it from an edge"))? + 1
+            place.ok_or_else(|| {
+                QueryError::bad_input("the cursor is of no dead letter that is kept: take it from an edge")
+            })? + 1
         }
     };
     let page: Vec<&DeadLetter> = matching.iter().skip(start).take(first).copied().collect();
@@ -170,7 +193,8 @@ fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
             "searchable": field.searchable, "personal": field.personal, "filled": filled,
         })
     });
-    let breaches = entity.checks.iter().zip(&counts.breaches).map(|(check, count)| json!({ "name": check.text, "count": count }));
+    let breaches =
+        entity.checks.iter().zip(&counts.breaches).map(|(check, count)| json!({ "name": check.text, "count": count }));
     let seen = |(name, seen): (&std::sync::Arc<str>, &Seen)| {
         json!({
             "name": name.as_ref(), "inModel": seen.in_model, "count": seen.count,
@@ -195,8 +219,15 @@ fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
 type Fields = &'static [(&'static str, &'static str)];
 
 const PROJECTION: Fields = &[
-    ("version", "Long!"), ("position", "String!"), ("model", "String!"), ("startedAt", "DateTime!"), ("readyAt", "DateTime"),
-    ("eventsApplied", "Long!"), ("duplicates", "Long!"), ("conflicts", "Long!"), ("domains", "[DomainFreshness!]!"),
+    ("version", "Long!"),
+    ("position", "String!"),
+    ("model", "String!"),
+    ("startedAt", "DateTime!"),
+    ("readyAt", "DateTime"),
+    ("eventsApplied", "Long!"),
+    ("duplicates", "Long!"),
+    ("conflicts", "Long!"),
+    ("domains", "[DomainFreshness!]!"),
 ];
 
 const OBJECTS: &[(&str, &str, Fields)] = &[
@@ -204,26 +235,49 @@ const OBJECTS: &[(&str, &str, Fields)] = &[
         "DomainFreshness",
         "How fresh a domain is: docs/freshness.md has the words.",
         &[
-            ("domain", "String!"), ("status", "FreshnessStatus!"), ("cause", "FreshnessCause!"), ("reason", "String!"),
-            ("asOf", "DateTime"), ("asOfBasis", "AsOfBasis"), ("stalenessMs", "Long"), ("lagEvents", "Long"),
-            ("caughtUpInMs", "Long"), ("partitions", "[PartitionProgress!]!"),
+            ("domain", "String!"),
+            ("status", "FreshnessStatus!"),
+            ("cause", "FreshnessCause!"),
+            ("reason", "String!"),
+            ("asOf", "DateTime"),
+            ("asOfBasis", "AsOfBasis"),
+            ("stalenessMs", "Long"),
+            ("lagEvents", "Long"),
+            ("caughtUpInMs", "Long"),
+            ("partitions", "[PartitionProgress!]!"),
         ],
     ),
     (
         "PartitionProgress",
         "Where a partition stands.",
         &[
-            ("source", "String!"), ("topic", "String!"), ("partition", "Int!"), ("start", "Long"), ("applied", "Long!"),
-            ("end", "Long"), ("contactAt", "DateTime"), ("lagEvents", "Long"), ("asOf", "DateTime"), ("stalenessMs", "Long"),
-            ("appliedPerSecond", "Float!"), ("appendedPerSecond", "Float"), ("caughtUpInMs", "Long"),
-            ("status", "FreshnessStatus!"), ("cause", "FreshnessCause!"), ("reason", "String!"), ("windowComplete", "Float!"),
+            ("source", "String!"),
+            ("topic", "String!"),
+            ("partition", "Int!"),
+            ("start", "Long"),
+            ("applied", "Long!"),
+            ("end", "Long"),
+            ("contactAt", "DateTime"),
+            ("lagEvents", "Long"),
+            ("asOf", "DateTime"),
+            ("stalenessMs", "Long"),
+            ("appliedPerSecond", "Float!"),
+            ("appendedPerSecond", "Float"),
+            ("caughtUpInMs", "Long"),
+            ("status", "FreshnessStatus!"),
+            ("cause", "FreshnessCause!"),
+            ("reason", "String!"),
+            ("windowComplete", "Float!"),
         ],
     ),
     (
         "DeadLetterConnection",
         "Events that could not be applied, oldest first.",
         &[
-            ("edges", "[DeadLetterEdge!]!"), ("nodes", "[DeadLetter!]!"), ("pageInfo", "PageInfo!"), ("totalCount", "Int!"),
+            ("edges", "[DeadLetterEdge!]!"),
+            ("nodes", "[DeadLetter!]!"),
+            ("pageInfo", "PageInfo!"),
+            ("totalCount", "Int!"),
         ],
     ),
     ("DeadLetterEdge", "One of them, with its cursor.", &[("cursor", "String!"), ("node", "DeadLetter!")]),
@@ -231,9 +285,18 @@ const OBJECTS: &[(&str, &str, Fields)] = &[
         "DeadLetter",
         "An event that could not be applied, and why.",
         &[
-            ("id", "ID!"), ("domain", "String"), ("code", "String!"), ("field", "String"), ("message", "String!"),
-            ("topic", "String!"), ("partition", "Int!"), ("offset", "Long!"), ("at", "DateTime!"), ("type", "String"),
-            ("subject", "String"), ("size", "Int!"),
+            ("id", "ID!"),
+            ("domain", "String"),
+            ("code", "String!"),
+            ("field", "String"),
+            ("message", "String!"),
+            ("topic", "String!"),
+            ("partition", "Int!"),
+            ("offset", "Long!"),
+            ("at", "DateTime!"),
+            ("type", "String"),
+            ("subject", "String"),
+            ("size", "Int!"),
         ],
     ),
     ("Catalog", "What can be discovered.", &[("entities", "[CatalogEntity!]!")]),
@@ -241,25 +304,42 @@ const OBJECTS: &[(&str, &str, Fields)] = &[
         "CatalogEntity",
         "An entity of the model, and what was seen of it.",
         &[
-            ("name", "String!"), ("domain", "String!"), ("topics", "[String!]!"), ("count", "Long!"), ("references", "Long!"),
-            ("incomplete", "Long!"), ("deleted", "Long!"), ("erased", "Long!"), ("fields", "[CatalogField!]!"),
-            ("breaches", "[CatalogCount!]!"), ("eventTypes", "[CatalogSeen!]!"), ("producers", "[CatalogSeen!]!"),
-            ("drift", "[CatalogDrift!]!"), ("deadLetters", "[CatalogCount!]!"),
+            ("name", "String!"),
+            ("domain", "String!"),
+            ("topics", "[String!]!"),
+            ("count", "Long!"),
+            ("references", "Long!"),
+            ("incomplete", "Long!"),
+            ("deleted", "Long!"),
+            ("erased", "Long!"),
+            ("fields", "[CatalogField!]!"),
+            ("breaches", "[CatalogCount!]!"),
+            ("eventTypes", "[CatalogSeen!]!"),
+            ("producers", "[CatalogSeen!]!"),
+            ("drift", "[CatalogDrift!]!"),
+            ("deadLetters", "[CatalogCount!]!"),
         ],
     ),
     (
         "CatalogField",
         "A field, and in how many nodes it has a value.",
         &[
-            ("name", "String!"), ("type", "String!"), ("indexed", "Boolean!"), ("searchable", "Boolean!"),
-            ("personal", "Boolean!"), ("filled", "Long!"),
+            ("name", "String!"),
+            ("type", "String!"),
+            ("indexed", "Boolean!"),
+            ("searchable", "Boolean!"),
+            ("personal", "Boolean!"),
+            ("filled", "Long!"),
         ],
     ),
     (
         "CatalogSeen",
         "An event type or a producer; first and last seen by the log's time.",
         &[
-            ("name", "String!"), ("inModel", "Boolean!"), ("count", "Long!"), ("firstSeen", "DateTime!"),
+            ("name", "String!"),
+            ("inModel", "Boolean!"),
+            ("count", "Long!"),
+            ("firstSeen", "DateTime!"),
             ("lastSeen", "DateTime!"),
         ],
     ),

@@ -31,7 +31,8 @@ pub fn make(model: &Arc<Model>) -> Result<Schema, String> {
     let interface = Interface::new("Entity").implement("Node").description("What every entity has.");
     let common = entity::COMMON.iter().map(|(name, of_type)| InterfaceField::new(*name, ty(of_type)));
     builder = builder.register(common.fold(interface, Interface::field));
-    builder = builder.register(Enum::new("Completeness").items(["COMPLETE", "INCOMPLETE", "REFERENCE", "DELETED", "ERASED"]));
+    builder =
+        builder.register(Enum::new("Completeness").items(["COMPLETE", "INCOMPLETE", "REFERENCE", "DELETED", "ERASED"]));
     builder = builder.register(Enum::new("OrderDirection").items(["ASC", "DESC"]));
     for (name, description, fields) in OBJECTS {
         builder = builder.register(plain_object(name, description, fields));
@@ -49,7 +50,8 @@ pub fn make(model: &Arc<Model>) -> Result<Schema, String> {
     builder = builder.register(operations::roots(query));
     let executable = builder.finish().map_err(|error| error.to_string())?;
     let sdl = executable.sdl();
-    let validated = apollo_compiler::Schema::parse_and_validate(sdl.as_str(), "schema.graphql").map_err(|error| error.to_string())?;
+    let validated = apollo_compiler::Schema::parse_and_validate(sdl.as_str(), "schema.graphql")
+        .map_err(|error| error.to_string())?;
     Ok(Schema { executable, validated: Arc::new(validated), sdl })
 }
 
@@ -58,7 +60,8 @@ fn node() -> dynamic::Field {
         let context = context(resolver)?;
         Ok(argument(resolver, "id").as_str().and_then(|id| entity::node_of_interface(context, id)))
     });
-    node.argument(InputValue::new("id", ty("ID!"))).description("One of any entity by its global id, such as `Reservation:abc`.")
+    node.argument(InputValue::new("id", ty("ID!")))
+        .description("One of any entity by its global id, such as `Reservation:abc`.")
 }
 
 fn nodes() -> dynamic::Field {
@@ -71,11 +74,14 @@ fn nodes() -> dynamic::Field {
             let message = format!("`ids` has {} members, and at most {IDS_MAX} are taken", ids.len());
             return Ok(Err(crate::query::QueryError::bad_input(message)));
         }
-        let found: Vec<_> = ids.iter().map(|id| id.as_str().and_then(|id| entity::node_of_interface(context, id))).collect();
+        let found: Vec<_> =
+            ids.iter().map(|id| id.as_str().and_then(|id| entity::node_of_interface(context, id))).collect();
         context.mending.leave_out(path(resolver), found.iter().map(Option::is_some).collect());
         Ok(Ok(Some(FieldValue::list(found.into_iter().flatten()))))
     });
-    nodes.argument(InputValue::new("ids", ty("[ID!]!"))).description("Several by their global ids, in that order; null for what is not there.")
+    nodes
+        .argument(InputValue::new("ids", ty("[ID!]!")))
+        .description("Several by their global ids, in that order; null for what is not there.")
 }
 
 type Fields = &'static [(&'static str, &'static str)];
@@ -93,15 +99,29 @@ const OBJECTS: &[(&str, &str, Fields)] = &[
     (
         "PageInfo",
         "Where a page lies in its list.",
-        &[("hasNextPage", "Boolean!"), ("hasPreviousPage", "Boolean!"), ("startCursor", "String"), ("endCursor", "String")],
+        &[
+            ("hasNextPage", "Boolean!"),
+            ("hasPreviousPage", "Boolean!"),
+            ("startCursor", "String"),
+            ("endCursor", "String"),
+        ],
     ),
     (
         "EventRef",
         "The event that an entity's current state comes from.",
         &[
-            ("id", "String!"), ("type", "String!"), ("source", "String!"), ("sequence", "String"), ("time", "DateTime!"),
-            ("topic", "String!"), ("partition", "Int!"), ("offset", "Long!"), ("appendedAt", "DateTime!"),
-            ("appliedAt", "DateTime!"), ("dataschema", "String"), ("traceparent", "String"),
+            ("id", "String!"),
+            ("type", "String!"),
+            ("source", "String!"),
+            ("sequence", "String"),
+            ("time", "DateTime!"),
+            ("topic", "String!"),
+            ("partition", "Int!"),
+            ("offset", "Long!"),
+            ("appendedAt", "DateTime!"),
+            ("appliedAt", "DateTime!"),
+            ("dataschema", "String"),
+            ("traceparent", "String"),
         ],
     ),
 ];

@@ -1,7 +1,9 @@
 //! Small helpers to write dynamic types as one reads them.
 
+use async_graphql::dynamic::{
+    Field, FieldFuture, FieldValue, InputObject, InputValue, Object, ResolverContext, TypeRef,
+};
 use async_graphql::{QueryPathSegment, Value};
-use async_graphql::dynamic::{Field, FieldFuture, FieldValue, InputObject, InputValue, Object, ResolverContext, TypeRef};
 
 use super::Context;
 use super::mending::{Path, Segment};
@@ -38,7 +40,10 @@ where
 /// executor itself would null the whole answer (docs/adr/0002).
 pub fn refusable<F>(name: &str, of_type: &str, instead: fn() -> Option<FieldValue<'static>>, resolve: F) -> Field
 where
-    F: for<'a> Fn(&ResolverContext<'a>) -> async_graphql::Result<Result<Option<FieldValue<'a>>, QueryError>> + Send + Sync + 'static,
+    F: for<'a> Fn(&ResolverContext<'a>) -> async_graphql::Result<Result<Option<FieldValue<'a>>, QueryError>>
+        + Send
+        + Sync
+        + 'static,
 {
     field(name, of_type, move |resolver| {
         resolve(resolver).and_then(|resolved| match resolved {
@@ -68,7 +73,9 @@ pub fn path(resolver: &ResolverContext<'_>) -> Path {
 
 /// An object whose parent value is GraphQL's own: each field is the parent's member of that name.
 pub fn plain_object(name: &str, description: &str, fields: &[(&'static str, &str)]) -> Object {
-    fields.iter().fold(Object::new(name).description(description), |object, (name, of_type)| object.field(plain_field(name, of_type)))
+    fields.iter().fold(Object::new(name).description(description), |object, (name, of_type)| {
+        object.field(plain_field(name, of_type))
+    })
 }
 
 pub fn plain_field(name: &'static str, of_type: &str) -> Field {
@@ -82,7 +89,9 @@ pub fn plain_field(name: &'static str, of_type: &str) -> Field {
 }
 
 pub fn input_object(name: &str, fields: &[(&str, String)]) -> InputObject {
-    fields.iter().fold(InputObject::new(name), |object, (name, of_type)| object.field(InputValue::new(*name, ty(of_type))))
+    fields
+        .iter()
+        .fold(InputObject::new(name), |object, (name, of_type)| object.field(InputValue::new(*name, ty(of_type))))
 }
 
 /// The request's context.

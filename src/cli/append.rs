@@ -68,7 +68,9 @@ impl Append {
             chunk.clear();
             let mut count = 0;
             while chunk.len() < CHUNK_BYTES {
-                let read = lines.read_until(b'\n', &mut chunk).map_err(|error| one(format!("the input cannot be read: {error}")))?;
+                let read = lines
+                    .read_until(b'\n', &mut chunk)
+                    .map_err(|error| one(format!("the input cannot be read: {error}")))?;
                 if read == 0 {
                     break;
                 }
@@ -109,7 +111,10 @@ fn send(target: &Target, chunk: &[u8]) -> Result<Json, Failure> {
             let sent = agent.post(url).header("content-type", "application/x-ndjson").send(chunk);
             let mut response = sent.map_err(|error| one(format!("{url} does not answer: {error}")))?;
             let status = response.status();
-            let body: Json = response.body_mut().read_json().map_err(|error| one(format!("{url} answered {status}, and no JSON: {error}")))?;
+            let body: Json = response
+                .body_mut()
+                .read_json()
+                .map_err(|error| one(format!("{url} answered {status}, and no JSON: {error}")))?;
             if body.get("results").is_none() {
                 return Err(one(format!("{url} refused: {}", body["detail"].as_str().unwrap_or(status.as_str()))));
             }

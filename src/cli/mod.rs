@@ -104,7 +104,10 @@ fn url(address: SocketAddr) -> String {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| one(format!("no runtime: {error}")))
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| one(format!("no runtime: {error}")))
 }
 
 /// Ends at the first Ctrl-C or SIGTERM. A second one ends the process at once.

@@ -22,9 +22,17 @@ impl Progress {
     /// `total` is `None` where it is not known.
     pub fn new(what: &'static str, total: Option<u64>) -> Progress {
         let is_terminal = std::io::stderr().is_terminal();
-        let bar = if is_terminal { total.map_or_else(ProgressBar::new_spinner, ProgressBar::new) } else { ProgressBar::hidden() };
+        let bar = if is_terminal {
+            total.map_or_else(ProgressBar::new_spinner, ProgressBar::new)
+        } else {
+            ProgressBar::hidden()
+        };
         bar.set_length(total.unwrap_or(0));
-        let template = if total.is_some() { "{msg:<10} {bar:40} {human_pos}/{human_len} {per_sec}" } else { "{msg} {human_pos} {per_sec}" };
+        let template = if total.is_some() {
+            "{msg:<10} {bar:40} {human_pos}/{human_len} {per_sec}"
+        } else {
+            "{msg} {human_pos} {per_sec}"
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

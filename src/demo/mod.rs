@@ -37,13 +37,19 @@ impl State {
         let data = format!("{:08x}", crc(BASE) ^ crc(TRICKLE).rotate_left(1));
         match fs::read(&path) {
             Ok(text) => {
-                let state: State = serde_json::from_slice(&text).map_err(|error| format!("{} is not readable: {error}; start over with --fresh", path.display()))?;
+                let state: State = serde_json::from_slice(&text)
+                    .map_err(|error| format!("{} is not readable: {error}; start over with --fresh", path.display()))?;
                 if state.data != data {
-                    return Err(format!("{} was made from another version's data: start over with --fresh", folder.display()));
+                    return Err(format!(
+                        "{} was made from another version's data: start over with --fresh",
+                        folder.display()
+                    ));
                 }
                 Ok(State { path, ..state })
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(State { data, base_appended: 0, trickle_appended: 0, path }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(State { data, base_appended: 0, trickle_appended: 0, path })
+            }
             Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
         }
     }
@@ -88,7 +94,10 @@ pub fn prepare_folder(folder: &Path, fresh: bool) -> Result<(), String> {
     let is_empty = fs::read_dir(folder).map_err(failed)?.next().is_none();
     let is_ours = folder.join(STATE_FILE).exists();
     if !is_empty && !is_ours {
-        return Err(format!("{} holds something else than a demo's data: name another folder with --data DIR", folder.display()));
+        return Err(format!(
+            "{} holds something else than a demo's data: name another folder with --data DIR",
+            folder.display()
+        ));
     }
     if fresh && is_ours {
         fs::remove_dir_all(folder).and_then(|()| fs::create_dir_all(folder)).map_err(failed)?;
@@ -113,13 +122,19 @@ pub fn append_rest(intake: &Intake, state: &mut State) -> Result<(), String> {
     })
 }
 
-fn append(intake: &Intake, packed: &'static [u8], skip: u64, mut appended: impl FnMut(u64) -> Result<(), String>) -> Result<(), String> {
+fn append(
+    intake: &Intake,
+    packed: &'static [u8],
+    skip: u64,
+    mut appended: impl FnMut(u64) -> Result<(), String>,
+) -> Result<(), String> {
     let mut lines = unpack(packed)?;
     let mut chunk = Vec::new();
     let (mut count, mut read) = (0, 0);
     loop {
         let start = chunk.len();
-        let ended = lines.read_until(b'\n', &mut chunk).map_err(|error| format!("the demo's data are damaged: {error}"))? == 0;
+        let ended =
+            lines.read_until(b'\n', &mut chunk).map_err(|error| format!("the demo's data are damaged: {error}"))? == 0;
         if !ended {
             read += 1;
             if read <= skip {
@@ -141,7 +156,8 @@ fn append(intake: &Intake, packed: &'static [u8], skip: u64, mut appended: impl 
 }
 
 fn unpack(packed: &'static [u8]) -> Result<impl BufRead, String> {
-    let decoder = ruzstd::decoding::StreamingDecoder::new(packed).map_err(|error| format!("the demo's data are damaged: {error}"))?;
+    let decoder = ruzstd::decoding::StreamingDecoder::new(packed)
+        .map_err(|error| format!("the demo's data are damaged: {error}"))?;
     Ok(BufReader::with_capacity(1 << 16, decoder))
 }
 

@@ -26,7 +26,11 @@ pub fn read(root: &Json<'_>, model: &Model, past_participle: &str, event: &mut E
         None | Some(Json::Null) => &no_members,
         Some(Json::Object(members)) => members,
         Some(other) => {
-            return Err(Rejection::new(Code::BadField, "data", format!("`data` must be an object, not {}", other.noun())));
+            return Err(Rejection::new(
+                Code::BadField,
+                "data",
+                format!("`data` must be an object, not {}", other.noun()),
+            ));
         }
     };
     if let Some(media_type) = root.get("datacontenttype").and_then(Json::text)
@@ -47,7 +51,8 @@ pub fn read(root: &Json<'_>, model: &Model, past_participle: &str, event: &mut E
                 if field.derived.is_some() {
                     return Err(bad_field(name, "is derived from other fields, and no event may set it"));
                 }
-                let value = read_value(value, &field.kind, model, field.personal).map_err(|why| bad_field(name, &why))?;
+                let value =
+                    read_value(value, &field.kind, model, field.personal).map_err(|why| bad_field(name, &why))?;
                 event.patch.push((*index, value));
             }
             None => event.attributes.push((Arc::from(name.as_ref()), value.to_value())),
@@ -102,7 +107,9 @@ impl Operands for Data<'_> {
     fn value(&self, field: usize) -> Value {
         match &self.entity.fields[field].derived {
             Some(rule) => rule.evaluate(self).unwrap_or(Value::Null),
-            None => self.patch.iter().find(|(known, _)| *known == field).map_or(Value::Null, |(_, value)| value.clone()),
+            None => {
+                self.patch.iter().find(|(known, _)| *known == field).map_or(Value::Null, |(_, value)| value.clone())
+            }
         }
     }
 }
@@ -138,7 +145,9 @@ fn read_value(value: &Json<'_>, kind: &Kind, model: &Model, personal: bool) -> R
         },
         (Kind::Boolean, Json::Boolean(truth)) => Value::Boolean(*truth),
         (Kind::Boolean, _) => return wanted("true or false"),
-        (Kind::Date, Json::Text(text)) => Value::Date(Date::parse(text).ok_or("must be a date that exists, as `2024-06-01`")?),
+        (Kind::Date, Json::Text(text)) => {
+            Value::Date(Date::parse(text).ok_or("must be a date that exists, as `2024-06-01`")?)
+        }
         (Kind::Date, _) => return wanted("a date, as `\"2024-06-01\"`"),
         (Kind::DateTime, Json::Text(text)) => Value::DateTime(Instant::parse(text)?),
         (Kind::DateTime, _) => return wanted("a date and time, as `\"2024-06-01T12:30:00Z\"`"),

@@ -19,8 +19,18 @@ pub struct Parts<'a> {
 }
 
 const KNOWN: &[&str] = &[
-    "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data", "data_base64",
-    "sequence", "traceparent",
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "subject",
+    "time",
+    "datacontenttype",
+    "dataschema",
+    "data",
+    "data_base64",
+    "sequence",
+    "traceparent",
 ];
 
 /// Judges whether this is a CloudEvent at all.
@@ -75,7 +85,9 @@ pub fn read<'a>(root: &'a Json<'a>) -> Result<Parts<'a>, Rejection> {
 /// Judges what the contract requires beyond CloudEvents: a subject, a time and, by the ordering, a version.
 pub fn require(parts: Parts<'_>, by_sequence: bool) -> Result<(Arc<str>, Envelope, Vec<String>), Rejection> {
     let missing = |field, message: &str| Rejection::new(Code::BadField, field, message);
-    let subject = parts.subject.ok_or_else(|| missing("subject", "`subject` is missing: the entity's id as its domain knows it"))?;
+    let subject = parts
+        .subject
+        .ok_or_else(|| missing("subject", "`subject` is missing: the entity's id as its domain knows it"))?;
     if subject.len() > SUBJECT_BYTES_MAX {
         let message = format!("`subject` has {} bytes, and at most {SUBJECT_BYTES_MAX} are taken", subject.len());
         return Err(Rejection::new(Code::BadField, "subject", message));

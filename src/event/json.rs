@@ -194,9 +194,19 @@ mod tests {
     fn what_would_be_guessed_at_is_refused() {
         let many = (0..40).map(|i| format!("\"k{i}\":1,")).collect::<String>();
         let cases: Vec<Vec<u8>> = vec![
-            br#"{"a":1,"a":2}"#.to_vec(), br#"{"x":[{"a":1,"\u0061":2}]}"#.to_vec(), br#"{"a":"\u0000"}"#.to_vec(),
-            br#"{"\u0000":1}"#.to_vec(), b"{\"a\":\"\xff\"}".to_vec(), b"{".to_vec(), b"".to_vec(), b"{} {}".to_vec(),
-            br#""\ud800""#.to_vec(), b"NaN".to_vec(), b"[1,]".to_vec(), b"01".to_vec(), "[".repeat(100_000).into_bytes(),
+            br#"{"a":1,"a":2}"#.to_vec(),
+            br#"{"x":[{"a":1,"\u0061":2}]}"#.to_vec(),
+            br#"{"a":"\u0000"}"#.to_vec(),
+            br#"{"\u0000":1}"#.to_vec(),
+            b"{\"a\":\"\xff\"}".to_vec(),
+            b"{".to_vec(),
+            b"".to_vec(),
+            b"{} {}".to_vec(),
+            br#""\ud800""#.to_vec(),
+            b"NaN".to_vec(),
+            b"[1,]".to_vec(),
+            b"01".to_vec(),
+            "[".repeat(100_000).into_bytes(),
             format!("{{{many}\"k7\":2}}").into_bytes(),
         ];
         for case in cases {

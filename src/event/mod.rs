@@ -152,7 +152,8 @@ impl Decoder {
     /// Reads one event in CloudEvents' structured JSON. `domain` is the topic's, where the event comes from one.
     pub fn decode(&self, bytes: &[u8], domain: Option<usize>) -> Result<Event, Box<Rejection>> {
         if bytes.len() > self.event_bytes_max {
-            let message = format!("the event has {} bytes, and at most {} are taken", bytes.len(), self.event_bytes_max);
+            let message =
+                format!("the event has {} bytes, and at most {} are taken", bytes.len(), self.event_bytes_max);
             return Err(Box::new(Rejection::new(Code::TooLarge, None, message)));
         }
         let root = json::parse(bytes).map_err(|message| Box::new(Rejection::new(Code::BadJson, None, message)))?;
@@ -189,7 +190,9 @@ impl Decoder {
         let unknown = |message: String| Rejection::new(Code::UnknownEntity, "type", message);
         let (prefix, rest) = kind.split_once('.').unwrap_or((kind, ""));
         if rest.is_empty() {
-            return Err(unknown("the type has no dot with something after it: write `<entity>.<past participle>`".into()));
+            return Err(unknown(
+                "the type has no dot with something after it: write `<entity>.<past participle>`".into(),
+            ));
         }
         let index = self.model.entity_of_event(prefix).ok_or_else(|| {
             let near = crate::model::nearest(prefix, self.model.entities.iter().map(|entity| entity.event.as_str()));
@@ -198,7 +201,10 @@ impl Decoder {
         let entity = &self.model.entities[index];
         if domain.is_some_and(|domain| domain != entity.domain) {
             let own = &self.model.domain_of(index).name;
-            return Err(unknown(format!("events of {} belong to the domain `{own}`, not to this topic's", entity.name)));
+            return Err(unknown(format!(
+                "events of {} belong to the domain `{own}`, not to this topic's",
+                entity.name
+            )));
         }
         Ok((index, rest))
     }

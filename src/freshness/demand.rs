@@ -25,7 +25,9 @@ impl Demand {
     /// The error names the part and what it should look like.
     pub fn read(part: impl Fn(&str) -> Result<Option<String>, String>) -> Result<Demand, String> {
         let duration = |name: &str| match part(name)? {
-            Some(text) => parse_duration_ms(&text).map(Some).map_err(|why| format!("`{name}` of the freshness demand {why}")),
+            Some(text) => {
+                parse_duration_ms(&text).map(Some).map_err(|why| format!("`{name}` of the freshness demand {why}"))
+            }
             None => Ok(None),
         };
         let at_least = part("atLeast")?.map(|text| Position::parse(&text)).transpose();
@@ -72,7 +74,9 @@ mod tests {
         for (text, ms) in [("300ms", 300), ("2s", 2000), ("5m", 300_000), ("1h", 3_600_000), ("0ms", 0)] {
             assert_eq!(parse_duration_ms(text), Ok(ms));
         }
-        for text in ["", "5", "ms", "-1s", "1.5s", " 1s", "1 s", "1d", "99999999999999999999s", "9223372036854775807h", "١s"] {
+        for text in
+            ["", "5", "ms", "-1s", "1.5s", " 1s", "1 s", "1d", "99999999999999999999s", "9223372036854775807h", "١s"]
+        {
             assert!(parse_duration_ms(text).is_err(), "{text}");
         }
     }

@@ -126,7 +126,8 @@ pub fn partition(inputs: &Inputs<'_>, thresholds: &Thresholds, now: Instant) -> 
         Some(staleness) if staleness > thresholds.fresh_within_ms => Status::Latent,
         Some(_) => Status::Fresh,
     };
-    let (applied_per_second, appended_per_second) = (inputs.window.applied_per_second(), inputs.window.appended_per_second());
+    let (applied_per_second, appended_per_second) =
+        (inputs.window.applied_per_second(), inputs.window.appended_per_second());
     let closing = applied_per_second - appended_per_second.unwrap_or(0.0);
     let caught_up_in_ms = match lag {
         Some(0) => Some(0),
@@ -152,7 +153,13 @@ pub fn partition(inputs: &Inputs<'_>, thresholds: &Thresholds, now: Instant) -> 
     }
 }
 
-fn cause(inputs: &Inputs<'_>, lag: Option<u64>, status: Status, thresholds: &Thresholds, now: Instant) -> (Cause, String) {
+fn cause(
+    inputs: &Inputs<'_>,
+    lag: Option<u64>,
+    status: Status,
+    thresholds: &Thresholds,
+    now: Instant,
+) -> (Cause, String) {
     let Some(contact_at) = inputs.contact_at else {
         return (Cause::SourceUnreachable, "the source has not answered since the start".into());
     };
@@ -162,19 +169,27 @@ fn cause(inputs: &Inputs<'_>, lag: Option<u64>, status: Status, thresholds: &Thr
         let lost = start - inputs.applied;
         return (Cause::DataLost, format!("the log starts at {start}: {lost} offsets before it were never applied"));
     }
-    if contact_age_ms > UNREACHABLE_AFTER_MS || lag == 0 && status > Status::Fresh && contact_age_ms > thresholds.fresh_within_ms {
+    if contact_age_ms > UNREACHABLE_AFTER_MS
+        || lag == 0 && status > Status::Fresh && contact_age_ms > thresholds.fresh_within_ms
+    {
         return (Cause::SourceUnreachable, format!("the source last answered {} ago", seconds(contact_age_ms)));
     }
     if let (Some(start), Some(end)) = (inputs.start, inputs.end)
         && start > 0
         && lag as f64 > RETENTION_RISK * end.saturating_sub(start) as f64
     {
-        return (Cause::RetentionRisk, format!("{lag} records behind, of {} that the log still holds", end.saturating_sub(start)));
+        return (
+            Cause::RetentionRisk,
+            format!("{lag} records behind, of {} that the log still holds", end.saturating_sub(start)),
+        );
     }
     if lag == 0 {
         let quiet_ms = inputs.end_moved_at.map_or(0, |at| now.millis_since(at));
         if quiet_ms > thresholds.quiet_after_ms {
-            return (Cause::SourceSilent, format!("everything is applied, and nothing new has come for {}", seconds(quiet_ms)));
+            return (
+                Cause::SourceSilent,
+                format!("everything is applied, and nothing new has come for {}", seconds(quiet_ms)),
+            );
         }
         return (Cause::CaughtUp, "everything that the log holds is applied".into());
     }
@@ -184,10 +199,17 @@ fn cause(inputs: &Inputs<'_>, lag: Option<u64>, status: Status, thresholds: &Thr
         return (Cause::Paused, format!("{lag} records behind: {held}"));
     }
     match inputs.window.verdict(now) {
-        Verdict::Stalled => (Cause::Stalled, format!("{lag} records behind, and nothing was applied in the last half minute")),
-        Verdict::Falling => (Cause::CatchingUp, format!("{lag} records behind, and not converging: they come faster than they are applied")),
+        Verdict::Stalled => {
+            (Cause::Stalled, format!("{lag} records behind, and nothing was applied in the last half minute"))
+        }
+        Verdict::Falling => (
+            Cause::CatchingUp,
+            format!("{lag} records behind, and not converging: they come faster than they are applied"),
+        ),
         Verdict::Rewound => (Cause::CatchingUp, format!("{lag} records behind, being applied anew")),
-        Verdict::Stopped | Verdict::CaughtUp | Verdict::CatchingUp => (Cause::CatchingUp, format!("{lag} records behind, and catching up")),
+        Verdict::Stopped | Verdict::CaughtUp | Verdict::CatchingUp => {
+            (Cause::CatchingUp, format!("{lag} records behind, and catching up"))
+        }
     }
 }
 
@@ -209,7 +231,8 @@ pub struct DomainStatus {
 
 /// Rolls partitions up: the least `asOf`, the worst status with its cause. Unknown anywhere is unknown altogether.
 pub fn domain(partitions: &[&PartitionStatus], now: Instant) -> DomainStatus {
-    let as_of = partitions.iter().map(|partition| partition.as_of).min_by_key(|as_of| as_of.map(|at| (at.seconds, at.nanos)));
+    let as_of =
+        partitions.iter().map(|partition| partition.as_of).min_by_key(|as_of| as_of.map(|at| (at.seconds, at.nanos)));
     let as_of = as_of.flatten();
     // Silence is the least of causes: a domain is silent only when all its partitions are.
     let weight = |partition: &&&PartitionStatus| {
@@ -224,7 +247,11 @@ pub fn domain(partitions: &[&PartitionStatus], now: Instant) -> DomainStatus {
         as_of,
         staleness_ms: as_of.map(|as_of| now.millis_since(as_of)),
         lag_events: partitions.iter().map(|partition| partition.lag_events).sum(),
-        caught_up_in_ms: partitions.iter().map(|partition| partition.caught_up_in_ms).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()),
+        caught_up_in_ms: partitions
+            .iter()
+            .map(|partition| partition.caught_up_in_ms)
+            .collect::<Option<Vec<_>>>()
+            .and_then(|all| all.into_iter().max()),
     }
 }
 
@@ -232,7 +259,8 @@ pub fn domain(partitions: &[&PartitionStatus], now: Instant) -> DomainStatus {
 mod tests {
     use super::*;
 
-    const THRESHOLDS: Thresholds = Thresholds { fresh_within_ms: 5000, stale_after_ms: 300_000, quiet_after_ms: 3_600_000 };
+    const THRESHOLDS: Thresholds =
+        Thresholds { fresh_within_ms: 5000, stale_after_ms: 300_000, quiet_after_ms: 3_600_000 };
 
     fn at(second: i64) -> Instant {
         Instant { seconds: second, nanos: 0 }
@@ -241,12 +269,24 @@ mod tests {
     fn check(change: impl FnOnce(&mut Inputs<'_>), now: i64, expected: (Status, Cause, Option<u64>, Option<i64>)) {
         let window = Window::default();
         let mut inputs = Inputs {
-            applied: 10, start: Some(0), end: Some(10), contact_at: Some(at(1000)), end_moved_at: Some(at(900)),
-            first_unapplied_at: None, hydrated_at: Some(10), held: None, window: &window,
+            applied: 10,
+            start: Some(0),
+            end: Some(10),
+            contact_at: Some(at(1000)),
+            end_moved_at: Some(at(900)),
+            first_unapplied_at: None,
+            hydrated_at: Some(10),
+            held: None,
+            window: &window,
         };
         change(&mut inputs);
         let status = partition(&inputs, &THRESHOLDS, at(now));
-        assert_eq!((status.status, status.cause, status.lag_events, status.staleness_ms), expected, "{}", status.reason);
+        assert_eq!(
+            (status.status, status.cause, status.lag_events, status.staleness_ms),
+            expected,
+            "{}",
+            status.reason
+        );
     }
 
     #[test]
@@ -261,11 +301,36 @@ mod tests {
         check(|inputs| inputs.end_moved_at = Some(at(-3000)), 1001, (Fresh, SourceSilent, Some(0), Some(1000)));
         let behind = |inputs: &mut Inputs<'_>| (inputs.end, inputs.first_unapplied_at) = (Some(12), Some(at(990)));
         check(behind, 1000, (Latent, CatchingUp, Some(2), Some(10_000)));
-        check(|inputs| { behind(inputs); inputs.held = Some("on purpose") }, 1000, (Latent, Paused, Some(2), Some(10_000)));
-        check(|inputs| { behind(inputs); inputs.start = Some(11) }, 1000, (Latent, DataLost, Some(2), Some(10_000)));
-        check(|inputs| { behind(inputs); inputs.start = Some(10) }, 1000, (Latent, RetentionRisk, Some(2), Some(10_000)));
+        check(
+            |inputs| {
+                behind(inputs);
+                inputs.held = Some("on purpose")
+            },
+            1000,
+            (Latent, Paused, Some(2), Some(10_000)),
+        );
+        check(
+            |inputs| {
+                behind(inputs);
+                inputs.start = Some(11)
+            },
+            1000,
+            (Latent, DataLost, Some(2), Some(10_000)),
+        );
+        check(
+            |inputs| {
+                behind(inputs);
+                inputs.start = Some(10)
+            },
+            1000,
+            (Latent, RetentionRisk, Some(2), Some(10_000)),
+        );
         // The log's time of a record is never later than the last contact.
-        check(|inputs| (inputs.end, inputs.first_unapplied_at) = (Some(12), Some(at(1010))), 1001, (Fresh, CatchingUp, Some(2), Some(1000)));
+        check(
+            |inputs| (inputs.end, inputs.first_unapplied_at) = (Some(12), Some(at(1010))),
+            1001,
+            (Fresh, CatchingUp, Some(2), Some(1000)),
+        );
         // An end read before the last apply is behind, and no negative lag.
         check(|inputs| inputs.end = Some(8), 1001, (Fresh, CaughtUp, Some(0), Some(1000)));
     }

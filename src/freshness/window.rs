@@ -129,6 +129,9 @@ mod tests {
         for second in 0..100 {
             window.push(Sample { at: at(second), applied: 10 * second as u64, end: 20 * second as u64 });
         }
-        assert_eq!((window.applied_per_second(), window.appended_per_second(), window.complete()), (10.0, Some(20.0), 1.0));
+        assert_eq!(
+            (window.applied_per_second(), window.appended_per_second(), window.complete()),
+            (10.0, Some(20.0), 1.0)
+        );
     }
 }

@@ -88,7 +88,9 @@ impl Graph {
 
     /// Sets a link field to a target, or to none, on both sides.
     pub fn set_link(&mut self, entity: usize, slot: u32, field: usize, target: Option<u32>) {
-        let Kind::Link { entity: target_entity, reverse } = self.model.entities[entity].fields[field].kind else { return };
+        let Kind::Link { entity: target_entity, reverse } = self.model.entities[entity].fields[field].kind else {
+            return;
+        };
         let old = match self.node(entity, slot).value(field) {
             Value::Link(old) => Some(*old),
             _ => None,

@@ -58,7 +58,9 @@ impl Postings {
     /// Whether the slot was there.
     pub fn remove(&mut self, slot: u32) -> bool {
         let index = self.chunk_of(slot);
-        let Some(place) = self.chunks.get(index).and_then(|chunk| chunk.binary_search(&slot).ok()) else { return false };
+        let Some(place) = self.chunks.get(index).and_then(|chunk| chunk.binary_search(&slot).ok()) else {
+            return false;
+        };
         let chunks = Arc::make_mut(&mut self.chunks);
         let items = Arc::make_mut(&mut chunks[index]);
         items.remove(place);

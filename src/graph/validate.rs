@@ -21,7 +21,8 @@ impl View {
                 }
                 counts.count(description, node, 1);
                 for (field, value) in node.fields.iter().enumerate() {
-                    if let (Value::Link(target), Kind::Link { entity: target_entity, reverse }) = (value, &description.fields[field].kind)
+                    if let (Value::Link(target), Kind::Link { entity: target_entity, reverse }) =
+                        (value, &description.fields[field].kind)
                     {
                         *named_by.entry((*target_entity, *target)).or_default() += 1;
                         if let Some(reverse) = reverse {

@@ -22,7 +22,10 @@ pub async fn post(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     if !is_local(peer, &headers) {
-        return problem(StatusCode::FORBIDDEN, "events are taken from this machine only, since no authentication is configured");
+        return problem(
+            StatusCode::FORBIDDEN,
+            "events are taken from this machine only, since no authentication is configured",
+        );
     }
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let shape = match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
@@ -48,7 +51,9 @@ pub async fn post(
         Some(b"gzip") => match unpack(&body, service.body_bytes_max) {
             Ok(Some(unpacked)) => unpacked.into(),
             Ok(None) => return problem(StatusCode::PAYLOAD_TOO_LARGE, &too_large),
-            Err(_) => return problem(StatusCode::BAD_REQUEST, "the body is no gzip, though `Content-Encoding` says so"),
+            Err(_) => {
+                return problem(StatusCode::BAD_REQUEST, "the body is no gzip, though `Content-Encoding` says so");
+            }
         },
         Some(_) => return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the only `Content-Encoding` taken is gzip"),
     };

@@ -52,9 +52,13 @@ pub async fn post(
     let accepted = accept(&headers);
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
-    let is_utf8 = |part: &String| part.strip_prefix("charset=").is_none_or(|charset| charset.trim_matches('"') == "utf-8");
+    let is_utf8 =
+        |part: &String| part.strip_prefix("charset=").is_none_or(|charset| charset.trim_matches('"') == "utf-8");
     if parts.next().as_deref() != Some(JSON) || !parts.all(|part| is_utf8(&part)) {
-        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a GraphQL request's `Content-Type` must be application/json, in UTF-8");
+        return problem(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a GraphQL request's `Content-Type` must be application/json, in UTF-8",
+        );
     }
     let body = match body {
         Ok(body) => body,
@@ -95,7 +99,8 @@ fn accept(headers: &HeaderMap) -> Accepted {
             "text/html" => Accepted::Page,
             _ => continue,
         };
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).and_then(|weight| weight.parse().ok()).unwrap_or(1.0);
+        let weight =
+            parts.find_map(|part| part.strip_prefix("q=")).and_then(|weight| weight.parse().ok()).unwrap_or(1.0);
         if weight > best.0 {
             best = (weight, offered);
         }
@@ -203,7 +208,9 @@ fn demand(own: Option<&Json>, headers: &HeaderMap) -> Result<Demand, String> {
         Some(_) => return Err("`extensions.freshness` is an object".into()),
     };
     let names = || DEMANDS.iter().map(|(name, _)| *name);
-    if let Some(unknown) = own.into_iter().flatten().map(|(name, _)| name).find(|name| !names().any(|known| known == *name)) {
+    if let Some(unknown) =
+        own.into_iter().flatten().map(|(name, _)| name).find(|name| !names().any(|known| known == *name))
+    {
         return Err(format!("`{unknown}` is no part of a freshness demand{}", crate::model::nearest(unknown, names())));
     }
     Demand::read(|part| match own.and_then(|own| own.get(part)) {

@@ -61,16 +61,20 @@ pub async fn starters(State(service): State<Arc<Service>>) -> Response {
         let text = include_str!("../../assets/starters.json");
         return ([(header::CONTENT_TYPE, "application/json")], text).into_response();
     }
-    json_response(StatusCode::OK, &json!([
-        { "title": "The first of each entity", "query": first_of_each(model), "variables": "" },
-        { "title": "How fresh each domain is", "query": "{ freshness { domain status cause reason asOf lagEvents } }", "variables": "" },
-    ]))
+    json_response(
+        StatusCode::OK,
+        &json!([
+            { "title": "The first of each entity", "query": first_of_each(model), "variables": "" },
+            { "title": "How fresh each domain is", "query": "{ freshness { domain status cause reason asOf lagEvents } }", "variables": "" },
+        ]),
+    )
 }
 
 fn first_of_each(model: &Model) -> String {
     let lists = model.entities.iter().map(|entity| {
         let plain = |kind: &Kind| !matches!(kind, Kind::Link { .. } | Kind::Money | Kind::GeoPoint);
-        let fields: Vec<&str> = entity.fields.iter().filter(|field| plain(&field.kind)).map(|field| field.name.as_str()).collect();
+        let fields: Vec<&str> =
+            entity.fields.iter().filter(|field| plain(&field.kind)).map(|field| field.name.as_str()).collect();
         format!("  {}(first: 5) {{\n    totalCount\n    nodes {{ key {} }}\n  }}\n", entity.plural, fields.join(" "))
     });
     format!("{{\n{}}}\n", lists.collect::<String>())

@@ -4,6 +4,8 @@
 //! reservations; all that it knows of them is here, as numbers: an entity is its place in [`Model::entities`], a field its
 //! place in [`Entity::fields`].
 
+mod directives;
+mod kinds;
 mod names;
 mod rule;
 mod source;
@@ -91,7 +93,10 @@ pub enum Kind {
     /// An index of [`Model::enums`].
     Enum(usize),
     /// `reverse` is an index of the target's [`Entity::reverses`], where the link has an other side.
-    Link { entity: usize, reverse: Option<usize> },
+    Link {
+        entity: usize,
+        reverse: Option<usize>,
+    },
     /// A list of scalars.
     List(Box<Kind>),
 }

@@ -1,35 +1,168 @@
 //! The names that a model may not take, because the schema made from it uses them.
 
+use std::collections::HashSet;
+
+use apollo_compiler::Node;
+use apollo_compiler::ast;
+
+use super::Model;
+use super::source::Reader;
+
 /// Types of the schema that no model changes, or that later releases will serve.
-pub const TYPES: &[&str] = &[
-    "Query", "Mutation", "Subscription", "Node", "Entity", "EntityKind", "Completeness", "CompletenessFilter", "EventRef",
-    "PageInfo", "Money", "GeoPoint", "MoneyFilter", "GeoPointFilter", "Near", "OrderDirection", "StringFilter", "IDFilter",
-    "IntFilter", "LongFilter", "FloatFilter", "BooleanFilter", "DateFilter", "DateTimeFilter", "JSONFilter",
-    "StringListFilter", "IDListFilter", "IntListFilter", "LongListFilter", "FloatListFilter", "BooleanListFilter",
-    "DateListFilter", "DateTimeListFilter", "JSONListFilter", "FreshnessStatus", "FreshnessCause", "AsOfBasis",
-    "DomainFreshness", "PartitionProgress", "Projection", "DeadLetterConnection", "DeadLetterEdge", "DeadLetter", "Catalog",
-    "CatalogEntity", "CatalogField", "CatalogSeen", "CatalogDrift", "CatalogCount", "DriftKind", "SearchHit", "LinkKind",
-    "Subgraph", "Path", "Change", "HistoryConnection", "String", "Int", "Float", "Boolean", "ID", "Long", "Date",
-    "DateTime", "JSON", "Void",
+const TYPES: &[&str] = &[
+    "Query",
+    "Mutation",
+    "Subscription",
+    "Node",
+    "Entity",
+    "EntityKind",
+    "Completeness",
+    "CompletenessFilter",
+    "EventRef",
+    "PageInfo",
+    "Money",
+    "GeoPoint",
+    "MoneyFilter",
+    "GeoPointFilter",
+    "Near",
+    "OrderDirection",
+    "StringFilter",
+    "IDFilter",
+    "IntFilter",
+    "LongFilter",
+    "FloatFilter",
+    "BooleanFilter",
+    "DateFilter",
+    "DateTimeFilter",
+    "JSONFilter",
+    "StringListFilter",
+    "IDListFilter",
+    "IntListFilter",
+    "LongListFilter",
+    "FloatListFilter",
+    "BooleanListFilter",
+    "DateListFilter",
+    "DateTimeListFilter",
+    "JSONListFilter",
+    "FreshnessStatus",
+    "FreshnessCause",
+    "AsOfBasis",
+    "DomainFreshness",
+    "PartitionProgress",
+    "Projection",
+    "DeadLetterConnection",
+    "DeadLetterEdge",
+    "DeadLetter",
+    "Catalog",
+    "CatalogEntity",
+    "CatalogField",
+    "CatalogSeen",
+    "CatalogDrift",
+    "CatalogCount",
+    "DriftKind",
+    "SearchHit",
+    "LinkKind",
+    "Subgraph",
+    "Path",
+    "Change",
+    "HistoryConnection",
+    "String",
+    "Int",
+    "Float",
+    "Boolean",
+    "ID",
+    "Long",
+    "Date",
+    "DateTime",
+    "JSON",
+    "Void",
 ];
 
 /// Fields of every entity.
 pub const FIELDS: &[&str] = &[
-    "id", "key", "completeness", "missingVersions", "breaches", "lastEvent", "attributes", "history", "and", "or", "not",
+    "id",
+    "key",
+    "completeness",
+    "missingVersions",
+    "breaches",
+    "lastEvent",
+    "attributes",
+    "history",
+    "and",
+    "or",
+    "not",
     "isNull",
 ];
 
 /// Root fields.
-pub const ROOTS: &[&str] = &[
-    "node", "nodes", "search", "explore", "paths", "freshness", "projection", "catalog", "changed", "freshnessChanged",
+const ROOTS: &[&str] = &[
+    "node",
+    "nodes",
+    "search",
+    "explore",
+    "paths",
+    "freshness",
+    "projection",
+    "catalog",
+    "changed",
+    "freshnessChanged",
 ];
 
 /// What an entity's name gives: the types that the schema makes of it.
-pub fn made_of_entity(name: &str) -> [String; 6] {
+fn made_of_entity(name: &str) -> [String; 6] {
     ["", "Connection", "Edge", "Filter", "ListFilter", "Order"].map(|suffix| format!("{name}{suffix}"))
 }
 
 /// What an enum's name gives.
-pub fn made_of_enum(name: &str) -> [String; 2] {
+fn made_of_enum(name: &str) -> [String; 2] {
     [name.to_owned(), format!("{name}Filter")]
+}
+
+impl Reader<'_> {
+    /// No two things of the schema made from the model may have one name.
+    pub(super) fn check_names(
+        &mut self,
+        model: &Model,
+        types: &[&Node<ast::ObjectTypeDefinition>],
+        enums: &[&Node<ast::EnumTypeDefinition>],
+    ) {
+        let mut taken: HashSet<String> = TYPES.iter().map(|name| (*name).to_owned()).collect();
+        let made_of_types = types.iter().map(|object| (object.name.location(), made_of_entity(&object.name).to_vec()));
+        let made_of_enums = enums.iter().map(|object| (object.name.location(), made_of_enum(&object.name).to_vec()));
+        for (place, made) in made_of_types.chain(made_of_enums) {
+            for name in made {
+                if name.starts_with("__") {
+                    self.fault(place, format!("`{name}` starts with `__`, which GraphQL keeps for itself"));
+                } else if !taken.insert(name.clone()) {
+                    self.fault(place, format!("the schema has a type `{name}` already: choose another name"));
+                }
+            }
+        }
+        let mut roots: HashSet<String> = ROOTS.iter().map(|name| (*name).to_owned()).collect();
+        for (entity, object) in model.entities.iter().zip(types) {
+            let place = object.name.location();
+            let valid = entity.plural.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+                && entity.plural.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if !valid {
+                let message = format!(
+                    "`{}` cannot be the name of {}'s list: write `plural: \"…\"` in @entity",
+                    entity.plural, entity.name
+                );
+                self.fault(place, message);
+            }
+            if !roots.insert(entity.singular.clone()) {
+                self.fault(
+                    place,
+                    format!("`{}` is a root field already: give {} another name", entity.singular, entity.name),
+                );
+            }
+            if !roots.insert(entity.plural.clone()) {
+                let message = format!(
+                    "`{}` is a root field already: write `plural: \"…\"` in {}'s @entity",
+                    entity.plural, entity.name
+                );
+                self.fault(place, message);
+            }
+        }
+    }
 }

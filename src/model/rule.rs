@@ -235,7 +235,8 @@ impl Compiler<'_> {
                 Ok((Term::Arithmetic(operator, Box::new(left), Box::new(right)), kind))
             }
             ("_&&_" | "_||_", _) if arguments.len() >= 2 => {
-                let mut terms = arguments.iter().map(|argument| self.expect(argument, Boolean)).collect::<Result<Vec<_>, _>>()?;
+                let mut terms =
+                    arguments.iter().map(|argument| self.expect(argument, Boolean)).collect::<Result<Vec<_>, _>>()?;
                 let first = terms.remove(0);
                 let joined = terms.into_iter().fold(first, |left, right| match function {
                     "_&&_" => Term::And(Box::new(left), Box::new(right)),
@@ -284,7 +285,10 @@ impl Compiler<'_> {
     fn enum_value(&self, index: usize, term: Term) -> Result<Term, String> {
         let enumeration = &self.enums[index];
         let Term::Constant(Value::String(text)) = term else {
-            return Err(format!("a value of {} is compared with a text that is not one of its names", enumeration.name));
+            return Err(format!(
+                "a value of {} is compared with a text that is not one of its names",
+                enumeration.name
+            ));
         };
         enumeration.position(&text).map(|value| Term::Constant(Value::Enum(value))).ok_or_else(|| {
             let near = super::nearest(&text, enumeration.values.iter().map(|value| value.name.as_str()));

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::{self, Definition, Directive, DirectiveList, Type, Value as AstValue};
+use apollo_compiler::ast::{self, Definition, Type};
 use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
 
+use super::directives::argument;
 use super::{Check, Domain, Effect, Entity, EnumValue, Enumeration, Field, Kind, Model, Reverse, Rule, names};
 
 /// What is wrong with a model, and where.
@@ -28,7 +29,9 @@ impl fmt::Display for Fault {
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let best = known.map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate)).min();
     match best {
-        Some((distance, candidate)) if distance <= 1 + name.chars().count() / 3 => format!(": did you mean `{candidate}`?"),
+        Some((distance, candidate)) if distance <= 1 + name.chars().count() / 3 => {
+            format!(": did you mean `{candidate}`?")
+        }
         _ => String::new(),
     }
 }
@@ -60,7 +63,8 @@ pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     Err(reader.faults)
 }
 
-struct Reader<'a> {
+/// Reads a document, and keeps what is wrong with it.
+pub(super) struct Reader<'a> {
     path: &'a str,
     sources: SourceMap,
     faults: Vec<Fault>,
@@ -81,7 +85,7 @@ enum LaterKind {
 }
 
 impl Reader<'_> {
-    fn fault(&mut self, place: Option<SourceSpan>, message: impl Into<String>) {
+    pub(super) fn fault(&mut self, place: Option<SourceSpan>, message: impl Into<String>) {
         let at = place.and_then(|span| span.line_column(&self.sources));
         let (line, column) = at.map_or((1, 1), |at| (at.line, at.column));
         self.faults.push(Fault { path: self.path.into(), line, column, message: message.into() });
@@ -98,7 +102,10 @@ impl Reader<'_> {
             }
         }
         if types.is_empty() && self.faults.is_empty() {
-            self.fault(None, "a model has at least one type: write `type Name @entity(domain: \"names\", event: \"name\") { … }`");
+            self.fault(
+                None,
+                "a model has at least one type: write `type Name @entity(domain: \"names\", event: \"name\") { … }`",
+            );
         }
         let mut enum_effects = Vec::new();
         let mut enums = Vec::new();
@@ -205,7 +212,10 @@ impl Reader<'_> {
         };
         model.domains[domain].entities.push(index);
         if let Some(other) = model.entities.iter().find(|entity| entity.event == event && !event.is_empty()) {
-            self.fault(object.location(), format!("{name} and {} have one event prefix, `{event}`: give each its own", other.name));
+            self.fault(
+                object.location(),
+                format!("{name} and {} have one event prefix, `{event}`: give each its own", other.name),
+            );
         }
         let mut singular = name.clone();
         singular[..1].make_ascii_lowercase();
@@ -262,18 +272,28 @@ impl Reader<'_> {
         let has = |wanted: &str| directives.iter().find(|directive| directive.name == wanted);
         let is_link = kind.link().is_some();
         if is_link && has("link").is_none() {
-            self.fault(place, format!("`{name}` is an entity: write `{name}: {} @link(reverse: \"…\")`", definition.ty));
+            self.fault(
+                place,
+                format!("`{name}` is an entity: write `{name}: {} @link(reverse: \"…\")`", definition.ty),
+            );
         }
         for directive in &directives {
             let at = directive.location();
             match directive.name.as_str() {
                 "link" if !is_link => {
-                    self.fault(at, format!("@link is for a field whose type is an entity, and {} is none", definition.ty));
+                    self.fault(
+                        at,
+                        format!("@link is for a field whose type is an entity, and {} is none", definition.ty),
+                    );
                 }
                 "link" => {
                     self.arguments(directive, &["reverse"]);
                     if let Some(name) = self.text(directive, "reverse", false) {
-                        later.push(Later { entity: entity_index, place: at, what: LaterKind::Reverse { field: index, name } });
+                        later.push(Later {
+                            entity: entity_index,
+                            place: at,
+                            what: LaterKind::Reverse { field: index, name },
+                        });
                     }
                 }
                 "index" if is_link || matches!(kind, Kind::Json | Kind::List(_)) => {
@@ -282,14 +302,20 @@ impl Reader<'_> {
                 "search" if !matches!(&kind, Kind::String) && kind != Kind::List(Box::new(Kind::String)) => {
                     self.fault(at, "@search is for String and [String!]");
                 }
-                "personal" if is_link => self.fault(at, "@personal is for values: a link holds a key, and keys are never personal"),
+                "personal" if is_link => {
+                    self.fault(at, "@personal is for values: a link holds a key, and keys are never personal")
+                }
                 "index" | "search" | "personal" => self.arguments(directive, &[]),
                 "occurredAt" => {
                     if kind != Kind::DateTime {
                         self.fault(at, format!("@occurredAt is for a DateTime, and `{name}` is {}", definition.ty));
                     }
                     let events = self.events(directive);
-                    later.push(Later { entity: entity_index, place: at, what: LaterKind::OccurredAt { field: index, events } });
+                    later.push(Later {
+                        entity: entity_index,
+                        place: at,
+                        what: LaterKind::OccurredAt { field: index, events },
+                    });
                 }
                 _ => {
                     self.arguments(directive, &["rule"]);
@@ -297,7 +323,11 @@ impl Reader<'_> {
                         self.fault(at, "a field is either derived or set by events, not both");
                     }
                     if let Some(rule) = self.text(directive, "rule", true) {
-                        later.push(Later { entity: entity_index, place: at, what: LaterKind::Derive { field: index, rule } });
+                        later.push(Later {
+                            entity: entity_index,
+                            place: at,
+                            what: LaterKind::Derive { field: index, rule },
+                        });
                     }
                 }
             }
@@ -319,53 +349,6 @@ impl Reader<'_> {
         });
     }
 
-    fn kind(&mut self, ty: &Type, place: Option<SourceSpan>, entity_names: &[String], model: &Model) -> Option<Kind> {
-        let scalars = [
-            ("String", Kind::String), ("ID", Kind::Id), ("Int", Kind::Int), ("Long", Kind::Long), ("Float", Kind::Float),
-            ("Boolean", Kind::Boolean), ("Date", Kind::Date), ("DateTime", Kind::DateTime), ("JSON", Kind::Json),
-        ];
-        let scalar = |name: &str| scalars.iter().find(|(known, _)| *known == name).map(|(_, kind)| kind.clone());
-        match ty {
-            Type::Named(name) => {
-                let found = match name.as_str() {
-                    "Money" => Some(Kind::Money),
-                    "GeoPoint" => Some(Kind::GeoPoint),
-                    other => scalar(other)
-                        .or_else(|| model.enums.iter().position(|known| known.name == other).map(Kind::Enum))
-                        .or_else(|| {
-                            let entity = entity_names.iter().position(|known| known == other)?;
-                            Some(Kind::Link { entity, reverse: None })
-                        }),
-                };
-                if found.is_none() {
-                    let known = scalars.iter().map(|(name, _)| *name).chain(["Money", "GeoPoint"]);
-                    let known = known.chain(model.enums.iter().map(|known| known.name.as_str()));
-                    let near = nearest(name, known.chain(entity_names.iter().map(String::as_str)));
-                    self.fault(place, format!("there is no type `{name}`{near}"));
-                }
-                found
-            }
-            Type::NonNullNamed(name) => {
-                self.fault(place, format!("attributes are nullable, since an entity may be a reference: write `{name}`"));
-                None
-            }
-            Type::List(item) | Type::NonNullList(item) => {
-                let name = item.inner_named_type();
-                match (ty, item.as_ref(), scalar(name)) {
-                    (Type::List(_), Type::NonNullNamed(_), Some(kind)) => Some(Kind::List(Box::new(kind))),
-                    (_, _, Some(_)) => {
-                        self.fault(place, format!("a list is nullable and its items are not: write `[{name}!]`"));
-                        None
-                    }
-                    _ => {
-                        self.fault(place, format!("a list holds scalars, and `{name}` is none; links to many are the reverse of a link"));
-                        None
-                    }
-                }
-            }
-        }
-    }
-
     fn finish(&mut self, model: &mut Model, later: Later) {
         let Later { entity, place, what } = later;
         match what {
@@ -381,17 +364,27 @@ impl Reader<'_> {
                         let fields = &model.entities[entity].fields;
                         if !rule.result.fits(&fields[field].kind) {
                             let wanted = model.type_name(&fields[field].kind);
-                            self.fault(place, format!("the rule's result does not fit `{}: {wanted}`", fields[field].name));
+                            self.fault(
+                                place,
+                                format!("the rule's result does not fit `{}: {wanted}`", fields[field].name),
+                            );
+                        }
+                        if rule.fields.is_empty() {
+                            self.fault(place, format!("the rule of `{}` reads no field", fields[field].name));
                         }
                         if !fields[field].personal && rule.fields.iter().any(|read| fields[*read].personal) {
-                            self.fault(place, format!("`{}` is derived from personal data: mark it @personal", fields[field].name));
+                            self.fault(
+                                place,
+                                format!("`{}` is derived from personal data: mark it @personal", fields[field].name),
+                            );
                         }
                         model.entities[entity].fields[field].derived = Some(rule);
                     }
                     Err(message) => self.fault(place, message),
                 }
             }
-            LaterKind::Check { rule: text } => match Rule::compile(&text, &model.entities[entity].fields, &model.enums) {
+            LaterKind::Check { rule: text } => match Rule::compile(&text, &model.entities[entity].fields, &model.enums)
+            {
                 Ok(rule) => {
                     if rule.result != super::rule::ResultKind::Boolean {
                         self.fault(place, format!("the check `{text}` is no condition: write a comparison"));
@@ -439,128 +432,6 @@ impl Reader<'_> {
             }
         }
     }
-
-    /// No two things of the schema made from the model may have one name.
-    fn check_names(
-        &mut self,
-        model: &Model,
-        types: &[&Node<ast::ObjectTypeDefinition>],
-        enums: &[&Node<ast::EnumTypeDefinition>],
-    ) {
-        let mut taken: HashSet<String> = names::TYPES.iter().map(|name| (*name).to_owned()).collect();
-        let made_of_types = types.iter().map(|object| (object.name.location(), names::made_of_entity(&object.name).to_vec()));
-        let made_of_enums = enums.iter().map(|object| (object.name.location(), names::made_of_enum(&object.name).to_vec()));
-        for (place, made) in made_of_types.chain(made_of_enums) {
-            for name in made {
-                if name.starts_with("__") {
-                    self.fault(place, format!("`{name}` starts with `__`, which GraphQL keeps for itself"));
-                } else if !taken.insert(name.clone()) {
-                    self.fault(place, format!("the schema has a type `{name}` already: choose another name"));
-                }
-            }
-        }
-        let mut roots: HashSet<String> = names::ROOTS.iter().map(|name| (*name).to_owned()).collect();
-        for (entity, object) in model.entities.iter().zip(types) {
-            let place = object.name.location();
-            let valid = entity.plural.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-                && entity.plural.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-            if !valid {
-                let message = format!("`{}` cannot be the name of {}'s list: write `plural: \"…\"` in @entity", entity.plural, entity.name);
-                self.fault(place, message);
-            }
-            if !roots.insert(entity.singular.clone()) {
-                self.fault(place, format!("`{}` is a root field already: give {} another name", entity.singular, entity.name));
-            }
-            if !roots.insert(entity.plural.clone()) {
-                let message = format!("`{}` is a root field already: write `plural: \"…\"` in {}'s @entity", entity.plural, entity.name);
-                self.fault(place, message);
-            }
-        }
-    }
-
-    fn check_word(&mut self, place: Option<SourceSpan>, what: &str, word: &str) {
-        let valid = !word.is_empty()
-            && word.len() <= 200
-            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        if !valid {
-            self.fault(place, format!("`{what}` is a word of letters, digits, `-` and `_`, and `{word}` is none"));
-        }
-    }
-
-    /// The directives, those that are unknown or repeated left out and said.
-    fn known(&mut self, list: &DirectiveList, allowed: &[&str], place_name: &str) -> Vec<Node<Directive>> {
-        let mut kept: Vec<Node<Directive>> = Vec::new();
-        for directive in &list.0 {
-            let name = directive.name.as_str();
-            if !allowed.contains(&name) {
-                let near = nearest(name, allowed.iter().copied());
-                let known = allowed.iter().map(|name| format!("@{name}")).collect::<Vec<_>>().join(", ");
-                let near = if near.is_empty() { format!(": {place_name} takes {known}") } else { near.replace('`', "") };
-                self.fault(directive.location(), format!("@{name} is not known on {place_name}{near}"));
-            } else if name != "check" && kept.iter().any(|other| other.name == directive.name) {
-                self.fault(directive.location(), format!("@{name} stands here twice"));
-            } else {
-                kept.push(directive.clone());
-            }
-        }
-        kept
-    }
-
-    fn no_directives(&mut self, list: &DirectiveList, place_name: &str) {
-        for directive in &list.0 {
-            self.fault(directive.location(), format!("@{} is not known on {place_name}, which takes none", directive.name));
-        }
-    }
-
-    fn arguments(&mut self, directive: &Node<Directive>, allowed: &[&str]) {
-        for argument in &directive.arguments {
-            if !allowed.contains(&argument.name.as_str()) {
-                let near = nearest(&argument.name, allowed.iter().copied());
-                self.fault(argument.location(), format!("@{} takes no `{}`{near}", directive.name, argument.name));
-            }
-        }
-    }
-
-    fn text(&mut self, directive: &Node<Directive>, name: &str, required: bool) -> Option<String> {
-        match argument(directive, name).map(|value| value.as_ref()) {
-            Some(AstValue::String(text)) if !text.is_empty() => Some(text.clone()),
-            Some(_) => {
-                self.fault(directive.location(), format!("`{name}` of @{} is a text: write `{name}: \"…\"`", directive.name));
-                None
-            }
-            None if required => {
-                self.fault(directive.location(), format!("@{} needs `{name}`: write `@{}({name}: \"…\")`", directive.name, directive.name));
-                None
-            }
-            None => None,
-        }
-    }
-
-    /// The second parts of event types that a directive names.
-    fn events(&mut self, directive: &Node<Directive>) -> Vec<String> {
-        if directive.name != "entity" {
-            self.arguments(directive, &["events"]);
-        }
-        let wanted = format!("write `@{}(events: [\"…\"])`", directive.name);
-        let items: Vec<Node<AstValue>> = match argument(directive, "events").map(|value| value.as_ref()) {
-            Some(AstValue::List(items)) if !items.is_empty() => items.clone(),
-            _ => {
-                self.fault(directive.location(), format!("@{} needs the events' names: {wanted}", directive.name));
-                return Vec::new();
-            }
-        };
-        let mut events = Vec::new();
-        for item in items {
-            match item.as_ref() {
-                AstValue::String(name) if matches!(name.as_str(), "deleted" | "erased" | "merged") => {
-                    self.fault(item.location(), format!("`{name}` is every entity's own event: a model does not name it"));
-                }
-                AstValue::String(name) if !name.is_empty() => events.push(name.clone()),
-                _ => self.fault(item.location(), format!("an event's name is a text, what follows the first dot of its type: {wanted}")),
-            }
-        }
-        events
-    }
 }
 
 fn set_by_events(entity: &mut Entity, enum_effects: &[HashMap<String, u16>]) {
@@ -571,10 +442,6 @@ fn set_by_events(entity: &mut Entity, enum_effects: &[HashMap<String, u16>]) {
             }
         }
     }
-}
-
-fn argument<'a>(directive: &'a Node<Directive>, name: &str) -> Option<&'a Node<AstValue>> {
-    directive.arguments.iter().find(|argument| argument.name == name).map(|argument| &argument.value)
 }
 
 fn text_of(description: &Option<Node<str>>) -> Option<String> {

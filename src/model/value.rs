@@ -120,9 +120,7 @@ impl fmt::Display for Date {
 }
 
 fn digits(bytes: &[u8]) -> Option<u32> {
-    bytes.iter().try_fold(0u32, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0'))
-    })
+    bytes.iter().try_fold(0u32, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
 }
 
 /// An instant in UTC: seconds since 1970-01-01T00:00:00Z and nanoseconds. The legacy's 9999-12-31 lies beyond an `i64`
@@ -213,7 +211,15 @@ impl fmt::Display for Instant {
             return f.write_str("1970-01-01T00:00:00Z");
         };
         let (date, month) = (at.date(), u8::from(at.month()));
-        write!(f, "{:04}-{month:02}-{:02}T{:02}:{:02}:{:02}", date.year(), date.day(), at.hour(), at.minute(), at.second())?;
+        write!(
+            f,
+            "{:04}-{month:02}-{:02}T{:02}:{:02}:{:02}",
+            date.year(),
+            date.day(),
+            at.hour(),
+            at.minute(),
+            at.second()
+        )?;
         if self.nanos > 0 {
             let fraction = format!("{:09}", self.nanos);
             write!(f, ".{}", fraction.trim_end_matches('0'))?;
@@ -250,9 +256,18 @@ mod tests {
             assert_eq!(Instant::parse(text).map(|at| at.to_string()).as_deref(), Ok(printed));
         }
         for text in [
-            "lunchtime", "2018-04-05T18:31:00+05", "2018-04-05T18:31:00+xx:00", "2018-04-05T18:31:00+25:00",
-            "2018-04-05T18:31:00X", "2018-04-05T18:31Z", "2018-04-05 18:31:00Z", "2016-12-31T23:59:60Z",
-            "2018-04-05T18:31:00.1234567890Z", "2018-04-05T18:31:00.Z", "9999-12-31T23:59:59-01:00", "2018-04-05T24:00:00Z",
+            "lunchtime",
+            "2018-04-05T18:31:00+05",
+            "2018-04-05T18:31:00+xx:00",
+            "2018-04-05T18:31:00+25:00",
+            "2018-04-05T18:31:00X",
+            "2018-04-05T18:31Z",
+            "2018-04-05 18:31:00Z",
+            "2016-12-31T23:59:60Z",
+            "2018-04-05T18:31:00.1234567890Z",
+            "2018-04-05T18:31:00.Z",
+            "9999-12-31T23:59:59-01:00",
+            "2018-04-05T24:00:00Z",
         ] {
             assert!(Instant::parse(text).is_err(), "{text}");
         }

@@ -17,7 +17,14 @@ use crate::model::{Entity, Kind};
 const MISSING_MAX: usize = 100;
 
 impl Projector {
-    pub(super) fn apply_event(&mut self, event: Event, partition: usize, offset: u64, appended_at: Instant, now: Instant) {
+    pub(super) fn apply_event(
+        &mut self,
+        event: Event,
+        partition: usize,
+        offset: u64,
+        appended_at: Instant,
+        now: Instant,
+    ) {
         let entity = event.entity;
         let slot = self.slot(entity, &event.key);
         let order = self.order(&event, partition, offset);
@@ -39,8 +46,7 @@ impl Projector {
                     self.clear_outdated(entity, slot);
                 }
             }
-            Action::Erase => {}
-            Action::Change | Action::Merge(_) => record.take_change(setter),
+            Action::Change | Action::Erase | Action::Merge(_) => record.take_change(setter),
         }
         self.make_present(entity, slot);
         match &event.action {
@@ -129,7 +135,8 @@ impl Projector {
         }
         let mut attributes = Vec::new();
         for (name, value) in &event.attributes {
-            if self.records[entity][slot as usize].take_attribute(setter, name) && !(erased && description.has_personal) {
+            if self.records[entity][slot as usize].take_attribute(setter, name) && !(erased && description.has_personal)
+            {
                 attributes.push((name.clone(), value.clone()));
             }
         }

@@ -101,7 +101,12 @@ pub struct Projector {
 
 impl Projector {
     /// `ids_remembered` is how many ids of a partition are kept to tell duplicates under `position`.
-    pub fn new(model: Arc<Model>, rules: Vec<DomainRules>, partitions: Vec<Partition>, ids_remembered: usize) -> Projector {
+    pub fn new(
+        model: Arc<Model>,
+        rules: Vec<DomainRules>,
+        partitions: Vec<Partition>,
+        ids_remembered: usize,
+    ) -> Projector {
         let mut topics: Vec<&str> = partitions.iter().map(|partition| partition.topic.as_ref()).collect();
         topics.sort_unstable();
         topics.dedup();

@@ -37,7 +37,7 @@ pub struct Record {
     attributes: Vec<(Arc<str>, u32)>,
     merge: u32,
     deletion: u32,
-    /// The greatest event that neither deletes nor erases.
+    /// The greatest event that does not delete.
     change: u32,
     last: u32,
     pub seen: Seen,

@@ -38,7 +38,8 @@ pub struct Cursor {
 }
 
 pub fn write(order: &Order, node: &Node, seal: &Seal) -> String {
-    let values: Vec<Json> = order.terms.iter().map(|term| term.field.map_or(Json::Null, |field| to_json(node.value(field)))).collect();
+    let values: Vec<Json> =
+        order.terms.iter().map(|term| term.field.map_or(Json::Null, |field| to_json(node.value(field)))).collect();
     let text = json!([order.signature, values, node.key.as_ref()]).to_string();
     match order.personal {
         true => format!("s{}", URL_SAFE_NO_PAD.encode(seal.close(text.as_bytes()).unwrap_or_default())),
@@ -48,7 +49,8 @@ pub fn write(order: &Order, node: &Node, seal: &Seal) -> String {
 
 /// Reads a cursor of the same order. The error says whether it is none at all or another order's.
 pub fn read(text: &str, order: &Order, seal: &Seal) -> Result<Cursor, QueryError> {
-    let none = || QueryError::bad_input("the cursor is none of this service's: take it from an edge or from `pageInfo`");
+    let none =
+        || QueryError::bad_input("the cursor is none of this service's: take it from an edge or from `pageInfo`");
     let bytes = URL_SAFE_NO_PAD.decode(text.get(1..).ok_or_else(none)?).map_err(|_| none())?;
     let bytes = match (text.as_bytes()[0], order.personal) {
         (b's', _) => seal.open(&bytes).ok_or_else(none)?,
@@ -64,7 +66,9 @@ pub fn read(text: &str, order: &Order, seal: &Seal) -> Result<Cursor, QueryError
 }
 
 fn other_order() -> QueryError {
-    QueryError::bad_input("the cursor is of another list or another order: page on with the `orderBy` that it came from")
+    QueryError::bad_input(
+        "the cursor is of another list or another order: page on with the `orderBy` that it came from",
+    )
 }
 
 /// Each kind of value under a letter of its own, so that it comes back as what it was.
@@ -93,7 +97,10 @@ fn from_json(value: &Json) -> Option<Value> {
         "f" => Value::Float(f64::from_bits(value.as_u64()?)),
         "s" => Value::String(value.as_str()?.into()),
         "d" => Value::Date(Date(i32::try_from(value.as_i64()?).ok()?)),
-        "t" => Value::DateTime(Instant { seconds: value.get(0)?.as_i64()?, nanos: u32::try_from(value.get(1)?.as_u64()?).ok()? }),
+        "t" => Value::DateTime(Instant {
+            seconds: value.get(0)?.as_i64()?,
+            nanos: u32::try_from(value.get(1)?.as_u64()?).ok()?,
+        }),
         "m" => {
             let currency = value.get(0)?.as_str()?.as_bytes().try_into().ok()?;
             Value::Money(Money { minor: value.get(1)?.as_i64()?, currency })

@@ -20,11 +20,31 @@ pub enum Filter {
     IsNull(bool),
     Key(Vec<Test>),
     Completeness(Vec<Completeness>),
-    Field { field: usize, tests: Vec<Test> },
-    Money { field: usize, currency: Vec<Test>, minor: Vec<Test> },
-    Near { field: usize, center: GeoPoint, km: f64 },
-    Link { field: usize, entity: usize, filter: Box<Filter> },
-    Reverse { reverse: usize, entity: usize, quantifier: Quantifier, filter: Box<Filter> },
+    Field {
+        field: usize,
+        tests: Vec<Test>,
+    },
+    Money {
+        field: usize,
+        currency: Vec<Test>,
+        minor: Vec<Test>,
+    },
+    Near {
+        field: usize,
+        center: GeoPoint,
+        km: f64,
+    },
+    Link {
+        field: usize,
+        entity: usize,
+        filter: Box<Filter>,
+    },
+    Reverse {
+        reverse: usize,
+        entity: usize,
+        quantifier: Quantifier,
+        filter: Box<Filter>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +111,12 @@ impl Filter {
                 Value::GeoPoint(point) => point.distance_km(center) <= *km,
                 _ => false,
             },
-            Filter::Link { field, entity: target_entity, filter } => match reading.view.follow(node, *field, *target_entity) {
-                Some(slot) => filter.matches(reading, *target_entity, reading.node(*target_entity, slot))?,
-                None => filter.matches_null_link(),
-            },
+            Filter::Link { field, entity: target_entity, filter } => {
+                match reading.view.follow(node, *field, *target_entity) {
+                    Some(slot) => filter.matches(reading, *target_entity, reading.node(*target_entity, slot))?,
+                    None => filter.matches_null_link(),
+                }
+            }
             Filter::Reverse { reverse, entity: source_entity, quantifier, filter } => {
                 return self::reverse(reading, entity, node, (*reverse, *source_entity), *quantifier, filter);
             }
@@ -189,7 +211,9 @@ impl Reader<'_> {
     fn part(&self, entity: usize, name: &str, value: &Json) -> Result<Filter, QueryError> {
         let description = &self.model.entities[entity];
         if value.is_null() {
-            return Err(QueryError::bad_input(format!("`{name}` is null in a filter: leave it out, or write `{{ isNull: true }}`")));
+            return Err(QueryError::bad_input(format!(
+                "`{name}` is null in a filter: leave it out, or write `{{ isNull: true }}`"
+            )));
         }
         let list = |value: &Json| -> Result<Vec<Filter>, QueryError> {
             value.as_array().into_iter().flatten().map(|item| self.filter(entity, item)).collect()
@@ -207,7 +231,8 @@ impl Reader<'_> {
             return self.field(entity, field, value);
         }
         let reverse = description.reverses.iter().position(|reverse| reverse.name == name);
-        let reverse = reverse.ok_or_else(|| QueryError::bad_input(format!("{} has no field `{name}`", description.name)))?;
+        let reverse =
+            reverse.ok_or_else(|| QueryError::bad_input(format!("{} has no field `{name}`", description.name)))?;
         let source = description.reverses[reverse].entity;
         let mut parts = Vec::new();
         for (quantifier, filter) in members(value, name)? {
@@ -231,7 +256,9 @@ impl Reader<'_> {
             return Err(QueryError::forbidden(&description.name));
         }
         match &description.kind {
-            Kind::Link { entity, .. } => Ok(Filter::Link { field, entity: *entity, filter: Box::new(self.filter(*entity, value)?) }),
+            Kind::Link { entity, .. } => {
+                Ok(Filter::Link { field, entity: *entity, filter: Box::new(self.filter(*entity, value)?) })
+            }
             Kind::Money => {
                 let (mut currency, mut minor, mut null) = (Vec::new(), Vec::new(), Vec::new());
                 let mut named = false;
@@ -292,7 +319,8 @@ impl Reader<'_> {
     }
 
     fn value(&self, kind: &Kind, field: &str, input: &Json) -> Result<Value, QueryError> {
-        let text = || input.as_str().ok_or_else(|| QueryError::bad_input(format!("`{field}` is compared with a text here")));
+        let text =
+            || input.as_str().ok_or_else(|| QueryError::bad_input(format!("`{field}` is compared with a text here")));
         let wrong = |what: String| QueryError::bad_input(format!("`{field}` is compared with something that {what}"));
         Ok(match kind {
             Kind::Id if input.is_number() => Value::String(Arc::from(input.to_string())),
@@ -304,9 +332,9 @@ impl Reader<'_> {
                 Value::Date(Date::parse(text()?).ok_or_else(|| wrong("is no date: write `\"2024-06-01\"`".into()))?)
             }
             Kind::DateTime => Value::DateTime(Instant::parse(text()?).map_err(|why| wrong(why.into()))?),
-            Kind::Enum(index) => {
-                Value::Enum(self.model.enums[*index].position(text()?).ok_or_else(|| wrong("is none of its values".into()))?)
-            }
+            Kind::Enum(index) => Value::Enum(
+                self.model.enums[*index].position(text()?).ok_or_else(|| wrong("is none of its values".into()))?,
+            ),
             Kind::Json => Value::Json(Arc::new(input.clone())),
             _ => return Err(wrong("it cannot be compared with".into())),
         })

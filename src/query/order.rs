@@ -32,9 +32,12 @@ impl Order {
         let description = &model.entities[entity];
         let mut order = Order { terms: Vec::new(), signature: description.name.clone(), personal: false };
         for term in input.and_then(Json::as_array).into_iter().flatten() {
-            let members: Vec<_> = term.as_object().into_iter().flatten().filter(|(_, direction)| !direction.is_null()).collect();
+            let members: Vec<_> =
+                term.as_object().into_iter().flatten().filter(|(_, direction)| !direction.is_null()).collect();
             let [(name, direction)] = members[..] else {
-                return Err(QueryError::bad_input("each member of `orderBy` names exactly one field, as in `[{ key: ASC }]`"));
+                return Err(QueryError::bad_input(
+                    "each member of `orderBy` names exactly one field, as in `[{ key: ASC }]`",
+                ));
             };
             let field = description.field_named(name);
             if let Some(field) = field.map(|field| &description.fields[field])

@@ -33,7 +33,12 @@ pub struct Arguments {
 
 impl Arguments {
     /// Reads them from GraphQL's input, `null` for those that are absent.
-    pub fn read(reading: &Reading, entity: usize, seal: &Seal, input: impl Fn(&str) -> Json) -> Result<Arguments, QueryError> {
+    pub fn read(
+        reading: &Reading,
+        entity: usize,
+        seal: &Seal,
+        input: impl Fn(&str) -> Json,
+    ) -> Result<Arguments, QueryError> {
         let (model, personal) = (reading.view.model(), reading.personal);
         let given = input("filter");
         let filter = if given.is_null() { None } else { Some(Filter::read(model, entity, &given, personal)?) };
@@ -49,7 +54,15 @@ impl Arguments {
         let place = |name: &str| input(name).as_str().map(|text| cursor::read(text, &order, seal)).transpose();
         let (first, last) = (size("first")?, size("last")?);
         let (after, before) = (place("after")?, place("before")?);
-        Ok(Arguments { filter, widens, first: if last.is_none() { first.or(Some(PAGE_DEFAULT)) } else { first }, last, after, before, order })
+        Ok(Arguments {
+            filter,
+            widens,
+            first: if last.is_none() { first.or(Some(PAGE_DEFAULT)) } else { first },
+            last,
+            after,
+            before,
+            order,
+        })
     }
 }
 
@@ -108,7 +121,9 @@ fn matching(reading: &Reading, entity: usize, source: Source, arguments: &Argume
     let mut slots = Vec::new();
     let mut consider = |slot: u32, node: &crate::graph::Node| {
         reading.step()?;
-        if (widens && !node.is_alias() || node.is_listed()) && filter.map_or(Ok(true), |filter| filter.matches(reading, entity, node))? {
+        if (widens && !node.is_alias() || node.is_listed())
+            && filter.map_or(Ok(true), |filter| filter.matches(reading, entity, node))?
+        {
             slots.push(slot);
         }
         Ok::<(), QueryError>(())

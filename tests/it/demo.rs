@@ -27,7 +27,8 @@ fn the_demo_holds_exactly_what_its_sources_hold() {
     assert_eq!(late.ended(), Some(0));
     // The trickle goes on where it stopped: nothing twice, nothing left out.
     let service = demo(data.path(), &["--no-trickle"]);
-    let counts: Json = serde_json::from_str(&std::fs::read_to_string(root("assets/demo/counts.json")).unwrap()).unwrap();
+    let counts: Json =
+        serde_json::from_str(&std::fs::read_to_string(root("assets/demo/counts.json")).unwrap()).unwrap();
     let everything = service.read(
         "{ people(first: 0) { totalCount } properties(first: 0) { totalCount } prices(first: 0) { totalCount }
            reservations(first: 0) { totalCount } projection { duplicates conflicts deadLetters { totalCount } eventsApplied }
@@ -38,7 +39,8 @@ fn the_demo_holds_exactly_what_its_sources_hold() {
         assert_eq!(everything[list]["totalCount"], counts["entities"][list], "{list}");
     }
     let events: u64 = counts["events"]["all"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
-    let projection = json!({ "duplicates": 0, "conflicts": 0, "deadLetters": { "totalCount": 0 }, "eventsApplied": events });
+    let projection =
+        json!({ "duplicates": 0, "conflicts": 0, "deadLetters": { "totalCount": 0 }, "eventsApplied": events });
     assert_eq!(everything["projection"], projection);
     for entity in everything["catalog"]["entities"].as_array().unwrap() {
         assert_eq!((&entity["references"], &entity["incomplete"]), (&json!(0), &json!(0)));
@@ -88,7 +90,8 @@ fn airbnb(service: &Service, counts: &Json) {
         ),
         "",
     );
-    let mut both: Vec<&str> = answer["both"]["nodes"].as_array().unwrap().iter().map(|node| node["key"].as_str().unwrap()).collect();
+    let mut both: Vec<&str> =
+        answer["both"]["nodes"].as_array().unwrap().iter().map(|node| node["key"].as_str().unwrap()).collect();
     both.sort_unstable();
     assert_eq!(json!(both), people["ids_of_both"]);
     assert_eq!(both.len(), 17);
@@ -98,7 +101,10 @@ fn airbnb(service: &Service, counts: &Json) {
     assert_eq!(answer["reviewed"]["totalCount"], counts["properties"]["with_reservations"]);
     assert_eq!(answer["bedrooms"]["totalCount"], counts["properties"]["bedrooms_known"]);
     assert_eq!(answer["homes"]["totalCount"], counts["properties"]["kinds"]["ENTIRE_HOME"]);
-    assert_eq!(answer["most"]["nodes"][0]["amount"], json!({ "minor": counts["prices"]["minor_most"], "currency": "SGD" }));
+    assert_eq!(
+        answer["most"]["nodes"][0]["amount"],
+        json!({ "minor": counts["prices"]["minor_most"], "currency": "SGD" })
+    );
     assert_eq!(answer["least"]["nodes"][0]["amount"]["minor"], counts["prices"]["minor_least"]);
     assert_eq!(answer["stays"]["totalCount"], counts["reservations"]["total"]);
     // Ids above 2^53 survive to the digit.
@@ -116,7 +122,9 @@ fn airbnb(service: &Service, counts: &Json) {
 fn hotels(service: &Service, counts: &Json) {
     let reservations = &counts["reservations"];
     let total = |filter: &str| {
-        let query = format!("{{ reservations(first: 0, filter: {{ provenance: {{ eq: OBSERVED }}, {filter} }}) {{ totalCount }} }}");
+        let query = format!(
+            "{{ reservations(first: 0, filter: {{ provenance: {{ eq: OBSERVED }}, {filter} }}) {{ totalCount }} }}"
+        );
         service.read(&query, "")["reservations"]["totalCount"].clone()
     };
     assert_eq!(total(""), json!(119_390));
@@ -126,7 +134,11 @@ fn hotels(service: &Service, counts: &Json) {
     assert_eq!(total("nights: { eq: 0 }"), reservations["nights_none"]);
     for (hotel, statuses) in reservations["per_property_and_status"].as_object().unwrap() {
         for (status, count) in statuses.as_object().unwrap() {
-            assert_eq!(&total(&format!("property: {{ key: {{ eq: \"{hotel}\" }} }}, status: {{ eq: {status} }}")), count, "{hotel} {status}");
+            assert_eq!(
+                &total(&format!("property: {{ key: {{ eq: \"{hotel}\" }} }}, status: {{ eq: {status} }}")),
+                count,
+                "{hotel} {status}"
+            );
         }
     }
     for (channel, count) in reservations["per_channel"].as_object().unwrap() {
@@ -135,14 +147,22 @@ fn hotels(service: &Service, counts: &Json) {
     let sums = sums(service, "reservations", "nights guests total { minor }", |node| {
         [&node["nights"], &node["guests"], &node["total"]["minor"]].map(|value| value.as_i64().unwrap_or(0))
     });
-    assert_eq!(json!(sums), json!([reservations["nights_sum"], reservations["guests_sum"], reservations["total_minor_sum"]]));
+    assert_eq!(
+        json!(sums),
+        json!([reservations["nights_sum"], reservations["guests_sum"], reservations["total_minor_sum"]])
+    );
 }
 
 /// Sums over a whole list, page by page.
 fn sums<const N: usize>(service: &Service, list: &str, fields: &str, read: impl Fn(&Json) -> [i64; N]) -> [i64; N] {
     let (mut sums, mut after) = ([0; N], String::new());
     loop {
-        let page = service.read(&format!("{{ {list}(first: 1000{after}) {{ nodes {{ {fields} }} pageInfo {{ hasNextPage endCursor }} }} }}"), "");
+        let page = service.read(
+            &format!(
+                "{{ {list}(first: 1000{after}) {{ nodes {{ {fields} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+            ),
+            "",
+        );
         for node in page[list]["nodes"].as_array().unwrap() {
             for (sum, value) in sums.iter_mut().zip(read(node)) {
                 *sum += value;

@@ -60,7 +60,8 @@ fn dump_node(view: &View, entity: usize, slot: u32, node: &Node) -> NodeDump {
     }
     let mut reverses = BTreeMap::new();
     for (index, reverse) in description.reverses.iter().enumerate() {
-        let slots: Vec<u32> = view.reverse(entity, slot, index).iter().flat_map(|list| list.iter().collect::<Vec<_>>()).collect();
+        let slots: Vec<u32> =
+            view.reverse(entity, slot, index).iter().flat_map(|list| list.iter().collect::<Vec<_>>()).collect();
         let nodes = slots.iter().map(|slot| view.node(reverse.entity, *slot)).filter(|node| node.is_listed());
         reverses.insert(reverse.name.clone(), nodes.map(|node| node.key.to_string()).collect());
     }
@@ -95,11 +96,19 @@ fn reachable(view: &View, entity: usize) -> Vec<&Node> {
 /// No personal value of who is erased is anywhere, in any form.
 fn check_erasure(view: &View, oracle: &Oracle<'_>) -> Result<(), TestCaseError> {
     for (entity, description) in view.model().entities.iter().enumerate() {
-        for node in reachable(view, entity).into_iter().filter(|node| oracle.is_erased(&(entity, node.key.to_string()))) {
+        for node in reachable(view, entity).into_iter().filter(|node| oracle.is_erased(&(entity, node.key.to_string())))
+        {
             let all = format!("{:?} {:?} {:?}", node.fields, node.attributes, node.last_event);
             let numbers = (0..8).map(|number| (SECRET_NUMBER + number).to_string());
             for secret in numbers.chain([SECRET.to_owned()]) {
-                prop_assert!(!all.contains(&secret), "{} {} is erased, and holds {}: {}", description.name, node.key, secret, all);
+                prop_assert!(
+                    !all.contains(&secret),
+                    "{} {} is erased, and holds {}: {}",
+                    description.name,
+                    node.key,
+                    secret,
+                    all
+                );
             }
             for (index, field) in description.fields.iter().enumerate() {
                 prop_assert!(!field.personal || node.value(index).is_null(), "{} {}: {}", node.key, field.name, all);
@@ -129,7 +138,8 @@ impl Reading<'_> {
     fn run(mut self, plan: &Plan) -> Result<Dump, TestCaseError> {
         let endless = plan.steps.iter().copied().chain(std::iter::repeat((0, 3, 1)));
         for (choice, take, back) in endless {
-            let open: Vec<usize> = (0..PARTITIONS).filter(|index| self.read[*index] < self.logs[*index].len()).collect();
+            let open: Vec<usize> =
+                (0..PARTITIONS).filter(|index| self.read[*index] < self.logs[*index].len()).collect();
             let Some(partition) = open.get(usize::from(choice) % open.len().max(1)) else { break };
             self.step(*partition, usize::from(take), usize::from(back))?;
         }

@@ -26,7 +26,8 @@ fn what_was_acknowledged_survives_being_killed_in_the_middle_of_writing() {
                         let mut written = Vec::new();
                         for number in 0.. {
                             let key = format!("{round}-{writer}-{number}");
-                            let body = json!([event("reservation.booked", &key, 1, json!({ "guests": number }))]).to_string();
+                            let body =
+                                json!([event("reservation.booked", &key, 1, json!({ "guests": number }))]).to_string();
                             let Some(reply) = try_post(&service.url, &body) else { break };
                             assert_eq!(reply["accepted"], json!(1), "{reply}");
                             written.push((key, number));
@@ -51,7 +52,11 @@ fn what_was_acknowledged_survives_being_killed_in_the_middle_of_writing() {
     let position = service.write(&[event("reservation.booked", "last", 1, json!({}))]);
     service.read("{ reservation(key: \"last\") { key } }", &position);
     for chunk in acknowledged.iter().collect::<Vec<_>>().chunks(200) {
-        let fields: Vec<String> = chunk.iter().enumerate().map(|(index, (key, _))| format!("r{index}: reservation(key: \"{key}\") {{ guests }}")).collect();
+        let fields: Vec<String> = chunk
+            .iter()
+            .enumerate()
+            .map(|(index, (key, _))| format!("r{index}: reservation(key: \"{key}\") {{ guests }}"))
+            .collect();
         let answer = service.read(&format!("{{ {} }}", fields.join(" ")), "");
         for (index, (key, number)) in chunk.iter().enumerate() {
             assert_eq!(answer[format!("r{index}")]["guests"], json!(number), "{key} was acknowledged and is lost");
@@ -61,8 +66,13 @@ fn what_was_acknowledged_survives_being_killed_in_the_middle_of_writing() {
 }
 
 fn try_post(url: &str, body: &str) -> Option<Json> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(20))).build().into();
-    let sent = agent.post(format!("{url}/events")).header("content-type", "application/cloudevents-batch+json").send(body);
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(20)))
+        .build()
+        .into();
+    let sent =
+        agent.post(format!("{url}/events")).header("content-type", "application/cloudevents-batch+json").send(body);
     sent.ok()?.body_mut().read_json().ok()
 }
 
@@ -112,7 +122,11 @@ fn a_fifth_domain_is_a_model_file_and_nothing_else() {
         "reservation": { "reviews": { "nodes": [{ "id": "Review:v" }] } },
     });
     assert_eq!((&answer["reviews"]["nodes"][0], &answer["reservations"]["totalCount"]), (&expected, &json!(1)));
-    let refused = service.post("/events", "application/cloudevents+json", event("review.posted", "w", 1, json!({ "stars": 9 })).to_string().as_bytes());
+    let refused = service.post(
+        "/events",
+        "application/cloudevents+json",
+        event("review.posted", "w", 1, json!({ "stars": 9 })).to_string().as_bytes(),
+    );
     assert_eq!((refused.status, &refused.json()["results"][0]["error"]["code"]), (422, &json!("CHECK_FAILED")));
 }
 
@@ -133,7 +147,8 @@ fn poison_in_the_log_blocks_nobody_and_is_kept_with_its_reason() {
         let mut bodies = vec![good("before")];
         bodies.extend(poison.iter().map(|(body, _)| body.clone()));
         bodies.push(good("after"));
-        let records = bodies.into_iter().map(|body| NewRecord { topic, key: b"one".to_vec(), bytes: body.into_bytes() });
+        let records =
+            bodies.into_iter().map(|body| NewRecord { topic, key: b"one".to_vec(), bytes: body.into_bytes() });
         log.append(records.collect()).unwrap();
     }
     let service = Service::start(data.path());
@@ -149,14 +164,21 @@ fn poison_in_the_log_blocks_nobody_and_is_kept_with_its_reason() {
     assert_eq!((&letters["totalCount"], &letters["pageInfo"]["hasNextPage"]), (&json!(5), &json!(true)));
     let after = letters["pageInfo"]["endCursor"].as_str().unwrap();
     let rest = service.read(&format!("{{ projection {{ deadLetters(after: \"{after}\") {{ nodes {{ code field message subject }} }} only: deadLetters(code: \"BAD_FIELD\") {{ totalCount }} }} }}"), "");
-    let all: Vec<Json> = [letters["nodes"].as_array().unwrap().clone(), rest["projection"]["deadLetters"]["nodes"].as_array().unwrap().clone()].concat();
+    let all: Vec<Json> = [
+        letters["nodes"].as_array().unwrap().clone(),
+        rest["projection"]["deadLetters"]["nodes"].as_array().unwrap().clone(),
+    ]
+    .concat();
     for (letter, (_, code)) in all.iter().zip(&poison) {
         assert_eq!(letter["code"], json!(code), "{letter}");
     }
     assert_eq!((&all[3]["field"], &all[3]["subject"]), (&json!("data.name"), &json!("x")));
     assert!(!rest.to_string().contains("77777"), "a message never echoes a personal value");
     assert_eq!(rest["projection"]["only"]["totalCount"], json!(1));
-    assert_eq!(answer["catalog"]["entities"][0]["deadLetters"], json!([{ "name": "BAD_JSON", "count": 2 }, { "name": "BAD_ENVELOPE", "count": 1 }, { "name": "UNKNOWN_ENTITY", "count": 1 }, { "name": "BAD_FIELD", "count": 1 }]));
+    assert_eq!(
+        answer["catalog"]["entities"][0]["deadLetters"],
+        json!([{ "name": "BAD_JSON", "count": 2 }, { "name": "BAD_ENVELOPE", "count": 1 }, { "name": "UNKNOWN_ENTITY", "count": 1 }, { "name": "BAD_FIELD", "count": 1 }])
+    );
     let metrics = service.get("/metrics", &[]).text;
     assert!(metrics.contains("staygraph_events_dead_total{code=\"BAD_JSON\",domain=\"people\"} 2"), "{metrics}");
 }

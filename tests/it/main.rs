@@ -3,6 +3,7 @@
 mod answers;
 mod conformance;
 mod demo;
+mod durability;
 mod golden;
 mod laws;
 mod lifecycle;

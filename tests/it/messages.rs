@@ -20,7 +20,8 @@ fn the_served_schema_is_the_committed_one() {
 #[test]
 fn models() {
     let mut told = String::new();
-    let mut cases: Vec<_> = std::fs::read_dir(root("tests/golden/models")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<_> =
+        std::fs::read_dir(root("tests/golden/models")).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     for path in cases {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -87,7 +88,12 @@ fn events() {
         let reply = service.post("/events", "application/x-ndjson", body.as_bytes());
         let error = reply.json()["results"][0]["error"].clone();
         assert_eq!(reply.status, 422, "{name}: {}", reply.text);
-        told += &format!("{name}\n    {} {}: {}\n", error["code"].as_str().unwrap(), error["field"], error["message"].as_str().unwrap());
+        told += &format!(
+            "{name}\n    {} {}: {}\n",
+            error["code"].as_str().unwrap(),
+            error["field"],
+            error["message"].as_str().unwrap()
+        );
     }
     crate::golden::check("events.txt", &told);
 }
@@ -109,7 +115,8 @@ fn commands() {
     let domain = write("domain.toml", "[domains.reservation]\nfresh_within = \"5s\"\n");
     let duration = write("duration.toml", "[domains.reservations]\nfresh_within = \"5\"\n");
     let unreadable = write("unreadable.toml", "listen = \n");
-    let broken_model = write("broken.graphql", "type Person @entity(domain: \"people\", event: \"person\") {\n  name: Strng\n}\n");
+    let broken_model =
+        write("broken.graphql", "type Person @entity(domain: \"people\", event: \"person\") {\n  name: Strng\n}\n");
     let cases: &[(&str, &[&str], i32)] = &[
         ("a right model", &["check", "--model", model], 0),
         ("a port in use", &["serve", "--model", model, "--data", folder_text, "--listen", &port], 1),
@@ -122,7 +129,11 @@ fn commands() {
         ("a config with an unknown domain", &["check", "--model", model, "--config", &domain], 1),
         ("a config with a wrong duration", &["check", "--model", model, "--config", &duration], 1),
         ("a config that is no TOML", &["check", "--model", model, "--config", &unreadable], 1),
-        ("a demo of an unknown domain", &["demo", "--late", "price", "--data", folder_text, "--listen", "127.0.0.1:0"], 1),
+        (
+            "a demo of an unknown domain",
+            &["demo", "--late", "price", "--data", folder_text, "--listen", "127.0.0.1:0"],
+            1,
+        ),
         ("a demo in a folder of something else", &["demo", "--data", folder_text, "--listen", "127.0.0.1:0"], 1),
     ];
     let mut told = String::new();

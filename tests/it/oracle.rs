@@ -324,10 +324,9 @@ fn fold(events: &[(Order, &Fact)], rules: DomainRules) -> Own {
                 own.is_deleted = true;
                 first_wanted = version.map_or(1, |version| version + 1);
             }
-            // "`erased` wins over everything […], deletion included": who is forgotten does not come back by that.
-            Action::Erase => {}
-            // "A greater one brings the entity back, empty but for what is newer than the deletion".
-            Action::Change => own.is_deleted = false,
+            // "A greater one brings the entity back, empty but for what is newer than the deletion": any greater one, an
+            // erasure too.
+            Action::Change | Action::Erase => own.is_deleted = false,
             Action::Merge(into) => {
                 own.is_deleted = false;
                 let envelope = &event.envelope;
@@ -351,7 +350,8 @@ fn fold(events: &[(Order, &Fact)], rules: DomainRules) -> Own {
     if rules.order_by == OrderBy::Sequence && rules.report_gaps {
         // "A jump (3, then 5) […] marks the entity as *incomplete*, naming the missing versions (the lowest 100)".
         let greatest = versions.last().copied().unwrap_or(0);
-        own.missing_versions = (first_wanted..greatest).filter(|version| !versions.contains(version)).take(100).collect();
+        own.missing_versions =
+            (first_wanted..greatest).filter(|version| !versions.contains(version)).take(100).collect();
     }
     own
 }

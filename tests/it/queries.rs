@@ -86,7 +86,8 @@ fn orders_and_pages() {
     }
     // Every page of every size, both ways, makes up the list.
     let page = |arguments: &str| {
-        let fields = "edges { cursor node { key } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount";
+        let fields =
+            "edges { cursor node { key } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount";
         service.read(&format!("{{ reservations(orderBy: [{{ guests: DESC }}], {arguments}) {{ {fields} }} }}"), "")["reservations"].clone()
     };
     let key = |edge: &Json| edge["node"]["key"].as_str().unwrap().to_owned();
@@ -117,7 +118,10 @@ fn orders_and_pages() {
     }
     // A cursor survives inserts around it.
     let cursor = page("first: 2")["pageInfo"]["endCursor"].clone();
-    let position = service.write(&[event("reservation.booked", "r0", 1, json!({ "guests": 9 })), event("reservation.booked", "r5", 1, json!({}))]);
+    let position = service.write(&[
+        event("reservation.booked", "r0", 1, json!({ "guests": 9 })),
+        event("reservation.booked", "r5", 1, json!({})),
+    ]);
     service.read("{ reservations { totalCount } }", &position);
     let after = page(&format!("first: 9, after: {cursor}"));
     assert_eq!(after["edges"].as_array().unwrap().iter().map(key).collect::<Vec<_>>(), ["r1", "r4", "r5"]);
@@ -132,8 +136,13 @@ fn refusals_say_what_where_and_what_to_do() {
     let service = Service::start(data.path());
     let position = stays(&service);
     service.read("{ reservations { totalCount } }", &position);
-    let cursor = service.read("{ reservations(first: 1) { pageInfo { endCursor } } }", "")["reservations"]["pageInfo"]["endCursor"].clone();
-    let deep = format!("{{ reservations {{ nodes {} }} }}", (0..12).fold("{ key }".to_owned(), |inner, _| format!("{{ guest {{ reservations {{ nodes {inner} }} }} }}")));
+    let cursor = service.read("{ reservations(first: 1) { pageInfo { endCursor } } }", "")["reservations"]["pageInfo"]
+        ["endCursor"]
+        .clone();
+    let deep = format!(
+        "{{ reservations {{ nodes {} }} }}",
+        (0..12).fold("{ key }".to_owned(), |inner, _| format!("{{ guest {{ reservations {{ nodes {inner} }} }} }}"))
+    );
     let nested = format!("{{ reservations(filter: {}{}) {{ totalCount }} }}", "{ not: ".repeat(2000), "}".repeat(2000));
     let lists = format!("{{ nodes(ids: {}{}) {{ id }} }}", "[".repeat(2000), "]".repeat(2000));
     let fan_out = (0..40).fold("query { people { nodes { ...F0 } } } fragment F40 on Person { key }".to_owned(), |text, level| {
@@ -157,7 +166,11 @@ fn refusals_say_what_where_and_what_to_do() {
         ("{ reservations(first: 1001) { totalCount } }", 200, "BAD_USER_INPUT"),
         ("{ reservations(first: -1) { totalCount } }", 200, "BAD_USER_INPUT"),
         ("{ reservations(after: \"elsewhere\") { totalCount } }", 200, "BAD_USER_INPUT"),
-        (&format!("{{ reservations(orderBy: [{{ checkIn: ASC }}], after: {cursor}) {{ totalCount }} }}"), 200, "BAD_USER_INPUT"),
+        (
+            &format!("{{ reservations(orderBy: [{{ checkIn: ASC }}], after: {cursor}) {{ totalCount }} }}"),
+            200,
+            "BAD_USER_INPUT",
+        ),
         (&format!("{{ people(after: {cursor}) {{ totalCount }} }}"), 200, "BAD_USER_INPUT"),
         ("{ freshness(domains: [\"reservation\"]) { status } }", 200, "BAD_USER_INPUT"),
     ];
@@ -166,7 +179,12 @@ fn refusals_say_what_where_and_what_to_do() {
         let reply = service.ask(query, &[]);
         let json = reply.json();
         let error = &json["errors"][0];
-        assert_eq!((reply.status, &error["extensions"]["code"]), (status, &json!(code)), "{query:.80}: {:.400}", reply.text);
+        assert_eq!(
+            (reply.status, &error["extensions"]["code"]),
+            (status, &json!(code)),
+            "{query:.80}: {:.400}",
+            reply.text
+        );
         told += &format!("{query:.70}\n    {code}: {}\n", error["message"].as_str().unwrap());
     }
     crate::golden::check("refusals.txt", &told);
@@ -204,20 +222,36 @@ fn entities_say_what_state_they_are_in() {
         event("price.changed", "late", 2, json!({ "validTo": "2024-01-05" })),
     ]);
     let one = |key: &str| {
-        let fields = "key name country completeness missingVersions attributes lastEvent { id type sequence time topic offset }";
+        let fields =
+            "key name country completeness missingVersions attributes lastEvent { id type sequence time topic offset }";
         service.read(&format!("{{ people {{ totalCount }} reservations {{ totalCount }} prices {{ totalCount }} person(key: \"{key}\") {{ {fields} }} }}"), &position)["person"].clone()
     };
-    assert_eq!((&one("whole")["completeness"], &one("whole")["attributes"]), (&json!("COMPLETE"), &json!({ "shoe": 42 })));
+    assert_eq!(
+        (&one("whole")["completeness"], &one("whole")["attributes"]),
+        (&json!("COMPLETE"), &json!({ "shoe": 42 }))
+    );
     let gaps = one("gaps");
-    assert_eq!((&gaps["completeness"], &gaps["missingVersions"], &gaps["country"], &gaps["name"]), (&json!("INCOMPLETE"), &json!([1, 3]), &json!("SG"), &json!("G")));
+    assert_eq!(
+        (&gaps["completeness"], &gaps["missingVersions"], &gaps["country"], &gaps["name"]),
+        (&json!("INCOMPLETE"), &json!([1, 3]), &json!("SG"), &json!("G"))
+    );
     assert_eq!(gaps["lastEvent"]["sequence"], json!("4"));
     let gone = one("gone");
-    assert_eq!((&gone["completeness"], &gone["name"], &gone["lastEvent"]["type"]), (&json!("DELETED"), &json!(null), &json!("person.deleted")));
+    assert_eq!(
+        (&gone["completeness"], &gone["name"], &gone["lastEvent"]["type"]),
+        (&json!("DELETED"), &json!(null), &json!("person.deleted"))
+    );
     let forgotten = one("forgotten");
-    assert_eq!((&forgotten["completeness"], &forgotten["country"], &forgotten["attributes"]), (&json!("ERASED"), &json!("DE"), &json!(null)));
+    assert_eq!(
+        (&forgotten["completeness"], &forgotten["country"], &forgotten["attributes"]),
+        (&json!("ERASED"), &json!("DE"), &json!(null))
+    );
     assert!(!forgotten.to_string().contains("SECRET"));
     assert_eq!((&one("old")["key"], &one("old")["name"]), (&json!("new"), &json!("New")));
-    assert_eq!((&one("named-only")["completeness"], &one("named-only")["lastEvent"]), (&json!("REFERENCE"), &json!(null)));
+    assert_eq!(
+        (&one("named-only")["completeness"], &one("named-only")["lastEvent"]),
+        (&json!("REFERENCE"), &json!(null))
+    );
     assert_eq!(one("nobody"), json!(null));
     let lists = service.read(
         "{ people { nodes { key } } deleted: people(filter: { completeness: { eq: DELETED } }) { nodes { key } }
@@ -230,7 +264,14 @@ fn entities_say_what_state_they_are_in() {
            catalog { entities { name count references incomplete deleted erased breaches { name count } drift { kind name count } } } }",
         "",
     );
-    let names = |list: &str| lists[list]["nodes"].as_array().unwrap().iter().map(|node| node["key"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let names = |list: &str| {
+        lists[list]["nodes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| node["key"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(names("people"), ["forgotten", "gaps", "new", "whole"]);
     assert_eq!((names("deleted"), names("references")), (vec!["gone".to_owned()], vec!["named-only".to_owned()]));
     assert_eq!(lists["inside"]["totalCount"], json!(0), "inside `and` completeness compares, and widens nothing");
@@ -242,5 +283,8 @@ fn entities_say_what_state_they_are_in() {
     let counts = ["count", "references", "incomplete", "deleted", "erased"].map(|name| person[name].as_i64().unwrap());
     assert_eq!(counts, [4, 1, 1, 1, 1]);
     assert_eq!(lists["catalog"]["entities"][2]["breaches"], json!([{ "name": "validFrom < validTo", "count": 1 }]));
-    assert_eq!(person["drift"], json!([{ "kind": "ATTRIBUTE", "name": "extra", "count": 1 }, { "kind": "ATTRIBUTE", "name": "shoe", "count": 1 }]));
+    assert_eq!(
+        person["drift"],
+        json!([{ "kind": "ATTRIBUTE", "name": "extra", "count": 1 }, { "kind": "ATTRIBUTE", "name": "shoe", "count": 1 }])
+    );
 }

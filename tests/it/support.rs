@@ -50,7 +50,14 @@ impl Service {
 
     pub fn start_with(data: &Path, model: &Path, more: &[&str]) -> Service {
         let mut command = Command::new(BINARY);
-        command.arg("serve").arg("--data").arg(data).arg("--model").arg(model).args(["--listen", "127.0.0.1:0"]).args(more);
+        command
+            .arg("serve")
+            .arg("--data")
+            .arg(data)
+            .arg("--model")
+            .arg(model)
+            .args(["--listen", "127.0.0.1:0"])
+            .args(more);
         Service::run(command)
     }
 
@@ -59,7 +66,8 @@ impl Service {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            line.split_whitespace().find_map(|word| word.starts_with("http://").then(|| word.trim_end_matches("/graphiql").to_owned()))
+            line.split_whitespace()
+                .find_map(|word| word.starts_with("http://").then(|| word.trim_end_matches("/graphiql").to_owned()))
         });
         let Some(url) = url else {
             let mut said = String::new();
@@ -78,7 +86,10 @@ impl Service {
     }
 
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(Duration::from_secs(60)));
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(60)));
         let agent: ureq::Agent = config.build().into();
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
@@ -100,7 +111,11 @@ impl Service {
 
     /// Appends events; all must be taken. Gives the position to read them at.
     pub fn write(&self, events: &[Json]) -> String {
-        let reply = self.post("/events", "application/cloudevents-batch+json", Json::from(events.to_vec()).to_string().as_bytes());
+        let reply = self.post(
+            "/events",
+            "application/cloudevents-batch+json",
+            Json::from(events.to_vec()).to_string().as_bytes(),
+        );
         assert_eq!((reply.status, &reply.json()["rejected"]), (200, &json!(0)), "{}", reply.text);
         reply.json()["position"].as_str().unwrap_or_default().to_owned()
     }

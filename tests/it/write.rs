@@ -20,27 +20,40 @@ fn every_shape_is_taken_and_acknowledged() {
     let one = service.post("/events", "application/cloudevents+json", person("a").to_string().as_bytes());
     assert_eq!(one.status, 200, "{}", one.text);
     let receipt = one.json();
-    assert_eq!((&receipt["accepted"], &receipt["rejected"], &receipt["results"][0]["index"]), (&json!(1), &json!(0), &json!(0)));
+    assert_eq!(
+        (&receipt["accepted"], &receipt["rejected"], &receipt["results"][0]["index"]),
+        (&json!(1), &json!(0), &json!(0))
+    );
     assert_eq!(receipt["position"], receipt["results"][0]["position"]);
     let bad = event("reservation.booked", "r", 1, json!({ "checkIn": "2024-02-30" }));
     let batch = service.post("/events", BATCH, json!([person("b"), bad, person("c")]).to_string().as_bytes()).json();
     assert_eq!((&batch["accepted"], &batch["rejected"]), (&json!(2), &json!(1)));
     assert_eq!(batch["results"].as_array().unwrap().len(), 3);
-    assert_eq!((&batch["results"][1]["error"]["code"], &batch["results"][1]["error"]["field"]), (&json!("BAD_FIELD"), &json!("data.checkIn")));
+    assert_eq!(
+        (&batch["results"][1]["error"]["code"], &batch["results"][1]["error"]["field"]),
+        (&json!("BAD_FIELD"), &json!("data.checkIn"))
+    );
     let text = format!("\u{feff}{}\r\n\n{{oops\n{}\n", person("d"), person("e"));
     let lines = service.post("/events", LINES, text.as_bytes());
     let receipt = lines.json();
     assert_eq!((lines.status, &receipt["accepted"], &receipt["rejected"]), (200, &json!(2), &json!(1)));
     assert_eq!((&receipt["results"][0]["line"], &receipt["results"][0]["index"]), (&json!(3), &json!(1)));
-    assert_eq!((&receipt["results"][0]["error"]["code"], receipt["results"].as_array().unwrap().len()), (&json!("BAD_JSON"), 1));
-    for body in [person("f").to_string(), json!([person("g")]).to_string(), format!("{}\n{}", person("h"), person("i"))] {
+    assert_eq!(
+        (&receipt["results"][0]["error"]["code"], receipt["results"].as_array().unwrap().len()),
+        (&json!("BAD_JSON"), 1)
+    );
+    for body in [person("f").to_string(), json!([person("g")]).to_string(), format!("{}\n{}", person("h"), person("i"))]
+    {
         let reply = service.post("/events", "application/json; charset=utf-8", body.as_bytes());
         assert_eq!((reply.status, &reply.json()["rejected"]), (200, &json!(0)), "{}", reply.text);
     }
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(json!([person("j")]).to_string().as_bytes()).unwrap();
     let headers = [("content-type", BATCH), ("content-encoding", "gzip")];
-    assert_eq!(service.request("POST", "/events", &headers, Some(&packed.finish().unwrap())).json()["accepted"], json!(1));
+    assert_eq!(
+        service.request("POST", "/events", &headers, Some(&packed.finish().unwrap())).json()["accepted"],
+        json!(1)
+    );
     let position = service.write(&[person("last")]);
     let people = service.read("{ people { totalCount } }", &position);
     assert_eq!(people["people"]["totalCount"], json!(11));
@@ -49,7 +62,11 @@ fn every_shape_is_taken_and_acknowledged() {
 #[test]
 fn what_cannot_be_taken_says_why() {
     let data = folder();
-    let service = Service::start_with(data.path(), &root("model.graphql"), &["--event-bytes-max", "2000", "--body-bytes-max", "20000"]);
+    let service = Service::start_with(
+        data.path(),
+        &root("model.graphql"),
+        &["--event-bytes-max", "2000", "--body-bytes-max", "20000"],
+    );
     let long = event("person.registered", "x", 1, json!({ "name": "x".repeat(3000) })).to_string();
     let cases: [(&str, String, u16); 12] = [
         (BATCH, "[]".into(), 200),
@@ -72,7 +89,10 @@ fn what_cannot_be_taken_says_why() {
         assert_eq!(reply.header("content-type"), Some(expected), "{}", reply.text);
     }
     assert_eq!(service.get("/events", &[]).status, 405);
-    assert_eq!(service.request("POST", "/events", &[("content-type", BATCH), ("host", "evil.example")], Some(b"[]")).status, 403);
+    assert_eq!(
+        service.request("POST", "/events", &[("content-type", BATCH), ("host", "evil.example")], Some(b"[]")).status,
+        403
+    );
 }
 
 #[test]
@@ -82,7 +102,8 @@ fn sending_again_is_safe() {
     let event = person("a");
     service.write(&[event.clone(), event.clone()]);
     let position = service.write(&[event]);
-    let answer = service.read("{ person(key: \"a\") { completeness } projection { eventsApplied duplicates conflicts } }", &position);
+    let answer = service
+        .read("{ person(key: \"a\") { completeness } projection { eventsApplied duplicates conflicts } }", &position);
     assert_eq!(answer["projection"], json!({ "eventsApplied": 1, "duplicates": 2, "conflicts": 0 }));
 }
 
@@ -116,7 +137,8 @@ fn a_full_disk_refuses_writes_and_reads_go_on() {
     let service = Service::start(data.path());
     service.write(&[person("a")]);
     service.kill();
-    let service = Service::start_with(data.path(), &root("model.graphql"), &["--free-bytes-min", "1152921504606846976"]);
+    let service =
+        Service::start_with(data.path(), &root("model.graphql"), &["--free-bytes-min", "1152921504606846976"]);
     let reply = service.post("/events", BATCH, json!([person("b")]).to_string().as_bytes());
     assert_eq!(reply.status, 507, "{}", reply.text);
     assert!(reply.json()["detail"].as_str().unwrap().contains("the disk is full"), "{}", reply.text);

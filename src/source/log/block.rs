@@ -19,7 +19,11 @@ pub struct LogRecord {
 
 const FORMAT: u8 = 1;
 
-pub fn encode<'a>(appended_at: Instant, first: u64, records: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
+pub fn encode<'a>(
+    appended_at: Instant,
+    first: u64,
+    records: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
+) -> Vec<u8> {
     let mut block = vec![FORMAT];
     block.extend(appended_at.micros().to_be_bytes());
     block.extend(first.to_be_bytes());
@@ -78,7 +82,10 @@ mod tests {
         let records: [(&[u8], &[u8]); 2] = [(b"k", b"{}"), (b"", b"")];
         let block = encode(at, 41, records.iter().copied());
         let read = decode(&block).unwrap();
-        assert_eq!(read.iter().map(|record| (record.offset, record.appended_at)).collect::<Vec<_>>(), [(41, at), (42, at)]);
+        assert_eq!(
+            read.iter().map(|record| (record.offset, record.appended_at)).collect::<Vec<_>>(),
+            [(41, at), (42, at)]
+        );
         assert_eq!((read[0].key.as_slice(), read[0].bytes.as_slice()), (b"k".as_slice(), b"{}".as_slice()));
         for length in 0..block.len() {
             assert!(decode(&block[..length]).is_err(), "{length}");

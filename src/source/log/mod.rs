@@ -40,7 +40,10 @@ pub enum LogError {
     /// Another process has it open.
     Locked(PathBuf),
     /// Less space is left than must be.
-    DiskFull { available: u64, wanted: u64 },
+    DiskFull {
+        available: u64,
+        wanted: u64,
+    },
     /// The store failed, or holds what this version cannot read.
     Store(String),
     Closed,
@@ -50,7 +53,11 @@ impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LogError::Locked(path) => {
-                write!(f, "the log in {} is in use by another process: stop it, or append with `--to URL`", path.display())
+                write!(
+                    f,
+                    "the log in {} is in use by another process: stop it, or append with `--to URL`",
+                    path.display()
+                )
             }
             LogError::DiskFull { available, wanted } => {
                 write!(f, "the disk is full: {available} bytes are free, and {wanted} must stay so; reads go on")
@@ -152,11 +159,16 @@ impl Log {
             }
             Some(format) if &*format == FORMAT.as_bytes() => {
                 let bytes = meta.get("cluster")?.ok_or_else(|| LogError::Store("the log has no identity".into()))?;
-                u64::from_be_bytes(bytes.as_ref().try_into().map_err(|_| LogError::Store("the log's identity is damaged".into()))?)
+                u64::from_be_bytes(
+                    bytes.as_ref().try_into().map_err(|_| LogError::Store("the log's identity is damaged".into()))?,
+                )
             }
             Some(format) => {
                 let format = String::from_utf8_lossy(&format).into_owned();
-                return Err(LogError::Store(format!("{} has the log format {format}, and this version reads {FORMAT}", path.display())));
+                return Err(LogError::Store(format!(
+                    "{} has the log format {format}, and this version reads {FORMAT}",
+                    path.display()
+                )));
             }
         };
         let shared = Arc::new(Shared {
@@ -193,7 +205,11 @@ impl Log {
             None => {
                 let identity = random()?;
                 let mut batch = self.shared.database.batch().durability(Some(PersistMode::SyncAll));
-                batch.insert(&self.shared.meta, key.as_str(), format!("{identity:016x} {PARTITIONS} {PARTITIONER}").as_str());
+                batch.insert(
+                    &self.shared.meta,
+                    key.as_str(),
+                    format!("{identity:016x} {PARTITIONS} {PARTITIONER}").as_str(),
+                );
                 batch.commit()?;
                 (identity, PARTITIONS)
             }
@@ -235,7 +251,9 @@ impl Log {
         let end = self.topics()[topic].end(partition);
         let mut records = Vec::new();
         let mut bytes = 0;
-        for item in self.shared.records.range(record_key(identity, partition, from)..=record_key(identity, partition, u64::MAX)) {
+        for item in
+            self.shared.records.range(record_key(identity, partition, from)..=record_key(identity, partition, u64::MAX))
+        {
             let (_, block) = item.into_inner()?;
             bytes += block.len();
             let block = block::decode(&block).map_err(LogError::Store)?;
@@ -290,7 +308,8 @@ impl Shared {
     }
 
     fn check_space(&self, bytes: u64) -> Result<(), LogError> {
-        let status = rustix::fs::statvfs(&self.path).map_err(|error| LogError::Store(format!("free space is not known: {error}")))?;
+        let status = rustix::fs::statvfs(&self.path)
+            .map_err(|error| LogError::Store(format!("free space is not known: {error}")))?;
         let available = status.f_bavail.saturating_mul(status.f_frsize);
         let wanted = self.free_bytes_min.saturating_add(bytes);
         if available < wanted { Err(LogError::DiskFull { available, wanted }) } else { Ok(()) }
@@ -337,7 +356,11 @@ fn commit(shared: &Shared, group: &[Append], at: Instant) -> Result<Vec<Vec<Appe
             let topic = &topics[record.topic];
             let partition = partition_of(&record.key, topic.partitions);
             let block = blocks.entry((record.topic, partition)).or_default();
-            of_append.push(Appended { topic: record.topic, partition, offset: topic.end(partition) + block.len() as u64 });
+            of_append.push(Appended {
+                topic: record.topic,
+                partition,
+                offset: topic.end(partition) + block.len() as u64,
+            });
             block.push(record);
         }
         places.push(of_append);
@@ -348,7 +371,11 @@ fn commit(shared: &Shared, group: &[Append], at: Instant) -> Result<Vec<Vec<Appe
         let first = topics[*topic].end(*partition);
         let last = first + records.len() as u64 - 1;
         let parts = records.iter().map(|record| (record.key.as_slice(), record.bytes.as_slice()));
-        batch.insert(&shared.records, record_key(identities[*topic], *partition, last), block::encode(at, first, parts));
+        batch.insert(
+            &shared.records,
+            record_key(identities[*topic], *partition, last),
+            block::encode(at, first, parts),
+        );
     }
     batch.commit()?;
     for ((topic, partition), records) in &blocks {
@@ -371,7 +398,9 @@ fn read_topic(name: &str, text: &str) -> Result<(u64, u32), LogError> {
     let damaged = || LogError::Store(format!("what the log keeps of topic {name} is not readable: {text}"));
     let [identity, partitions, partitioner] = text.split(' ').collect::<Vec<_>>()[..] else { return Err(damaged()) };
     if partitioner != PARTITIONER {
-        return Err(LogError::Store(format!("topic {name} is partitioned by {partitioner}, and this version knows {PARTITIONER}")));
+        return Err(LogError::Store(format!(
+            "topic {name} is partitioned by {partitioner}, and this version knows {PARTITIONER}"
+        )));
     }
     let identity = u64::from_str_radix(identity, 16).map_err(|_| damaged())?;
     Ok((identity, partitions.parse().map_err(|_| damaged())?))

@@ -112,7 +112,8 @@ fn dead_letters_block_nothing() {
     ];
     let good = [event("a", "changed", 1, 0, json!({ "level": 1 })), event("b", "changed", 2, 0, json!({ "level": 2 }))];
     let middle = refused.iter().map(|(bytes, _)| bytes.clone());
-    let snapshot = project(by(OrderBy::Sequence), true, [good[0].clone()].into_iter().chain(middle).chain([good[1].clone()]));
+    let snapshot =
+        project(by(OrderBy::Sequence), true, [good[0].clone()].into_iter().chain(middle).chain([good[1].clone()]));
 
     assert_eq!(field(&snapshot, "level"), "Int(2)");
     assert_eq!(snapshot.applied[0], 8);

@@ -12,8 +12,16 @@ const CASES: u32 = 800;
 
 /// The fields that rules read, two of each type.
 const FIELDS: [(&str, &str); 10] = [
-    ("a", "Long"), ("b", "Long"), ("x", "Float"), ("y", "Float"), ("p", "Boolean"), ("q", "Boolean"), ("s", "String"),
-    ("t", "String"), ("d", "Date"), ("e", "Date"),
+    ("a", "Long"),
+    ("b", "Long"),
+    ("x", "Float"),
+    ("y", "Float"),
+    ("p", "Boolean"),
+    ("q", "Boolean"),
+    ("s", "String"),
+    ("t", "String"),
+    ("d", "Date"),
+    ("e", "Date"),
 ];
 
 struct Row(Vec<Value>);
@@ -31,7 +39,8 @@ fn row() -> impl Strategy<Value = Vec<Value>> {
     };
     let float = || (-6i32..7).prop_map(|halves| Value::Float(f64::from(halves) / 2.0));
     let truth = || any::<bool>().prop_map(Value::Boolean);
-    let text = || prop_oneof![Just("é"), Just("a"), Just("b"), Just("")].prop_map(|text| Value::String(Arc::from(text)));
+    let text =
+        || prop_oneof![Just("é"), Just("a"), Just("b"), Just("")].prop_map(|text| Value::String(Arc::from(text)));
     let date = || (19_000i32..19_005).prop_map(|day| Value::Date(Date(day)));
     let fields = (long(), long(), float(), float(), truth(), truth(), text(), text(), date(), date());
     fields.prop_map(|(a, b, x, y, p, q, s, t, d, e)| vec![a, b, x, y, p, q, s, t, d, e])
@@ -47,7 +56,8 @@ fn binary(
 
 fn integer() -> BoxedStrategy<String> {
     let days = prop_oneof![Just("days(d, e)"), Just("days(e, d)")].prop_map(str::to_owned);
-    let leaf = prop_oneof![Just("a".to_owned()), Just("b".to_owned()), (0i64..4).prop_map(|number| number.to_string()), days];
+    let leaf =
+        prop_oneof![Just("a".to_owned()), Just("b".to_owned()), (0i64..4).prop_map(|number| number.to_string()), days];
     leaf.prop_recursive(3, 12, 2, |inner| {
         let negated = inner.clone().prop_map(|term| format!("-({term})"));
         prop_oneof![4 => binary(inner, &["+", "-", "*", "/", "%"]), 1 => negated]
@@ -82,10 +92,11 @@ fn condition() -> BoxedStrategy<(String, Vec<String>)> {
     let leaf = leaf.prop_map(|text| (text.clone(), vec![text]));
     leaf.prop_recursive(3, 12, 2, |inner| {
         let operator = proptest::sample::select(&["&&", "||", "&&", "||", "==", "!="][..]);
-        let joined = (inner.clone(), operator, inner.clone()).prop_map(|((left, mut parts), operator, (right, more))| {
-            parts.extend(more);
-            (format!("({left} {operator} {right})"), parts)
-        });
+        let joined =
+            (inner.clone(), operator, inner.clone()).prop_map(|((left, mut parts), operator, (right, more))| {
+                parts.extend(more);
+                (format!("({left} {operator} {right})"), parts)
+            });
         let not = inner.prop_map(|(text, parts)| (format!("!({text})"), parts));
         prop_oneof![5 => joined, 1 => not]
     })

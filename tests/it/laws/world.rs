@@ -137,7 +137,14 @@ pub fn spec() -> impl Strategy<Value = Spec> {
     let entity = prop_oneof![5 => Just(0usize), 3 => Just(1), 1 => Just(2)];
     let parts = (entity, 0u8..KEYS as u8, 0u8..16, 1u8..9, 0u8..5, 0u8..2, any::<u8>(), data);
     parts.prop_map(|(entity, key, verb, version, time, source, salt, data)| Spec {
-        entity, key, verb, version, time, source, salt, data,
+        entity,
+        key,
+        verb,
+        version,
+        time,
+        source,
+        salt,
+        data,
     })
 }
 
@@ -160,11 +167,7 @@ impl Spec {
         }
         let verb = match (self.verb, self.entity) {
             (0 | 1, _) => "deleted",
-            // Whether data of an erasure newer than a deletion are seen is left open by the contract.
-            (2, _) => {
-                data.clear();
-                "erased"
-            }
+            (2, _) => "erased",
             (3..=6, _) => {
                 let into = self.data.first().map_or(self.salt, |(_, value)| *value) % KEYS as u8;
                 data.insert("into".into(), key_name(into).into());
@@ -252,14 +255,17 @@ impl Plan {
     /// Under `position` the order within a partition is the log's own and a key stays in one partition; otherwise both are
     /// anybody's guess.
     pub fn logs(&self, specs: &[Spec], modes: Modes) -> Vec<Log> {
-        let again = self.again.iter().map(|(which, delay)| (usize::from(*which) % specs.len(), usize::from(*delay) + 1));
+        let again =
+            self.again.iter().map(|(which, delay)| (usize::from(*which) % specs.len(), usize::from(*delay) + 1));
         let first = (0..specs.len()).map(|index| (index, 0));
         let mut placed: Vec<(usize, usize, usize)> = Vec::new();
         for (copy, (index, delay)) in first.chain(again).enumerate() {
             let spec = &specs[index];
             let (place, side) = match modes[spec.domain()] {
                 OrderBy::Position => (index * 10 + delay, usize::from(spec.key % 2)),
-                _ => (usize::from(self.shuffle[copy % EVENTS_MAX]), usize::from(self.side[(copy + delay) % EVENTS_MAX])),
+                _ => {
+                    (usize::from(self.shuffle[copy % EVENTS_MAX]), usize::from(self.side[(copy + delay) % EVENTS_MAX]))
+                }
             };
             placed.push((place, index, spec.domain() * 2 + side));
         }
