@@ -192,10 +192,7 @@ impl Config {
             options.config.as_deref().and_then(Path::parent).map_or(path.clone(), |folder| folder.join(path))
         };
         let model_path = options.model.clone().or(file.model.as_ref().map(beside));
-        let model = match read_model(model_path.as_deref(), model_text) {
-            Ok(model) => model,
-            Err(model_faults) => return Err(model_faults),
-        };
+        let model = read_model(model_path.as_deref(), model_text)?;
         let mut duration = |given: &Option<String>, from_file: &Option<String>, name: &str, default: i64| {
             let text = given.as_ref().or(from_file.as_ref());
             text.map_or(default, |text| {

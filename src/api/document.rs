@@ -63,7 +63,8 @@ pub fn prepare(
         one(ApiError::new(BAD_USER_INPUT, message))
     })?;
     // Weighed before it is validated: validating may cost as much as executing.
-    let mut weigher = Weigher { document: &document, variables, costs: HashMap::new(), depths: HashMap::new() };
+    let mut weigher =
+        Weigher { document: &document, operation, variables, costs: HashMap::new(), depths: HashMap::new() };
     let depth = weigher.depth(&operation.selection_set, &mut Vec::new());
     if depth > limits.depth_max {
         let message = format!("the query nests fields {depth} deep, and at most {} are taken", limits.depth_max);
@@ -163,6 +164,7 @@ fn to_bytes(value: &Json) -> apollo_compiler::response::JsonValue {
 
 struct Weigher<'a> {
     document: &'a ExecutableDocument,
+    operation: &'a Operation,
     variables: &'a Map<String, Json>,
     costs: HashMap<String, u64>,
     depths: HashMap<String, usize>,
@@ -217,9 +219,14 @@ impl<'a> Weigher<'a> {
         match value {
             AstValue::Int(number) => number.try_to_i32().ok().map(|number| number.max(0) as u64),
             AstValue::List(items) => Some(items.len() as u64),
-            AstValue::Variable(name) => match self.variables.get(name.as_str())? {
-                Json::Array(items) => Some(items.len() as u64),
-                value => value.as_u64(),
+            AstValue::Variable(name) => match self.variables.get(name.as_str()) {
+                Some(Json::Array(items)) => Some(items.len() as u64),
+                Some(value) => value.as_u64(),
+                None => {
+                    let variable = self.operation.variables.iter().find(|variable| variable.name == *name)?;
+                    // A default is a constant: it names no variable in turn.
+                    self.number(variable.default_value.as_ref()?)
+                }
             },
             _ => None,
         }

@@ -12,6 +12,7 @@ use super::mending::Mending;
 use super::{Context, Schema};
 use crate::freshness::{Demand, Otherwise};
 use crate::model::Model;
+use crate::model::value::Instant;
 use crate::projection::Snapshot;
 use crate::query::{BAD_USER_INPUT, Reading, Seal};
 use crate::serving::{Serving, unmet};
@@ -32,16 +33,40 @@ pub struct Request {
 pub struct Answer {
     /// The response map, as JSON text.
     pub body: String,
-    /// Whether the request failed before it was executed, so that the response has no `data`.
-    pub refused: bool,
-    pub not_fresh_enough: bool,
+    pub outcome: Outcome,
     /// The header's value.
     pub freshness: String,
     /// Where the answer may be kept: its ETag.
     pub etag: Option<String>,
     /// Whether a demand was not met.
     pub unmet: bool,
-    pub outcome: &'static str,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Ok,
+    /// Executed, with errors.
+    Partial,
+    /// Not executed: the request was at fault.
+    Refused,
+    /// Not executed: a demand on freshness was not met.
+    NotFreshEnough,
+    /// The service was at fault.
+    Failed,
+}
+
+impl Outcome {
+    /// Its name in the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Partial => "error",
+            Outcome::Refused => "refused",
+            Outcome::NotFreshEnough => "not_fresh_enough",
+            Outcome::Failed => "failed",
+        }
+    }
 }
 
 /// The API over what is served.
@@ -111,26 +136,25 @@ impl Api {
                 tracing::error!(%error, "a query ended the hard way");
                 let error =
                     ApiError::new(super::error::INTERNAL, "the query failed inside the service; its log says why");
-                return self.refusal(&snapshot, &[error], &prepared.domains);
+                let refusal = self.refusal(&snapshot, &[error], &prepared.domains);
+                return Answer { outcome: Outcome::Failed, ..refusal };
             }
         };
         let mut errors: Vec<ApiError> = response.errors.iter().map(of_server).collect();
         errors.extend(context.mending.mend(&mut response.data, |path| prepared.null_at(path)));
-        let freshness = self.freshness(&snapshot, &context.reading.touched(), short);
+        // As of the moment that the resolvers were told, so that an answer agrees with itself.
+        let freshness = self.freshness(&snapshot, &context.reading.touched(), short, now);
         let data = serde_json::to_string(&response.data).unwrap_or_else(|_| "null".into());
         Answer {
             body: body(&errors, Some(data), &freshness),
-            refused: false,
-            not_fresh_enough: false,
+            outcome: if errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
             freshness: freshness.header(),
             etag: if prepared.operational || !errors.is_empty() { None } else { freshness.etag(&self.model) },
             unmet: !freshness.unmet.is_empty(),
-            outcome: if errors.is_empty() { "ok" } else { "error" },
         }
     }
 
-    fn freshness(&self, snapshot: &Snapshot, touched: &[usize], unmet: Vec<String>) -> AnswerFreshness {
-        let now = self.serving.now();
+    fn freshness(&self, snapshot: &Snapshot, touched: &[usize], unmet: Vec<String>, now: Instant) -> AnswerFreshness {
         AnswerFreshness::of(&self.model, snapshot, &self.serving.freshness(snapshot, now), touched, unmet, now)
     }
 
@@ -180,29 +204,25 @@ impl Api {
         let mut error =
             ApiError::new(NOT_FRESH_ENOUGH, format!("the answer is not as fresh as demanded: {}", places.join(", ")));
         error.extensions.push(("partitions", partitions.into()));
-        let freshness = self.freshness(snapshot, domains, short);
+        let freshness = self.freshness(snapshot, domains, short, self.serving.now());
         Answer {
             body: body(&[error], None, &freshness),
-            refused: true,
-            not_fresh_enough: true,
+            outcome: Outcome::NotFreshEnough,
             freshness: freshness.header(),
             etag: None,
             unmet: true,
-            outcome: "not_fresh_enough",
         }
     }
 
     /// An answer to a request that was not executed.
     fn refusal(&self, snapshot: &Snapshot, errors: &[ApiError], domains: &[usize]) -> Answer {
-        let freshness = self.freshness(snapshot, domains, Vec::new());
+        let freshness = self.freshness(snapshot, domains, Vec::new(), self.serving.now());
         Answer {
             body: body(errors, None, &freshness),
-            refused: true,
-            not_fresh_enough: false,
+            outcome: Outcome::Refused,
             freshness: freshness.header(),
             etag: None,
             unmet: false,
-            outcome: "refused",
         }
     }
 

@@ -53,11 +53,13 @@ impl AnswerFreshness {
 
     /// What stands under `extensions.freshness`.
     pub fn to_json(&self) -> Json {
-        let position = (!self.position.is_empty()).then(|| self.position.to_string());
         let mut freshness = json!({
             "status": self.status.name(), "asOf": text(self.as_of), "stalenessMs": self.staleness_ms,
-            "position": position, "domains": self.domains,
+            "domains": self.domains,
         });
+        if !self.position.is_empty() {
+            freshness["position"] = json!(self.position.to_string());
+        }
         if !self.unmet.is_empty() {
             freshness["unmet"] = json!(self.unmet);
         }

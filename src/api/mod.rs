@@ -16,7 +16,7 @@ mod types;
 
 pub use document::Limits;
 pub use error::ApiError;
-pub use execute::{Answer, Api, Request};
+pub use execute::{Answer, Api, Outcome, Request};
 pub use schema::{Schema, make};
 
 use std::sync::Arc;

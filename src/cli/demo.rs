@@ -21,10 +21,10 @@ pub struct Demo {
     #[arg(long, value_name = "DOMAIN", env = "STAYGRAPH_LATE")]
     late: Option<String>,
     /// Take everything at once; nothing trickles.
-    #[arg(long, env = "STAYGRAPH_NO_TRICKLE")]
+    #[arg(long, env = "STAYGRAPH_NO_TRICKLE", value_parser = clap::builder::FalseyValueParser::new())]
     no_trickle: bool,
     /// Start over with an empty log.
-    #[arg(long)]
+    #[arg(long, env = "STAYGRAPH_FRESH", value_parser = clap::builder::FalseyValueParser::new())]
     fresh: bool,
     /// The folder for the demo's log.
     #[arg(long, value_name = "DIR", env = "STAYGRAPH_DATA", default_value = "staygraph-demo")]

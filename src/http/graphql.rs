@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use super::problem::problem;
 use super::{Service, is_local};
-use crate::api::{Answer, Request};
+use crate::api::{Answer, Outcome, Request};
 use crate::freshness::Demand;
 
 const RESPONSE: &str = "application/graphql-response+json";
@@ -125,15 +125,16 @@ async fn respond(
     };
     let started = tokio::time::Instant::now();
     let answer = service.api.answer(request).await;
-    service.metrics.query(answer.outcome, started.elapsed().as_secs_f64());
+    service.metrics.query(answer.outcome.name(), started.elapsed().as_secs_f64());
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let unchanged = is_get
         && !answer.unmet
         && answer.etag.as_deref().is_some_and(|etag| known.is_some_and(|known| names(known, etag)));
-    let status = match (accepted, answer.refused) {
+    let status = match (accepted, answer.outcome) {
         _ if unchanged => StatusCode::NOT_MODIFIED,
-        (Accepted::Response, true) if answer.not_fresh_enough => StatusCode::PRECONDITION_FAILED,
-        (Accepted::Response, true) => StatusCode::BAD_REQUEST,
+        (_, Outcome::Failed) => StatusCode::INTERNAL_SERVER_ERROR,
+        (Accepted::Response, Outcome::NotFreshEnough) => StatusCode::PRECONDITION_FAILED,
+        (Accepted::Response, Outcome::Refused) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
     written(status, accepted, answer)

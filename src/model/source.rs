@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use apollo_compiler::Node;
-use apollo_compiler::ast::{self, Definition, Type};
+use apollo_compiler::ast::{self, Definition};
 use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
 
 use super::directives::argument;

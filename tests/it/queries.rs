@@ -159,6 +159,11 @@ fn refusals_say_what_where_and_what_to_do() {
         (&lists, 400, "GRAPHQL_PARSE_FAILED"),
         (&fan_out, 400, "QUERY_TOO_DEEP"),
         (&wide, 400, "QUERY_TOO_COMPLEX"),
+        (
+            "query($n: Int = 1000) { people(first: $n) { nodes { reservations(first: $n) { nodes { key } } } } }",
+            400,
+            "QUERY_TOO_COMPLEX",
+        ),
         ("query A { __typename } query B { __typename }", 400, "BAD_USER_INPUT"),
         ("query($n: Int!) { people(first: $n) { totalCount } }", 400, "BAD_USER_INPUT"),
         ("{ reservations(filter: { checkIn: { eq: null } }) { totalCount } }", 200, "BAD_USER_INPUT"),
@@ -188,6 +193,32 @@ fn refusals_say_what_where_and_what_to_do() {
         told += &format!("{query:.70}\n    {code}: {}\n", error["message"].as_str().unwrap());
     }
     crate::golden::check("refusals.txt", &told);
+}
+
+#[test]
+fn an_error_nulls_no_more_than_it_must() {
+    let data = folder();
+    let service = Service::start(data.path());
+    service.read("{ reservations { totalCount } }", &stays(&service));
+    let query = "{
+        ok: person(key: \"ada\") { key }
+        bad: person(key: \"ada\") { key reservations(first: 9999) { totalCount } }
+        deep: reservation(key: \"r1\") { key property { key host { key properties(last: -1) { totalCount } } } }
+        many: nodes(ids: [\"Person:nobody\", \"Person:ada\", \"Person:bob\"]) { id ... on Person { properties(first: 1001) { totalCount } } }
+    }";
+    let json = service.ask(query, &[]).json();
+    let expected = json!({ "ok": { "key": "ada" }, "bad": null, "deep": { "key": "r1", "property": { "key": "villa", "host": null } }, "many": [null, null, null] });
+    assert_eq!(json["data"], expected, "{json}");
+    let paths: Vec<&Json> = json["errors"].as_array().unwrap().iter().map(|error| &error["path"]).collect();
+    let expected = [
+        json!(["bad", "reservations"]),
+        json!(["deep", "property", "host", "properties"]),
+        json!(["many", 1, "properties"]),
+        json!(["many", 2, "properties"]),
+    ];
+    assert_eq!(paths, expected.iter().collect::<Vec<_>>(), "{json}");
+    let root = service.ask("{ people(first: 9999) { totalCount } ok: person(key: \"ada\") { key } }", &[]).json();
+    assert_eq!(root["data"], json!(null), "a root list may not be null");
 }
 
 #[test]

@@ -129,6 +129,18 @@ fn append_takes_lines_into_a_service_or_a_log_at_rest() {
     let (code, _, err) = run(&at_rest);
     assert_eq!(code, 1);
     assert!(err.contains("in use by another process"), "{err}");
+    // A line that is too large refuses nobody but itself.
+    let huge = format!(
+        "{}\n{}\n{}\n",
+        person("c"),
+        person("d").to_string().replace("Ada", &"x".repeat(17 << 20)),
+        person("e")
+    );
+    let path = data.path().join("huge.ndjson");
+    std::fs::write(&path, huge).unwrap();
+    let (code, out, err) = run(&["append", path.to_str().unwrap(), "--to", &service.url]);
+    assert_eq!((code, out.contains("2 events appended, 1 refused")), (1, true), "{out}{err}");
+    assert!(err.contains("line 2: TOO_LARGE"), "{err}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod partitioner;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -116,6 +116,8 @@ struct Shared {
     cluster: u64,
     path: PathBuf,
     free_bytes_min: u64,
+    /// When the newest record of the topics in use was appended, in microseconds.
+    last_micros: AtomicI64,
     topics: RwLock<Vec<Arc<Topic>>>,
     /// By topic: what its blocks are stored under.
     identities: Mutex<Vec<u64>>,
@@ -178,6 +180,7 @@ impl Log {
             cluster,
             path: path.to_owned(),
             free_bytes_min,
+            last_micros: AtomicI64::new(0),
             topics: RwLock::default(),
             identities: Mutex::default(),
             commits: Mutex::new(0),
@@ -217,13 +220,14 @@ impl Log {
         let mut ends = Vec::new();
         for partition in 0..partitions {
             let range = record_key(identity, partition, 0)..=record_key(identity, partition, u64::MAX);
-            let end = match self.shared.records.range(range).next_back() {
-                Some(last) => {
-                    let block = block::decode(&last.into_inner()?.1).map_err(LogError::Store)?;
-                    block.last().map_or(0, |record| record.offset + 1)
+            let mut end = 0;
+            if let Some(last) = self.shared.records.range(range).next_back() {
+                let block = block::decode(&last.into_inner()?.1).map_err(LogError::Store)?;
+                if let Some(record) = block.last() {
+                    end = record.offset + 1;
+                    self.shared.last_micros.fetch_max(record.appended_at.micros(), Ordering::AcqRel);
                 }
-                None => 0,
-            };
+            }
             ends.push(AtomicU64::new(end));
         }
         let id = LogId(((self.shared.cluster ^ identity.rotate_left(32)) >> 16) as u32);
@@ -318,7 +322,6 @@ impl Shared {
 
 /// The writer's loop: everything that waits, up to a bound, in one synced batch.
 fn write(shared: &Shared, waiting: &mpsc::Receiver<Append>) {
-    let mut last_appended_at = Instant::EPOCH;
     while let Ok(first) = waiting.recv() {
         let size = |append: &Append| append.records.iter().map(|record| record.bytes.len()).sum::<usize>();
         let mut bytes = size(&first);
@@ -330,8 +333,9 @@ fn write(shared: &Shared, waiting: &mpsc::Receiver<Append>) {
             group.push(next);
         }
         // Clocks go back; the log's times do not.
-        last_appended_at = last_appended_at.max((shared.clock)());
-        let outcome = shared.check_space(bytes as u64).and_then(|()| commit(shared, &group, last_appended_at));
+        let now = (shared.clock)().micros();
+        let at = Instant::from_micros(now.max(shared.last_micros.fetch_max(now, Ordering::AcqRel)));
+        let outcome = shared.check_space(bytes as u64).and_then(|()| commit(shared, &group, at));
         match outcome {
             Ok(places) => {
                 shared.announce();
