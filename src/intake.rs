@@ -85,6 +85,12 @@ impl Receipt {
     }
 }
 
+/// The acknowledgement of a body that was a single line too large, as if it had stood among others.
+pub fn too_large_line(message: &str) -> Json {
+    let error = json!({ "code": Code::TooLarge.name(), "field": null, "message": message });
+    json!({ "accepted": 0, "rejected": 1, "position": null, "results": [{ "index": 0, "line": 1, "error": error }] })
+}
+
 /// Why a body as a whole was not taken.
 #[derive(Clone, Debug)]
 pub enum Refusal {

@@ -5,14 +5,13 @@ use std::io::{BufRead, BufReader, stdin};
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::progress::Progress;
 use super::{Failure, one, say};
 use crate::app;
 use crate::config::{Config, LogOptions, ModelText, Options};
-use crate::event::Code;
-use crate::intake::{Refusal, Shape};
+use crate::intake::{Refusal, Shape, too_large_line};
 use crate::position::Position;
 use crate::telemetry::start_logs;
 
@@ -149,7 +148,7 @@ fn send(target: &Target, chunk: &Chunk) -> Result<Json, Failure> {
     match target {
         Target::Log(store) => match store.intake.take(&chunk.bytes, Shape::Lines) {
             Ok(receipt) => Ok(receipt.to_json()),
-            Err(Refusal::TooLarge(message)) if chunk.lines == 1 => Ok(too_large(&message)),
+            Err(Refusal::TooLarge(message)) if chunk.lines == 1 => Ok(too_large_line(&message)),
             Err(Refusal::Unreadable(message) | Refusal::TooLarge(message)) => Err(one(message)),
             Err(Refusal::Log(error)) => Err(one(error.to_string())),
         },
@@ -163,15 +162,9 @@ fn send(target: &Target, chunk: &Chunk) -> Result<Json, Failure> {
             let detail = body["detail"].as_str().unwrap_or(status.as_str());
             match body.get("results") {
                 Some(_) => Ok(body),
-                None if status.as_u16() == 413 && chunk.lines == 1 => Ok(too_large(detail)),
+                None if status.as_u16() == 413 && chunk.lines == 1 => Ok(too_large_line(detail)),
                 None => Err(one(format!("{url} refused: {detail}"))),
             }
         }
     }
-}
-
-/// The receipt of a single line that is too large.
-fn too_large(message: &str) -> Json {
-    let error = json!({ "code": Code::TooLarge.name(), "message": message });
-    json!({ "accepted": 0, "rejected": 1, "results": [{ "line": 1, "error": error }] })
 }

@@ -131,6 +131,8 @@ pub fn partition(inputs: &Inputs<'_>, thresholds: &Thresholds, now: Instant) -> 
     let closing = applied_per_second - appended_per_second.unwrap_or(0.0);
     let caught_up_in_ms = match lag {
         Some(0) => Some(0),
+        // What is held back on purpose is not being caught up with.
+        Some(_) if inputs.held.is_some() && !hydrating => None,
         Some(lag) if closing > 0.0 => Some((lag as f64 / closing * 1000.0).ceil() as i64),
         _ => None,
     };
