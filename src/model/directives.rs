@@ -4,7 +4,7 @@ use apollo_compiler::Node;
 use apollo_compiler::ast::{Directive, DirectiveList, Value as AstValue};
 use apollo_compiler::parser::SourceSpan;
 
-use super::source::{Reader, nearest};
+use super::reader::{Reader, nearest};
 
 impl Reader<'_> {
     pub(super) fn check_word(&mut self, place: Option<SourceSpan>, what: &str, word: &str) {

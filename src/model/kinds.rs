@@ -3,7 +3,7 @@
 use apollo_compiler::ast::Type;
 use apollo_compiler::parser::SourceSpan;
 
-use super::source::{Reader, nearest};
+use super::reader::{Reader, nearest};
 use super::{Kind, Model};
 
 impl Reader<'_> {

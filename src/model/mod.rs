@@ -7,14 +7,15 @@
 mod directives;
 mod kinds;
 mod names;
+mod reader;
 mod rule;
 mod source;
 pub mod value;
 
 use std::collections::HashMap;
 
+pub use reader::{Fault, nearest};
 pub use rule::{Operands, Rule};
-pub use source::{Fault, nearest};
 
 /// The model that ships with staygraph.
 pub const SHIPPED: &str = include_str!("../../model.graphql");

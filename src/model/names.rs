@@ -6,7 +6,7 @@ use apollo_compiler::Node;
 use apollo_compiler::ast;
 
 use super::Model;
-use super::source::Reader;
+use super::reader::Reader;
 
 /// Types of the schema that no model changes, or that later releases will serve.
 const TYPES: &[&str] = &[

@@ -1,40 +1,14 @@
 //! SDL into a [`Model`], with every fault's place, what is wrong, and what to write instead.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
 use apollo_compiler::Node;
 use apollo_compiler::ast::{self, Definition};
-use apollo_compiler::parser::{Parser, SourceMap, SourceSpan};
+use apollo_compiler::parser::{Parser, SourceSpan};
 
 use super::directives::argument;
+use super::reader::{Fault, Reader};
 use super::{Check, Domain, Effect, Entity, EnumValue, Enumeration, Field, Kind, Model, Reverse, Rule, names};
-
-/// What is wrong with a model, and where.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
-    pub path: String,
-    pub line: usize,
-    pub column: usize,
-    pub message: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.path, self.line, self.column, self.message)
-    }
-}
-
-/// `: did you mean `x`?` for the nearest of the known names, or nothing where none is near.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let best = known.map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate)).min();
-    match best {
-        Some((distance, candidate)) if distance <= 1 + name.chars().count() / 3 => {
-            format!(": did you mean `{candidate}`?")
-        }
-        _ => String::new(),
-    }
-}
 
 pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     let (document, syntax) = match Parser::new().parse_ast(text, path) {
@@ -63,13 +37,6 @@ pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     Err(reader.faults)
 }
 
-/// Reads a document, and keeps what is wrong with it.
-pub(super) struct Reader<'a> {
-    path: &'a str,
-    sources: SourceMap,
-    faults: Vec<Fault>,
-}
-
 /// A link, derived field or check whose meaning is read once all types are known.
 struct Later {
     entity: usize,
@@ -85,12 +52,6 @@ enum LaterKind {
 }
 
 impl Reader<'_> {
-    pub(super) fn fault(&mut self, place: Option<SourceSpan>, message: impl Into<String>) {
-        let at = place.and_then(|span| span.line_column(&self.sources));
-        let (line, column) = at.map_or((1, 1), |at| (at.line, at.column));
-        self.faults.push(Fault { path: self.path.into(), line, column, message: message.into() });
-    }
-
     fn model(&mut self, document: &ast::Document) -> Model {
         let mut types = Vec::new();
         let mut enum_definitions = Vec::new();
