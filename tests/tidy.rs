@@ -30,7 +30,10 @@ const IMPURE: [(&str, &str); 10] = [
 /// A package and the files that may use it: a folder ends in `/`.
 const PACKAGES: [(&str, &[&str]); 21] = [
     ("petgraph", &[]),
-    ("apollo_compiler", &["model/source.rs", "model/reader.rs", "model/directives.rs", "model/kinds.rs", "model/names.rs", "api/"]),
+    (
+        "apollo_compiler",
+        &["model/source.rs", "model/reader.rs", "model/directives.rs", "model/kinds.rs", "model/names.rs", "api/"],
+    ),
     ("cel", &["model/rule.rs"]),
     ("strsim", &["model/source.rs"]),
     ("dashmap", &["graph/"]),

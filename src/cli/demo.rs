@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use indicatif::HumanCount;
 
 use super::progress::Progress;
 use super::{Failure, interrupted, one, runtime, say, url};
 use crate::app::{self, Late};
 use crate::config::{Config, LogOptions, ModelText, Options};
-use crate::demo::{State, Trickle, append_base, append_rest, prepare_folder};
+use crate::demo::{State, Trickle, append_base, append_rest, entities_of, prepare_folder};
 use crate::telemetry::start_logs;
 
 /// How late `--late` applies a domain.
@@ -94,10 +95,12 @@ fn project(app: &app::App) {
 }
 
 fn screen(url: &str) -> String {
+    let [people, properties, prices, reservations] =
+        ["people", "properties", "prices", "reservations"].map(|domain| HumanCount(entities_of(domain)));
     format!(
         "
 staygraph: {people} people, {properties} properties, {prices} prices and {reservations} reservations,
-with events still arriving. Ctrl-C stops it; the next start is quick.
+some of which are still arriving. Ctrl-C stops it; the next start is quick.
 
   GraphiQL   {url}/graphiql
 
@@ -119,10 +122,6 @@ Every answer says how fresh it is, under `extensions.freshness`.
 Data: Inside Airbnb, insideairbnb.com, Singapore, 2023-09-23 (CC BY 4.0), and Antonio, de Almeida, Nunes, Hotel
 booking demand datasets, doi 10.1016/j.dib.2018.11.126 (CC BY 4.0). People's names are invented; stays at Airbnb are
 inferred from reviews. assets/demo/README.md says what was changed.
-",
-        people = "33,890",
-        properties = "3,485",
-        prices = "86,876",
-        reservations = "155,088",
+"
     )
 }

@@ -29,9 +29,9 @@ impl Progress {
         };
         bar.set_length(total.unwrap_or(0));
         let template = if total.is_some() {
-            "{msg:<10} {bar:40} {human_pos}/{human_len} {per_sec}"
+            "{msg:<10} {bar:40} {human_pos}/{human_len}, {eta} left"
         } else {
-            "{msg} {human_pos} {per_sec}"
+            "{msg} {human_pos}"
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);

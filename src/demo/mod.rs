@@ -76,9 +76,17 @@ impl State {
     }
 }
 
+/// How many entities of a domain the sources hold.
+pub fn entities_of(domain: &str) -> u64 {
+    counts()["entities"][domain].as_u64().unwrap_or(0)
+}
+
+fn counts() -> serde_json::Value {
+    serde_json::from_str(COUNTS).unwrap_or_default()
+}
+
 fn events_of(part: &str) -> u64 {
-    let counts: serde_json::Value = serde_json::from_str(COUNTS).unwrap_or_default();
-    counts["events"][part].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum()
+    counts()["events"][part].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum()
 }
 
 fn crc(bytes: &[u8]) -> u32 {

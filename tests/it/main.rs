@@ -5,6 +5,7 @@ mod conformance;
 mod demo;
 mod durability;
 mod golden;
+mod importers;
 mod laws;
 mod lifecycle;
 mod messages;
