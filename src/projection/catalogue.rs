@@ -64,12 +64,14 @@ impl Catalogue {
     }
 
     pub fn drift(&mut self, kind: DriftKind, name: &Arc<str>, at: Instant) {
-        let of_kind = self.drift.range((kind, Arc::from(""))..).take_while(|((known, _), _)| *known == kind).count();
-        let name = if of_kind < NAMES_MAX || self.drift.contains_key(&(kind, name.clone())) {
-            name.clone()
-        } else {
-            OTHERS.into()
-        };
+        let known = (kind, name.clone());
+        if let Some(drift) = self.drift.get_mut(&known) {
+            drift.count += 1;
+            drift.last = drift.last.max(at);
+            return;
+        }
+        let of_kind = self.drift.keys().filter(|(other, _)| *other == kind).count();
+        let name = if of_kind < NAMES_MAX { known.1 } else { OTHERS.into() };
         let drift = self.drift.entry((kind, name)).or_insert(Drift { count: 0, last: at });
         drift.count += 1;
         drift.last = drift.last.max(at);

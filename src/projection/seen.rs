@@ -1,6 +1,6 @@
 //! Which events an entity, or a partition, has had: duplicates, conflicts, gaps.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
 /// What an event is to those before it.
@@ -88,11 +88,11 @@ impl Versions {
 
 /// The events of an entity under `time`, by their fingerprints.
 #[derive(Clone, Debug, Default)]
-pub struct Prints(BTreeMap<u64, ()>);
+pub struct Prints(BTreeSet<u64>);
 
 impl Prints {
     pub fn see(&mut self, fingerprint: u64) -> Novelty {
-        if self.0.insert(fingerprint, ()).is_none() { Novelty::New } else { Novelty::Duplicate }
+        if self.0.insert(fingerprint) { Novelty::New } else { Novelty::Duplicate }
     }
 }
 
@@ -127,6 +127,7 @@ impl Recent {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn far_versions_cost_nothing() {
