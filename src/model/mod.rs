@@ -4,6 +4,7 @@
 //! reservations; all that it knows of them is here, as numbers: an entity is its place in [`Model::entities`], a field its
 //! place in [`Entity::fields`].
 
+pub mod cell;
 mod directives;
 mod kinds;
 mod names;

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use cel::common::ast::{Expr, LiteralValue};
 use cel::parser::Parser;
 
+use super::cell::Cell;
 use super::value::Value;
 use super::{Enumeration, Field, Kind};
 
 /// Where a rule reads its operands: a field's current value, `Null` where there is none.
 pub trait Operands {
-    fn value(&self, field: usize) -> Value;
+    fn value(&self, field: usize) -> Cell<'_>;
 }
 
 /// A compiled rule.
@@ -119,7 +120,7 @@ impl Rule {
     }
 
     /// The rule's value, or `None` where an operand is null or the arithmetic has no result (overflow, division by zero).
-    pub fn evaluate(&self, operands: &dyn Operands) -> Option<Value> {
+    pub fn evaluate<'a>(&'a self, operands: &'a dyn Operands) -> Option<Cell<'a>> {
         if self.fields.iter().any(|field| operands.value(*field).is_null()) {
             return None;
         }
@@ -129,7 +130,7 @@ impl Rule {
     /// Whether a check holds; `None` where it is not judged.
     pub fn holds(&self, operands: &dyn Operands) -> Option<bool> {
         match self.evaluate(operands)? {
-            Value::Boolean(holds) => Some(holds),
+            Cell::Boolean(holds) => Some(holds),
             _ => None,
         }
     }
@@ -312,35 +313,35 @@ fn constant(literal: &LiteralValue) -> Result<(Term, ResultKind), String> {
 }
 
 impl Term {
-    fn evaluate(&self, operands: &dyn Operands) -> Option<Value> {
+    fn evaluate<'a>(&'a self, operands: &'a dyn Operands) -> Option<Cell<'a>> {
         Some(match self {
-            Term::Constant(value) => value.clone(),
+            Term::Constant(value) => value.cell(),
             Term::Field(field) => match operands.value(*field) {
-                Value::Null => return None,
+                Cell::Null => return None,
                 value => value,
             },
             Term::Member(field, member) => match (operands.value(*field), member) {
-                (Value::Money(money), Member::Minor) => Value::Int(money.minor),
-                (Value::Money(money), Member::Currency) => Value::String(Arc::from(money.currency())),
-                (Value::GeoPoint(point), Member::Lat) => Value::Float(point.lat),
-                (Value::GeoPoint(point), Member::Lon) => Value::Float(point.lon),
+                (Cell::Money(money), Member::Minor) => Cell::Int(money.minor),
+                (Cell::Money(money), Member::Currency) => Cell::Currency(money.currency),
+                (Cell::GeoPoint(point), Member::Lat) => Cell::Float(point.lat),
+                (Cell::GeoPoint(point), Member::Lon) => Cell::Float(point.lon),
                 _ => return None,
             },
-            Term::Not(term) => Value::Boolean(!truth(term.evaluate(operands)?)?),
+            Term::Not(term) => Cell::Boolean(!truth(term.evaluate(operands)?)?),
             Term::And(left, right) => {
-                Value::Boolean(truth(left.evaluate(operands)?)? && truth(right.evaluate(operands)?)?)
+                Cell::Boolean(truth(left.evaluate(operands)?)? && truth(right.evaluate(operands)?)?)
             }
             Term::Or(left, right) => {
-                Value::Boolean(truth(left.evaluate(operands)?)? || truth(right.evaluate(operands)?)?)
+                Cell::Boolean(truth(left.evaluate(operands)?)? || truth(right.evaluate(operands)?)?)
             }
             Term::Negate(term) => match term.evaluate(operands)? {
-                Value::Int(number) => Value::Int(number.checked_neg()?),
-                Value::Float(number) => Value::Float(-number),
+                Cell::Int(number) => Cell::Int(number.checked_neg()?),
+                Cell::Float(number) => Cell::Float(-number),
                 _ => return None,
             },
             Term::Compare(comparison, left, right) => {
-                let ordering = left.evaluate(operands)?.compare(&right.evaluate(operands)?)?;
-                Value::Boolean(match comparison {
+                let ordering = left.evaluate(operands)?.compare(right.evaluate(operands)?)?;
+                Cell::Boolean(match comparison {
                     Comparison::Equal => ordering == Ordering::Equal,
                     Comparison::NotEqual => ordering != Ordering::Equal,
                     Comparison::Less => ordering == Ordering::Less,
@@ -350,14 +351,14 @@ impl Term {
                 })
             }
             Term::Arithmetic(operator, left, right) => match (left.evaluate(operands)?, right.evaluate(operands)?) {
-                (Value::Int(a), Value::Int(b)) => Value::Int(match operator {
+                (Cell::Int(a), Cell::Int(b)) => Cell::Int(match operator {
                     Operator::Add => a.checked_add(b)?,
                     Operator::Subtract => a.checked_sub(b)?,
                     Operator::Multiply => a.checked_mul(b)?,
                     Operator::Divide => a.checked_div(b)?,
                     Operator::Remainder => a.checked_rem(b)?,
                 }),
-                (Value::Float(a), Value::Float(b)) => Value::Float(match operator {
+                (Cell::Float(a), Cell::Float(b)) => Cell::Float(match operator {
                     Operator::Add => a + b,
                     Operator::Subtract => a - b,
                     Operator::Multiply => a * b,
@@ -367,16 +368,16 @@ impl Term {
                 _ => return None,
             },
             Term::Days(from, to) => match (from.evaluate(operands)?, to.evaluate(operands)?) {
-                (Value::Date(from), Value::Date(to)) => Value::Int(i64::from(to.0) - i64::from(from.0)),
+                (Cell::Date(from), Cell::Date(to)) => Cell::Int(i64::from(to.0) - i64::from(from.0)),
                 _ => return None,
             },
         })
     }
 }
 
-fn truth(value: Value) -> Option<bool> {
+fn truth(value: Cell<'_>) -> Option<bool> {
     match value {
-        Value::Boolean(truth) => Some(truth),
+        Cell::Boolean(truth) => Some(truth),
         _ => None,
     }
 }

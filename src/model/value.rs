@@ -1,15 +1,15 @@
 //! The values that a field can hold. They know their order and their JSON form, and nothing of events or nodes.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+use super::cell::{Cell, List};
 use time::{Date as CalendarDate, Month, OffsetDateTime};
 
 /// The greatest integer that a JSON number carries without loss: 2^53 − 1.
 pub const LONG_MAX: i64 = (1 << 53) - 1;
 
-/// One field's value. `Null` is both "cleared" and "never set".
+/// One field's value, owned: what [`Cell`] borrows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Null,
@@ -27,8 +27,10 @@ pub enum Value {
     Enum(u16),
     /// A link's target: a slot of the graph. Only the graph makes these.
     Link(u32),
-    List(Arc<[Value]>),
-    Json(Arc<serde_json::Value>),
+    /// Its items, packed.
+    List(Arc<[u8]>),
+    /// JSON as text.
+    Json(Arc<str>),
 }
 
 impl Value {
@@ -36,24 +38,22 @@ impl Value {
         matches!(self, Value::Null)
     }
 
-    /// The order of sorting and of `gt`, `lt`: strings by code points, enums as declared, `Money` by currency, then
-    /// amount; nulls last. `None` where two values have no order (lists, JSON, points, values of different kinds).
-    pub fn compare(&self, other: &Value) -> Option<Ordering> {
-        use Value::*;
-        Some(match (self, other) {
-            (Null, Null) => Ordering::Equal,
-            (Null, _) => Ordering::Greater,
-            (_, Null) => Ordering::Less,
-            (Boolean(a), Boolean(b)) => a.cmp(b),
-            (Int(a), Int(b)) => a.cmp(b),
-            (Float(a), Float(b)) => a.partial_cmp(b)?,
-            (String(a), String(b)) => a.as_bytes().cmp(b.as_bytes()),
-            (Date(a), Date(b)) => a.cmp(b),
-            (DateTime(a), DateTime(b)) => a.cmp(b),
-            (Money(a), Money(b)) => (a.currency, a.minor).cmp(&(b.currency, b.minor)),
-            (Enum(a), Enum(b)) => a.cmp(b),
-            _ => return None,
-        })
+    pub fn cell(&self) -> Cell<'_> {
+        match self {
+            Value::Null => Cell::Null,
+            Value::Boolean(value) => Cell::Boolean(*value),
+            Value::Int(value) => Cell::Int(*value),
+            Value::Float(value) => Cell::Float(*value),
+            Value::String(text) => Cell::String(text),
+            Value::Date(value) => Cell::Date(*value),
+            Value::DateTime(value) => Cell::DateTime(*value),
+            Value::Money(value) => Cell::Money(*value),
+            Value::GeoPoint(value) => Cell::GeoPoint(*value),
+            Value::Enum(value) => Cell::Enum(*value),
+            Value::Link(slot) => Cell::Link(*slot),
+            Value::List(items) => Cell::List(List::of(items)),
+            Value::Json(text) => Cell::Json(text),
+        }
     }
 }
 
