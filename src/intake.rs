@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
-use crate::event::{Code, Decoder, Rejection};
+use crate::event::{Buffer, Code, Decoder, Rejection};
 use crate::position::{Entry, Position};
 use crate::source::log::{Log, LogError, NewRecord};
 
@@ -142,9 +142,9 @@ impl Intake {
     /// Judges and appends events that are apart already.
     fn append(&self, parts: &[(Option<usize>, &[u8])], shape: Shape) -> Result<Receipt, Refusal> {
         let mut fates = Vec::with_capacity(parts.len());
-        let mut records = Vec::new();
+        let (mut records, mut buffer) = (Vec::new(), Buffer::default());
         for (index, (line, bytes)) in parts.iter().enumerate() {
-            let (id, outcome) = match self.decoder.decode(bytes, None) {
+            let (id, outcome) = match self.decoder.decode(bytes, None, &mut buffer) {
                 Ok(event) => {
                     let domain = self.decoder.model().entities[event.entity].domain;
                     records.push(NewRecord {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::event::{Batch, Decoder, Record, Refused};
+use crate::event::{Batch, Decoder};
 use crate::model::value::Instant;
 use crate::projection::Projector;
 use crate::serving::Serving;
@@ -55,6 +55,8 @@ impl Pipeline {
         let Parts { log, feeds, decoder, projector, serving, metrics, clock } = parts;
         let stop = Arc::new(AtomicBool::new(false));
         let (batches, waiting) = sync_channel(BATCHES_MAX);
+        // Applied batches go back to be filled again: their buffers are as large as batches are by then.
+        let (applied, spare) = channel();
         let spawn =
             |name: &str, work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.into()).spawn(work);
         let watcher =
@@ -71,8 +73,8 @@ impl Pipeline {
         };
         let threads = vec![
             spawn("watcher", Box::new(move || watcher.run()))?,
-            spawn("reader", Box::new(move || reader.run(&batches)))?,
-            spawn("projector", Box::new(move || project(projector, &waiting, &feeds, &serving, &metrics, clock)))?,
+            spawn("reader", Box::new(move || reader.run(&batches, &spare)))?,
+            spawn("projector", Box::new(move || project(projector, (&waiting, &applied), &feeds, &serving, &metrics, clock)))?,
         ];
         Ok(Pipeline { stop, log, threads })
     }
@@ -129,14 +131,14 @@ struct Reader {
 }
 
 impl Reader {
-    fn run(&self, batches: &SyncSender<Batch>) {
+    fn run(&self, batches: &SyncSender<Batch>, spare: &Receiver<Batch>) {
         let mut next = vec![0u64; self.feeds.len()];
         while !self.stop.load(Ordering::Acquire) {
             let seen = self.log.commits();
             let mut moved = false;
             let mut due_ms = HEARTBEAT.as_millis() as i64;
             for (index, feed) in self.feeds.iter().enumerate() {
-                match self.read(index, feed, next[index], &mut due_ms) {
+                match self.read(index, feed, next[index], &mut due_ms, spare) {
                     Ok(Some(batch)) => {
                         next[index] = batch.next_offset;
                         moved = true;
@@ -164,6 +166,7 @@ impl Reader {
         feed: &Feed,
         from: u64,
         due_ms: &mut i64,
+        spare: &Receiver<Batch>,
     ) -> Result<Option<Batch>, crate::source::log::LogError> {
         if self.log.topics()[feed.topic].end(feed.number) <= from {
             return Ok(None);
@@ -179,23 +182,20 @@ impl Reader {
             }
         }
         let Some(last) = records.last() else { return Ok(None) };
-        let next_offset = last.offset + 1;
-        let records = records.into_iter().map(|record| Record {
-            offset: record.offset,
-            appended_at: record.appended_at,
-            outcome: self
-                .decoder
-                .decode(&record.bytes, Some(feed.domain))
-                .map_err(|rejection| Refused { rejection, bytes: record.bytes.into() }),
-        });
-        Ok(Some(Batch { partition: index, records: records.collect(), next_offset }))
+        let mut batch = spare.try_recv().unwrap_or_else(|_| Batch::new(index));
+        batch.clear(index);
+        batch.next_offset = last.offset + 1;
+        for record in &records {
+            batch.push(&self.decoder, Some(feed.domain), record.offset, record.appended_at, &record.bytes);
+        }
+        Ok(Some(batch))
     }
 }
 
 /// Applies what waits and publishes it as one version, until the reader is gone.
 fn project(
     mut projector: Projector,
-    waiting: &Receiver<Batch>,
+    (waiting, applied): (&Receiver<Batch>, &Sender<Batch>),
     feeds: &[Feed],
     serving: &Serving,
     metrics: &Metrics,
@@ -205,15 +205,17 @@ fn project(
         let mut appended: Vec<(usize, Instant)> = Vec::new();
         let mut next = Some(first);
         // As many as may wait, so that a flood is published in steps that readers see.
-        for _ in 0..BATCHES_MAX {
-            let Some(batch) = next else { break };
-            let live = batch.records.iter().filter(|record| record.appended_at >= serving.started_at);
+        for _ in 0..=BATCHES_MAX {
+            let Some(batch) = next.take() else { break };
+            let live = batch.records().filter(|record| record.appended_at >= serving.started_at);
             appended.extend(live.map(|record| (feeds[batch.partition].domain, record.appended_at)));
-            projector.apply(batch, clock());
+            projector.apply(&batch, clock());
+            // Nobody takes it once the reader has ended.
+            let _ = applied.send(batch);
             next = waiting.try_recv().ok();
         }
         if let Some(batch) = next {
-            projector.apply(batch, clock());
+            projector.apply(&batch, clock());
         }
         serving.publish(projector.publish());
         let now = clock();

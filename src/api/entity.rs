@@ -9,9 +9,10 @@ use serde_json::Value as Json;
 use super::Context;
 use super::types::{Described, argument, context, field, refusable, ty};
 use crate::graph::Node;
-use crate::model::value::{Money, Value};
+use crate::model::cell::Cell;
+use crate::model::value::Money;
 use crate::model::{Kind, Model};
-use crate::query::{Arguments, Order, Page, QueryError, Source, page};
+use crate::query::{Arguments, Order, Page, QueryError, Source, page, total};
 
 /// A node as a parent of fields.
 pub struct NodeRef {
@@ -21,7 +22,10 @@ pub struct NodeRef {
 
 struct Connection {
     entity: usize,
+    source: Source,
     page: Page,
+    /// None where the connection stands in for one that was refused.
+    arguments: Option<Arguments>,
     order: Arc<Order>,
 }
 
@@ -59,8 +63,15 @@ pub fn register(builder: SchemaBuilder, model: &Arc<Model>, index: usize) -> Sch
             Ok(Some(FieldValue::list(connection.page.slots.iter().map(node))))
         }))
         .field(field("pageInfo", "PageInfo!", page_info))
-        .field(field("totalCount", "Int!", |resolver| {
-            Ok(Some(FieldValue::value(parent::<Connection>(resolver)?.page.total as u64)))
+        .field(refusable("totalCount", "Int!", || Some(FieldValue::value(0)), |resolver| {
+            let connection = parent::<Connection>(resolver)?;
+            let context = context(resolver)?;
+            let counted = match (connection.page.total, &connection.arguments) {
+                (Some(total), _) => Ok(total),
+                (None, Some(arguments)) => total(&context.reading, connection.entity, connection.source, arguments),
+                (None, None) => Ok(0),
+            };
+            Ok(counted.map(|total| Some(FieldValue::value(total as u64))))
         }));
     let edge = Object::new(format!("{name}Edge"))
         .field(field("cursor", "String!", |resolver| {
@@ -116,7 +127,7 @@ fn parent<'a, T: Send + Sync + 'static>(resolver: &ResolverContext<'a>) -> async
 }
 
 /// The node that a field is asked of.
-fn this<'a>(resolver: &ResolverContext<'a>) -> async_graphql::Result<(&'a Context, usize, u32, &'a Arc<Node>)> {
+fn this<'a>(resolver: &ResolverContext<'a>) -> async_graphql::Result<(&'a Context, usize, u32, Node<'a>)> {
     let context = context(resolver)?;
     let NodeRef { entity, slot } = parent::<NodeRef>(resolver)?;
     Ok((context, *entity, *slot, context.reading.node(*entity, *slot)))
@@ -128,16 +139,16 @@ fn common_fields(model: &Arc<Model>, index: usize) -> Vec<Field> {
     let has_personal = entity.has_personal;
     let checks = model.clone();
     vec![
-        field("id", "ID!", move |resolver| Ok(Some(FieldValue::value(format!("{name}:{}", this(resolver)?.3.key))))),
-        field("key", "String!", |resolver| Ok(Some(FieldValue::value(this(resolver)?.3.key.as_ref())))),
+        field("id", "ID!", move |resolver| Ok(Some(FieldValue::value(format!("{name}:{}", this(resolver)?.3.key()))))),
+        field("key", "String!", |resolver| Ok(Some(FieldValue::value(this(resolver)?.3.key())))),
         field("completeness", "Completeness!", |resolver| {
             Ok(Some(FieldValue::value(GraphValue::Enum(async_graphql::Name::new(
                 this(resolver)?.3.completeness().name(),
             )))))
         }),
         field("missingVersions", "[Long!]!", |resolver| {
-            let missing = this(resolver)?.3.missing.iter().flat_map(|missing| missing.iter());
-            Ok(Some(FieldValue::value(GraphValue::List(missing.map(|version| GraphValue::from(*version)).collect()))))
+            let node = this(resolver)?.3;
+            Ok(Some(FieldValue::value(GraphValue::List(node.missing().map(GraphValue::from).collect()))))
         }),
         field("breaches", "[String!]!", move |resolver| {
             let (_, entity, _, node) = this(resolver)?;
@@ -146,7 +157,7 @@ fn common_fields(model: &Arc<Model>, index: usize) -> Vec<Field> {
             Ok(Some(FieldValue::value(GraphValue::List(texts.collect()))))
         }),
         field("lastEvent", "EventRef", |resolver| {
-            Ok(this(resolver)?.3.last_event.as_ref().map(|event| FieldValue::value(event_ref(event))))
+            Ok(this(resolver)?.3.last_event().map(|event| FieldValue::value(event_ref(&event))))
         }),
         refusable(
             "attributes",
@@ -157,32 +168,29 @@ fn common_fields(model: &Arc<Model>, index: usize) -> Vec<Field> {
                 if has_personal && !context.reading.personal {
                     return Ok(Err(QueryError::forbidden("attributes")));
                 }
-                let Some(attributes) = &node.attributes else { return Ok(Ok(None)) };
-                let members = attributes.iter().map(|(name, value)| {
-                    Ok((async_graphql::Name::new(name.as_ref()), GraphValue::from_json(value.clone())?))
-                });
-                let members: serde_json::Result<_> = members.collect();
-                Ok(Ok(Some(FieldValue::value(GraphValue::Object(members?)))))
+                let members = node.attributes().map(|(name, text)| Ok((async_graphql::Name::new(name), json(text)?)));
+                let members: serde_json::Result<async_graphql::indexmap::IndexMap<_, _>> = members.collect();
+                Ok(Ok(Some(members?).filter(|members| !members.is_empty()).map(|members| FieldValue::value(GraphValue::Object(members)))))
             },
         ),
     ]
 }
 
-fn event_ref(event: &crate::graph::EventRef) -> GraphValue {
-    let text = |text: &Option<Arc<str>>| text.as_deref().map_or(GraphValue::Null, GraphValue::from);
+fn event_ref(event: &crate::graph::EventRef<'_>) -> GraphValue {
+    let text = |text: Option<&str>| text.map_or(GraphValue::Null, GraphValue::from);
     let members = [
-        ("id", GraphValue::from(event.id.as_ref())),
+        ("id", GraphValue::from(event.id)),
         ("type", GraphValue::from(event.kind.as_ref())),
         ("source", GraphValue::from(event.source.as_ref())),
-        ("sequence", text(&event.sequence)),
+        ("sequence", text(event.sequence.as_deref())),
         ("time", GraphValue::from(event.time.to_string())),
         ("topic", GraphValue::from(event.topic.as_ref())),
         ("partition", GraphValue::from(event.partition)),
         ("offset", GraphValue::from(event.offset)),
         ("appendedAt", GraphValue::from(event.appended_at.to_string())),
         ("appliedAt", GraphValue::from(event.applied_at.to_string())),
-        ("dataschema", text(&event.dataschema)),
-        ("traceparent", text(&event.traceparent)),
+        ("dataschema", text(event.dataschema.as_deref())),
+        ("traceparent", text(event.traceparent)),
     ];
     GraphValue::Object(members.into_iter().map(|(name, value)| (async_graphql::Name::new(name), value)).collect())
 }
@@ -193,7 +201,7 @@ fn attribute(model: &Arc<Model>, index: usize, field_index: usize) -> Field {
     if let Kind::Link { entity: target, .. } = description.kind {
         return field(&description.name, &of_type, move |resolver| {
             let (context, _, _, node) = this(resolver)?;
-            Ok(context.reading.view.follow(node, field_index, target).map(|slot| {
+            Ok(context.reading.view.follow(&node, field_index, target).map(|slot| {
                 context.reading.touch(target);
                 node_value(target, slot)
             }))
@@ -213,39 +221,47 @@ fn attribute(model: &Arc<Model>, index: usize, field_index: usize) -> Field {
             if value.is_null() {
                 return Ok(Ok(None));
             }
-            Ok(Ok(Some(FieldValue::value(to_graphql(value, &names.entities[entity].fields[field_index].kind, &names)))))
+            let kind = &names.entities[entity].fields[field_index].kind;
+            Ok(Ok(Some(FieldValue::value(to_graphql(value, kind, &names)?))))
         },
     )
 }
 
-fn to_graphql(value: &Value, kind: &Kind, model: &Model) -> GraphValue {
-    match value {
-        Value::Null | Value::Link(_) => GraphValue::Null,
-        Value::Boolean(value) => GraphValue::from(*value),
-        Value::Int(value) => GraphValue::from(*value),
-        Value::Float(value) => GraphValue::from(*value),
-        Value::String(value) => GraphValue::from(value.as_ref()),
-        Value::Date(value) => GraphValue::from(value.to_string()),
-        Value::DateTime(value) => GraphValue::from(value.to_string()),
-        Value::Money(value) => money(value),
-        Value::GeoPoint(point) => GraphValue::Object(
+fn to_graphql(cell: Cell<'_>, kind: &Kind, model: &Model) -> serde_json::Result<GraphValue> {
+    Ok(match cell {
+        Cell::Null | Cell::Link(_) | Cell::Currency(_) => GraphValue::Null,
+        Cell::Boolean(value) => GraphValue::from(value),
+        Cell::Int(value) => GraphValue::from(value),
+        Cell::Float(value) => GraphValue::from(value),
+        Cell::String(text) => GraphValue::from(text),
+        Cell::Date(value) => GraphValue::from(value.to_string()),
+        Cell::DateTime(value) => GraphValue::from(value.to_string()),
+        Cell::Money(value) => money(&value),
+        Cell::GeoPoint(point) => GraphValue::Object(
             [("lat", point.lat), ("lon", point.lon)]
                 .into_iter()
                 .map(|(name, value)| (async_graphql::Name::new(name), GraphValue::from(value)))
                 .collect(),
         ),
-        Value::Enum(position) => match kind {
+        Cell::Enum(position) => match kind {
             Kind::Enum(index) => {
-                GraphValue::Enum(async_graphql::Name::new(&model.enums[*index].values[usize::from(*position)].name))
+                GraphValue::Enum(async_graphql::Name::new(&model.enums[*index].values[usize::from(position)].name))
             }
             _ => GraphValue::Null,
         },
-        Value::List(items) => match kind {
-            Kind::List(item) => GraphValue::List(items.iter().map(|value| to_graphql(value, item, model)).collect()),
+        Cell::List(items) => match kind {
+            Kind::List(item) => {
+                GraphValue::List(items.iter().map(|cell| to_graphql(cell, item, model)).collect::<Result<_, _>>()?)
+            }
             _ => GraphValue::Null,
         },
-        Value::Json(value) => GraphValue::from_json(value.as_ref().clone()).unwrap_or_default(),
-    }
+        Cell::Json(text) => json(text)?,
+    })
+}
+
+/// JSON text as GraphQL's value.
+fn json(text: &str) -> serde_json::Result<GraphValue> {
+    GraphValue::from_json(serde_json::from_str(text)?)
 }
 
 fn money(value: &Money) -> GraphValue {
@@ -280,8 +296,8 @@ where
 
 /// What stands in for a connection that was refused.
 fn nothing() -> Option<FieldValue<'static>> {
-    let page = Page { slots: Vec::new(), total: 0, has_next: false, has_previous: false };
-    Some(FieldValue::owned_any(Connection { entity: 0, page, order: Arc::default() }))
+    let (page, order) = (Page::default(), Arc::default());
+    Some(FieldValue::owned_any(Connection { entity: 0, source: Source::All, page, arguments: None, order }))
 }
 
 fn connection<'a>(
@@ -293,12 +309,15 @@ fn connection<'a>(
     context.reading.touch(entity);
     let input = |name: &str| -> Json { argument(resolver, name) };
     let read = Arguments::read(&context.reading, entity, &context.seal, input);
-    let listed = read.and_then(|arguments| Ok((page(&context.reading, entity, source, &arguments)?, arguments.order)));
-    Ok(listed.map(|(page, order)| Some(FieldValue::owned_any(Connection { entity, page, order: Arc::new(order) }))))
+    let listed = read.and_then(|arguments| Ok((page(&context.reading, entity, source, &arguments)?, arguments)));
+    Ok(listed.map(|(page, arguments)| {
+        let order = Arc::new(arguments.order.clone());
+        Some(FieldValue::owned_any(Connection { entity, source, page, arguments: Some(arguments), order }))
+    }))
 }
 
 fn page_info<'a>(resolver: &ResolverContext<'a>) -> Resolved<'a> {
-    let Connection { entity, page, order } = parent::<Connection>(resolver)?;
+    let Connection { entity, page, order, .. } = parent::<Connection>(resolver)?;
     let context = context(resolver)?;
     let cursor = |slot: Option<&u32>| match slot {
         Some(slot) => GraphValue::from(Page::cursor(&context.reading, *entity, *slot, order, &context.seal)),

@@ -2,30 +2,78 @@
 
 use std::sync::Arc;
 
-use super::{Event, Rejection};
+use super::buffer::Stored;
+use super::{Buffer, Decoder, Event, Rejection};
 use crate::model::value::Instant;
 
-/// Consecutive records of one partition, decoded.
+/// Consecutive records of one partition, decoded. It is emptied and filled again rather than made anew.
 #[derive(Debug)]
 pub struct Batch {
     /// An index of the projector's partitions.
     pub partition: usize,
-    pub records: Vec<Record>,
-    /// Where the partition stands once the batch is applied. Offsets need not be dense.
+    /// Where the partition stands once the batch is applied: after its last record, unless it is set. Offsets need not
+    /// be dense.
     pub next_offset: u64,
+    buffer: Buffer,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    offset: u64,
+    appended_at: Instant,
+    outcome: Result<Stored, Refused>,
 }
 
 /// One record, decoded or refused.
-#[derive(Debug)]
-pub struct Record {
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
     pub offset: u64,
     pub appended_at: Instant,
-    pub outcome: Result<Event, Refused>,
+    pub outcome: Result<Event<'a>, &'a Refused>,
 }
 
 /// What could not be decoded, with its bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Refused {
     pub rejection: Box<Rejection>,
     pub bytes: Arc<[u8]>,
+}
+
+impl Batch {
+    pub fn new(partition: usize) -> Batch {
+        Batch { partition, next_offset: 0, buffer: Buffer::default(), lines: Vec::new() }
+    }
+
+    /// Empties it for other records, and keeps its memory.
+    pub fn clear(&mut self, partition: usize) {
+        self.partition = partition;
+        self.next_offset = 0;
+        self.buffer.clear();
+        self.lines.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Decodes a record into the batch; one that is refused is kept with its bytes. `domain` is the topic's.
+    pub fn push(&mut self, decoder: &Decoder, domain: Option<usize>, offset: u64, appended_at: Instant, bytes: &[u8]) {
+        let outcome = decoder.read(bytes, domain, &mut self.buffer);
+        let outcome = outcome.map_err(|rejection| Refused { rejection, bytes: bytes.into() });
+        self.lines.push(Line { offset, appended_at, outcome });
+        self.next_offset = offset + 1;
+    }
+
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.lines.iter().map(|line| Record {
+            offset: line.offset,
+            appended_at: line.appended_at,
+            outcome: line.outcome.as_ref().map(|stored| self.buffer.event(stored)),
+        })
+    }
 }

@@ -3,18 +3,28 @@
 //! Pure: no log, no clock, no graph. What an event does to a node is `projection`'s.
 
 mod batch;
+mod buffer;
 mod data;
 mod envelope;
-mod json;
+mod routes;
+mod scan;
+mod strict;
+mod tape;
+#[cfg(test)]
+mod tests;
+mod values;
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::model::Model;
-use crate::model::value::{Instant, Value};
+use crate::model::value::Instant;
 
 pub use batch::{Batch, Record, Refused};
-pub use json::Json;
+pub use buffer::{Attributes, Buffer, Extensions, Patch};
+
+use buffer::{Stored, Stretch};
+use routes::Routes;
 
 /// How a domain's events are ordered. The words are the configuration's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,47 +38,47 @@ pub enum OrderBy {
     Time,
 }
 
-/// A decoded event, its data checked against the model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Event {
+/// A decoded event, its data checked against the model; borrowed from the buffer that it was decoded into.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
     /// An index of the model's entities.
     pub entity: usize,
-    pub key: Arc<str>,
-    pub action: Action,
-    pub envelope: Envelope,
-    /// The fields that it sets, by its data or by happening; `Null` clears. A link's value is the other's key.
-    pub patch: Vec<(usize, Value)>,
+    pub key: &'a str,
+    pub action: Action<'a>,
+    pub envelope: Envelope<'a>,
+    /// The fields that it sets, by its data or by happening.
+    pub patch: Patch<'a>,
     /// What its data holds beyond the model.
-    pub attributes: Vec<(Arc<str>, serde_json::Value)>,
+    pub attributes: Attributes<'a>,
     /// Extensions of the envelope that nobody knows.
-    pub unknown_extensions: Vec<String>,
+    pub unknown_extensions: Extensions<'a>,
     /// Whether the model names the event's type.
     pub in_model: bool,
 }
 
 /// What an event does beside its patch.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action<'a> {
     Change,
     Delete,
     Erase,
     /// The key of the survivor.
-    Merge(Arc<str>),
+    Merge(&'a str),
 }
 
 /// The envelope's parts that are kept as lineage.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Envelope {
-    pub id: Arc<str>,
-    pub source: Arc<str>,
-    pub kind: Arc<str>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    pub id: &'a str,
+    pub source: &'a str,
+    pub kind: &'a str,
     pub time: Instant,
     /// As a number, where it is one from 1.
     pub version: Option<u64>,
     /// As it was written.
-    pub sequence: Option<Arc<str>>,
-    pub dataschema: Option<Arc<str>>,
-    pub traceparent: Option<Arc<str>>,
+    pub sequence: Option<&'a str>,
+    pub dataschema: Option<&'a str>,
+    pub traceparent: Option<&'a str>,
 }
 
 /// Why an event cannot be applied, in the order in which it is judged.
@@ -134,11 +144,13 @@ pub struct Decoder {
     order_by: Vec<OrderBy>,
     /// An event of more bytes is refused.
     event_bytes_max: usize,
+    routes: Arc<Routes>,
 }
 
 impl Decoder {
     pub fn new(model: Arc<Model>, order_by: Vec<OrderBy>, event_bytes_max: usize) -> Decoder {
-        Decoder { model, order_by, event_bytes_max }
+        let routes = Arc::new(Routes::new(&model));
+        Decoder { model, order_by, event_bytes_max, routes }
     }
 
     pub fn model(&self) -> &Arc<Model> {
@@ -149,64 +161,72 @@ impl Decoder {
         self.order_by.get(domain).copied().unwrap_or_default()
     }
 
-    /// Reads one event in CloudEvents' structured JSON. `domain` is the topic's, where the event comes from one.
-    pub fn decode(&self, bytes: &[u8], domain: Option<usize>) -> Result<Event, Box<Rejection>> {
+    /// Reads one event in CloudEvents' structured JSON, in place of what the buffer held. `domain` is the topic's, where
+    /// the event comes from one.
+    pub fn decode<'b>(
+        &self,
+        bytes: &[u8],
+        domain: Option<usize>,
+        buffer: &'b mut Buffer,
+    ) -> Result<Event<'b>, Box<Rejection>> {
+        buffer.clear();
+        let stored = self.read(bytes, domain, buffer)?;
+        Ok(buffer.event(&stored))
+    }
+
+    /// Reads one event behind those that the buffer holds. Of one that is refused, nothing stays there.
+    fn read(&self, bytes: &[u8], domain: Option<usize>, buffer: &mut Buffer) -> Result<Stored, Box<Rejection>> {
         if bytes.len() > self.event_bytes_max {
             let message =
                 format!("the event has {} bytes, and at most {} are taken", bytes.len(), self.event_bytes_max);
             return Err(Box::new(Rejection::new(Code::TooLarge, None, message)));
         }
-        let root = json::parse(bytes).map_err(|message| Box::new(Rejection::new(Code::BadJson, None, message)))?;
-        self.decode_json(&root, domain).map_err(|mut rejection| {
-            let text = |name| root.get(name).and_then(Json::text).map(str::to_owned);
-            rejection.id = text("id");
-            rejection.kind = text("type");
-            rejection.subject = text("subject").filter(|subject| subject.len() <= SUBJECT_BYTES_MAX);
+        let mark = buffer.mark();
+        let read = match buffer.tape.read(bytes) {
+            Ok(()) => self.judge(domain, buffer).map_err(|mut rejection| {
+                let text = |name| buffer.tape.root().get(name).and_then(|value| value.text()).map(str::to_owned);
+                rejection.id = text("id");
+                rejection.kind = text("type");
+                rejection.subject = text("subject").filter(|subject| subject.len() <= SUBJECT_BYTES_MAX);
+                rejection
+            }),
+            Err(message) => Err(Rejection::new(Code::BadJson, None, message)),
+        };
+        read.map_err(|rejection| {
+            buffer.cut(mark);
             Box::new(rejection)
         })
     }
 
-    fn decode_json(&self, root: &Json<'_>, domain: Option<usize>) -> Result<Event, Rejection> {
-        let parts = envelope::read(root)?;
-        let (entity_index, past_participle) = self.entity(parts.kind, domain)?;
-        let entity = &self.model.entities[entity_index];
-        let by_sequence = self.order_by(entity.domain) == OrderBy::Sequence;
-        let (key, envelope, unknown_extensions) = envelope::require(parts, by_sequence)?;
-        let mut event = Event {
-            entity: entity_index,
-            key,
-            action: Action::Change,
-            in_model: entity.knows_event(past_participle),
-            envelope,
-            patch: Vec::new(),
-            attributes: Vec::new(),
-            unknown_extensions,
-        };
-        data::read(root, &self.model, past_participle, &mut event)?;
-        Ok(event)
-    }
-
-    fn entity<'a>(&self, kind: &'a str, domain: Option<usize>) -> Result<(usize, &'a str), Rejection> {
-        let unknown = |message: String| Rejection::new(Code::UnknownEntity, "type", message);
-        let (prefix, rest) = kind.split_once('.').unwrap_or((kind, ""));
-        if rest.is_empty() {
-            return Err(unknown(
-                "the type has no dot with something after it: write `<entity>.<past participle>`".into(),
-            ));
-        }
-        let index = self.model.entity_of_event(prefix).ok_or_else(|| {
-            let near = crate::model::nearest(prefix, self.model.entities.iter().map(|entity| entity.event.as_str()));
-            unknown(format!("the model has no entity whose events start with `{}`{near}", shorten(prefix)))
-        })?;
-        let entity = &self.model.entities[index];
-        if domain.is_some_and(|domain| domain != entity.domain) {
-            let own = &self.model.domain_of(index).name;
-            return Err(unknown(format!(
-                "events of {} belong to the domain `{own}`, not to this topic's",
-                entity.name
-            )));
-        }
-        Ok((index, rest))
+    /// Judges what was read onto the buffer's tape, in the contract's order.
+    fn judge(&self, domain: Option<usize>, buffer: &mut Buffer) -> Result<Stored, Rejection> {
+        let Buffer { tape, kept } = buffer;
+        let before = [kept.patch.len(), kept.attributes.len(), kept.extensions.len()];
+        let root = tape.root();
+        let members = envelope::Members::of(root);
+        let parts = envelope::read(root, &members, kept)?;
+        let route = self.routes.find(&self.model, root.spanned(parts.kind), domain)?;
+        let by_sequence = self.order_by(self.model.entities[route.entity].domain) == OrderBy::Sequence;
+        let required = envelope::require(&parts, by_sequence, kept)?;
+        let head = data::Head { route, key: root.spanned(required.subject), time: required.time };
+        let action = data::read(&members, root, &self.model, head, kept)?;
+        Ok(Stored {
+            entity: route.entity,
+            key: required.subject,
+            action,
+            id: parts.id,
+            source: parts.source,
+            kind: parts.kind,
+            time: required.time,
+            version: required.version,
+            sequence: required.sequence,
+            dataschema: parts.dataschema,
+            traceparent: parts.traceparent,
+            patch: Stretch { start: before[0], end: kept.patch.len() },
+            attributes: Stretch { start: before[1], end: kept.attributes.len() },
+            extensions: Stretch { start: before[2], end: kept.extensions.len() },
+            in_model: route.in_model,
+        })
     }
 }
 

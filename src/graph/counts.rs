@@ -1,6 +1,6 @@
 //! How many of each, kept with every write so that the catalogue never walks the graph.
 
-use super::node::{Node, State};
+use super::record::{Packed, State, bit};
 use crate::model::Entity;
 
 /// Counts of one entity's nodes.
@@ -31,30 +31,31 @@ impl Counts {
         }
     }
 
-    /// Adds a node `sign` times: 1, or −1 before it changes.
-    pub fn count(&mut self, entity: &Entity, node: &Node, sign: i64) {
-        if node.is_alias() || !node.exists() {
+    /// Adds a record `sign` times: 1, or −1 before it changes.
+    pub(super) fn count(&mut self, record: Packed<'_>, sign: i64) {
+        if record.is_alias() || !record.exists() {
             return;
         }
-        match node.state {
+        let flags = record.flags();
+        match flags.state() {
             State::Reference => self.references += sign,
             State::Deleted => self.deleted += sign,
             State::Present => {
                 self.listed += sign;
-                if node.missing.is_some() {
+                if flags.rare() && !record.sections().missing.is_empty() {
                     self.incomplete += sign;
                 }
-                for (filled, value) in self.filled.iter_mut().zip(node.fields.iter()) {
-                    if !value.is_null() {
-                        *filled += sign;
-                    }
+                let presence = record.presence();
+                for (field, filled) in self.filled.iter_mut().enumerate() {
+                    *filled += if bit(presence, field) { sign } else { 0 };
                 }
-                for check in node.breaches(entity) {
-                    self.breaches[check] += sign;
+                let breaches = record.breaches();
+                for (check, count) in self.breaches.iter_mut().enumerate() {
+                    *count += if bit(breaches, check) { sign } else { 0 };
                 }
             }
         }
-        if node.erased && node.state != State::Reference {
+        if flags.erased() && flags.state() != State::Reference {
             self.erased += sign;
         }
     }

@@ -1,227 +1,303 @@
-//! The property graph: nodes in slots, links both ways, aliases, and counts, in versions that never change once taken.
+//! The property graph: records in slots, links both ways, indexes, aliases and counts, in versions that never change.
 //!
-//! One writer owns a [`Graph`]; [`Graph::view`] gives a [`View`], an immutable version across all domains. The graph knows
-//! fields and links by number and nothing of events' order: which value stands is `projection`'s to say.
+//! One writer owns a [`Graph`]. It puts new records beside those that readers see, and [`Graph::publish`] makes them, and
+//! the ordered sets over them, the next [`View`]: one immutable version across all domains. Readers and writer share
+//! pages of slots, each behind a lock held for one look (docs/adr/0006); the sets are persistent trees.
+//!
+//! The graph knows fields and links by number and nothing of events' order: which value stands is `projection`'s to say.
 
+mod bytes;
 mod counts;
-mod node;
-mod pages;
-mod postings;
+mod draft;
+mod index;
+mod keys;
+mod layout;
+mod lineage;
+mod names;
+mod near;
+mod paths;
+mod record;
+mod sets;
+mod slots;
+mod tree;
 mod validate;
+mod view;
+mod walk;
+mod words;
 
 use std::sync::Arc;
 
-use dashmap::DashMap;
-
+pub use bytes::{Reader, put, put_long, put_signed};
 pub use counts::Counts;
-pub use node::{Completeness, EventRef, Merge, Node, State};
-pub use pages::Pages;
-pub use postings::Postings;
+pub use draft::Draft;
+pub use index::{ALL, Code, Index, code_of, key_code, prefix_range, text_code};
+pub use lineage::{EventRef, Lineage};
+pub use near::cover;
+pub use paths::{Bounds, Hop, Path, paths};
+pub use record::{Completeness, Merge, Node, State};
+pub use sets::OWNER_MIN;
+pub use view::{Memory, Owned, View};
+pub use walk::{Edge, Walk};
+pub use words::words;
 
-use crate::model::value::Value;
-use crate::model::{Kind, Model};
+use crate::model::Model;
+use crate::model::value::Instant;
+use draft::Drafted;
+use layout::Layout;
+use record::{Packed, Record};
+use sets::{Sets, Waiting};
+use slots::{Garbage, Pins, Slots};
 
-/// Key to slot, per entity: append-only and shared by all versions. A slot that a view does not hold is not there yet.
-type Index = Vec<DashMap<Arc<str>, u32>>;
+/// What all versions share.
+struct Shared {
+    model: Arc<Model>,
+    layouts: Vec<Layout>,
+    names: names::Names,
+    /// By entity.
+    slots: Vec<Slots>,
+    keys: Vec<keys::Keys>,
+    pins: Arc<Pins>,
+}
 
 /// The writer's graph.
 pub struct Graph {
-    model: Arc<Model>,
-    index: Arc<Index>,
-    nodes: Vec<Pages<Node>>,
+    shared: Arc<Shared>,
+    naming: names::Naming,
+    /// By entity: slots so far.
+    lengths: Vec<u32>,
+    /// By entity and slot: how many links and merges name it.
+    named: Vec<Vec<u32>>,
+    sets: Vec<Sets>,
+    waiting: Vec<Waiting>,
     counts: Vec<Counts>,
-}
-
-/// One immutable version of the graph.
-#[derive(Clone)]
-pub struct View {
-    model: Arc<Model>,
-    index: Arc<Index>,
-    nodes: Vec<Pages<Node>>,
-    counts: Vec<Counts>,
+    /// What is written now becomes readable as this.
+    sequence: u64,
+    garbage: Garbage,
+    /// Pages with records that the next version makes old.
+    fresh: Vec<(usize, u32)>,
+    spare: Draft,
+    bytes: Vec<u8>,
 }
 
 impl Graph {
     pub fn new(model: Arc<Model>) -> Graph {
+        let layouts = Layout::all(&model);
         let entities = model.entities.len();
+        let sets: Vec<Sets> =
+            model.entities.iter().zip(&layouts).map(|(entity, layout)| Sets::new(entity, layout)).collect();
         Graph {
-            index: Arc::new((0..entities).map(|_| DashMap::new()).collect()),
-            nodes: vec![Pages::default(); entities],
+            naming: names::Naming::default(),
+            lengths: vec![0; entities],
+            named: vec![Vec::new(); entities],
+            waiting: sets.iter().map(Waiting::new).collect(),
+            sets,
             counts: model.entities.iter().map(Counts::new).collect(),
-            model,
+            sequence: 1,
+            garbage: Garbage::default(),
+            fresh: Vec::new(),
+            spare: Draft::default(),
+            bytes: Vec::new(),
+            shared: Arc::new(Shared {
+                layouts,
+                names: names::Names::default(),
+                slots: (0..entities).map(|_| Slots::default()).collect(),
+                keys: (0..entities).map(|_| keys::Keys::default()).collect(),
+                pins: Arc::default(),
+                model,
+            }),
         }
     }
 
-    pub fn view(&self) -> View {
-        View {
-            model: self.model.clone(),
-            index: self.index.clone(),
-            nodes: self.nodes.clone(),
-            counts: self.counts.clone(),
-        }
+    pub fn model(&self) -> &Arc<Model> {
+        &self.shared.model
     }
 
-    /// The slot of a key; an unseen one gets an empty node, which does not exist until something names it.
-    pub fn slot(&mut self, entity: usize, key: &Arc<str>) -> u32 {
-        if let Some(slot) = self.index[entity].get(key) {
-            return *slot;
+    /// The slot of a key; an unseen one gets an empty record, which does not exist until something names it.
+    pub fn slot(&mut self, entity: usize, key: &str) -> u32 {
+        let shared = &self.shared;
+        if let Some(slot) = shared.keys[entity].find(key, &shared.slots[entity], &shared.layouts[entity]) {
+            return slot;
         }
-        let slot = self.nodes[entity].len() as u32;
-        self.nodes[entity].push(Node::new(key.clone(), self.model.entities[entity].reverses.len()));
-        self.index[entity].insert(key.clone(), slot);
+        let slot = self.lengths[entity];
+        shared.slots[entity].push(slot, self.sequence, record::reference(key));
+        shared.keys[entity].insert(key, slot);
+        self.lengths[entity] += 1;
+        self.named[entity].push(0);
         slot
     }
 
-    pub fn node(&self, entity: usize, slot: u32) -> &Node {
-        self.nodes[entity].get(slot as usize).expect("a slot comes from this graph")
+    fn newest(&self, entity: usize, slot: u32) -> Record {
+        self.shared.slots[entity].newest(slot, Record::clone).unwrap_or_else(|| record::reference(""))
     }
 
-    /// Changes a node and keeps the counts. Links go through [`Graph::set_link`] and [`Graph::set_merge`].
-    pub fn update(&mut self, entity: usize, slot: u32, change: impl FnOnce(&mut Node)) {
-        let description = &self.model.entities[entity];
-        let counts = &mut self.counts[entity];
-        let node = self.nodes[entity].get_mut(slot as usize).expect("a slot comes from this graph");
-        counts.count(description, node, -1);
-        change(node);
-        counts.count(description, node, 1);
+    /// A slot as the writer sees it: what is published next.
+    pub fn node(&self, entity: usize, slot: u32) -> Node<'_> {
+        Node::new(&self.shared.layouts[entity], &self.shared.names, self.newest(entity, slot))
     }
 
-    /// Sets a link field to a target, or to none, on both sides.
-    pub fn set_link(&mut self, entity: usize, slot: u32, field: usize, target: Option<u32>) {
-        let Kind::Link { entity: target_entity, reverse } = self.model.entities[entity].fields[field].kind else {
+    /// A number for a text that many entities share, and the text of a number.
+    pub fn name(&mut self, text: &str) -> u32 {
+        self.naming.number(&self.shared.names, text)
+    }
+
+    pub fn text(&self, name: u32) -> Arc<str> {
+        self.shared.names.text(name)
+    }
+
+    /// Begins a new record of a slot. It counts once it is committed.
+    pub fn edit(&mut self, entity: usize, slot: u32) -> Draft {
+        let mut draft = std::mem::take(&mut self.spare);
+        draft.begin(entity, slot, self.newest(entity, slot));
+        draft
+    }
+
+    pub fn set_lineage(&mut self, draft: &mut Draft, lineage: &Lineage<'_>) {
+        lineage.pack(draft.set_lineage(), &mut self.naming, &self.shared.names);
+    }
+
+    /// Sets and, where there is no JSON text, removes attributes.
+    pub fn change_attributes<'a>(&self, draft: &mut Draft, changes: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
+        draft.change_attributes(&self.shared.layouts[draft.entity], changes);
+    }
+
+    /// Puts a draft in its slot: derived fields, checks, counts, links and indexes follow.
+    pub fn commit(&mut self, mut draft: Draft) {
+        let shared = self.shared.clone();
+        let (entity, slot) = (draft.entity, draft.slot);
+        let (description, layout) = (&shared.model.entities[entity], &shared.layouts[entity]);
+        if draft.flags.state() != State::Reference {
+            draft.derive(description, layout);
+        }
+        let mut bytes = std::mem::take(&mut self.bytes);
+        Drafted { draft: &draft, layout }.encode(description, &mut bytes);
+        let record: Record = bytes.as_slice().into();
+        self.bytes = bytes;
+        if let Some(base) = draft.base.take() {
+            let (old, new) = (Packed { layout, bytes: &base }, Packed { layout, bytes: &record });
+            self.counts[entity].count(old, -1);
+            self.counts[entity].count(new, 1);
+            self.waiting[entity].note(description, slot, old, new, draft.changed());
+            for link in &layout.links {
+                self.rename(description.fields[*link].kind.link(), old.link(*link), new.link(*link));
+            }
+            let into = |record: Packed<'_>| record.merge().map(|merge| merge.into);
+            self.rename(Some(entity), into(old), into(new));
+        }
+        self.put(entity, slot, record);
+        self.spare = draft;
+    }
+
+    fn put(&mut self, entity: usize, slot: u32, record: Record) {
+        if self.shared.slots[entity].replace(slot, self.sequence, record) {
+            self.fresh.push((entity, slot));
+        }
+    }
+
+    /// Something names another target than before.
+    fn rename(&mut self, entity: Option<usize>, from: Option<u32>, to: Option<u32>) {
+        let Some(entity) = entity.filter(|_| from != to) else { return };
+        for (target, gain) in [(from, false), (to, true)] {
+            let Some(target) = target else { continue };
+            let count = &mut self.named[entity][target as usize];
+            *count = if gain { *count + 1 } else { count.saturating_sub(1) };
+            if *count == u32::from(gain) {
+                self.set_named(entity, target, gain);
+            }
+        }
+    }
+
+    /// A reference is there as long as something names it.
+    fn set_named(&mut self, entity: usize, slot: u32, named: bool) {
+        let base = self.newest(entity, slot);
+        let layout = &self.shared.layouts[entity];
+        if !(Packed { layout, bytes: &base }).is_reference() {
             return;
-        };
-        let old = match self.node(entity, slot).value(field) {
-            Value::Link(old) => Some(*old),
-            _ => None,
-        };
-        if old == target {
-            return;
         }
-        if let Some(old) = old {
-            self.update(target_entity, old, |node| {
-                node.named_by -= 1;
-                if let Some(reverse) = reverse {
-                    node.reverses[reverse].remove(slot);
-                }
-            });
-        }
-        if let Some(target) = target {
-            self.update(target_entity, target, |node| {
-                node.named_by += 1;
-                if let Some(reverse) = reverse {
-                    node.reverses[reverse].insert(slot);
-                }
-            });
-        }
-        self.update(entity, slot, |node| node.fields[field] = target.map_or(Value::Null, Value::Link));
+        let mut bytes = base.to_vec();
+        let mut flags = record::Flags(bytes[0]);
+        flags.set_named(named);
+        bytes[0] = flags.0;
+        let record: Record = bytes.into();
+        self.counts[entity].count(Packed { layout, bytes: &base }, -1);
+        self.counts[entity].count(Packed { layout, bytes: &record }, 1);
+        self.put(entity, slot, record);
     }
 
-    /// Sets, replaces or undoes the merge of a node, and voids the one merge of a cycle that does not count.
-    pub fn set_merge(&mut self, entity: usize, slot: u32, merge: Option<Merge>) {
+    /// Sets, replaces or undoes the merge of a slot, and voids the one merge of a cycle that does not count.
+    pub fn set_merge(&mut self, entity: usize, slot: u32, merge: Option<(u32, (Instant, &str, &str))>) {
         for member in self.cycle(entity, slot) {
             self.set_void(entity, member, false);
         }
-        if let Some(old) = self.node(entity, slot).merge.as_ref().map(|merge| merge.into) {
-            self.update(entity, old, |node| {
-                node.named_by -= 1;
-                node.aliases.remove(slot);
-            });
-        }
-        if let Some(into) = merge.as_ref().map(|merge| merge.into) {
-            self.update(entity, into, |node| {
-                node.named_by += 1;
-                node.aliases.insert(slot);
-            });
-        }
-        self.update(entity, slot, |node| node.merge = merge);
-        let order = |member: &u32| self.node(entity, *member).merge.as_ref().map(|merge| merge.order.clone());
+        let mut draft = self.edit(entity, slot);
+        draft.set_merge(merge.map(|(into, order)| Merge { into, order, void: false }));
+        self.commit(draft);
+        let order = |member: &u32| {
+            let node = self.node(entity, *member);
+            node.merge().map(|merge| (merge.order.0, merge.order.1.to_owned(), merge.order.2.to_owned()))
+        };
         if let Some(void) = self.cycle(entity, slot).into_iter().min_by_key(order) {
             self.set_void(entity, void, true);
         }
     }
 
     fn set_void(&mut self, entity: usize, slot: u32, void: bool) {
-        if self.node(entity, slot).merge.as_ref().is_some_and(|merge| merge.void != void) {
-            self.update(entity, slot, |node| {
-                if let Some(merge) = &mut node.merge {
-                    merge.void = void;
-                }
-            });
+        let base = self.newest(entity, slot);
+        let shared = self.shared.clone();
+        let layout = &shared.layouts[entity];
+        if let Some(merge) = (Packed { layout, bytes: &base }).merge().filter(|merge| merge.void != void) {
+            let mut draft = self.edit(entity, slot);
+            draft.set_merge(Some(Merge { void, ..merge }));
+            self.commit(draft);
         }
     }
 
-    /// The members of the cycle of merges that the node is in; none where it is in none.
+    /// The members of the cycle of merges that the slot is in; none where it is in none.
     fn cycle(&self, entity: usize, start: u32) -> Vec<u32> {
         let mut members = Vec::new();
         let mut seen = std::collections::HashSet::new();
         let mut slot = start;
         while seen.insert(slot) {
             members.push(slot);
-            match &self.node(entity, slot).merge {
-                Some(merge) if merge.into == start => return members,
-                Some(merge) => slot = merge.into,
+            match self.node(entity, slot).merge().map(|merge| merge.into) {
+                Some(into) if into == start => return members,
+                Some(into) => slot = into,
                 None => break,
             }
         }
         Vec::new()
     }
-}
 
-impl View {
-    pub fn model(&self) -> &Arc<Model> {
-        &self.model
-    }
-
-    pub fn counts(&self, entity: usize) -> &Counts {
-        &self.counts[entity]
-    }
-
-    /// The node at a slot that this view holds: one found by key, by a link or in a list.
-    pub fn node(&self, entity: usize, slot: u32) -> &Arc<Node> {
-        self.nodes[entity].get(slot as usize).expect("a view's slots come from that view")
-    }
-
-    /// Looks a key up. Who was merged answers with the survivor; `None` where nothing knows the key.
-    pub fn find(&self, entity: usize, key: &str) -> Option<u32> {
-        let slot = *self.index.get(entity)?.get(key)?;
-        let node = self.nodes[entity].get(slot as usize)?;
-        node.exists().then(|| self.survivor(entity, slot))
-    }
-
-    /// Follows merges to the end.
-    pub fn survivor(&self, entity: usize, mut slot: u32) -> u32 {
-        while let Some(merge) = self.node(entity, slot).merge.as_ref().filter(|merge| !merge.void) {
-            slot = merge.into;
+    /// Makes all that was written the next version, and drops old records that no version needs any more.
+    pub fn publish(&mut self) -> View {
+        let shared = &self.shared;
+        for (entity, waiting) in self.waiting.iter_mut().enumerate() {
+            let (description, layout) = (&shared.model.entities[entity], &shared.layouts[entity]);
+            let degree = |link: usize, target: u32| {
+                let target_entity = description.fields[layout.links[link]].kind.link();
+                target_entity.and_then(|entity| self.named[entity].get(target as usize)).map_or(0, |count| *count as usize)
+            };
+            let record = |slot: u32, look: &mut dyn FnMut(Packed<'_>)| {
+                if let Some(bytes) = shared.slots[entity].newest(slot, Record::clone) {
+                    look(Packed { layout, bytes: &bytes });
+                }
+            };
+            waiting.publish(&mut self.sets[entity], description, degree, record);
         }
-        slot
+        let pin = shared.pins.pin(self.sequence);
+        self.garbage.collect(&shared.slots, &shared.pins.all(), self.fresh.len());
+        // Needed by the version before this one, and so not looked at before the next.
+        self.fresh.drain(..).for_each(|(entity, slot)| self.garbage.add(entity, slot));
+        self.sequence += 1;
+        View::new(self.shared.clone(), self.sets.clone(), self.counts.clone(), self.lengths.clone(), pin)
     }
 
-    /// The node that a link field names, or its survivor.
-    pub fn follow(&self, node: &Node, field: usize, target_entity: usize) -> Option<u32> {
-        match node.value(field) {
-            Value::Link(slot) => Some(self.survivor(target_entity, *slot)),
-            _ => None,
-        }
+    /// Pages with records that are kept for a version, or wait to be dropped.
+    pub fn backlog(&self) -> usize {
+        self.garbage.backlog()
     }
 
-    /// Every slot of an entity that exists, whatever its state.
-    pub fn all(&self, entity: usize) -> impl Iterator<Item = (u32, &Arc<Node>)> + '_ {
-        let nodes = self.nodes[entity].iter().enumerate().map(|(slot, node)| (slot as u32, node));
-        nodes.filter(|(_, node)| node.exists() && !node.is_alias())
-    }
-
-    /// Who links to a node, through the other side of a link: the survivor's own and those of all its aliases.
-    pub fn reverse(&self, entity: usize, slot: u32, reverse: usize) -> Vec<Postings> {
-        let mut lists = Vec::new();
-        let mut waiting = vec![slot];
-        while let Some(slot) = waiting.pop() {
-            let node = self.node(entity, slot);
-            if !node.reverses[reverse].is_empty() {
-                lists.push(node.reverses[reverse].clone());
-            }
-            waiting.extend(node.aliases.iter().filter(|alias| self.node(entity, *alias).is_alias()));
-        }
-        lists
+    /// The versions that somebody reads, the newest among them.
+    pub fn pinned(&self) -> usize {
+        self.shared.pins.all().len()
     }
 }

@@ -2,58 +2,144 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::index::{Code, code_of, key_code, text_code};
+use super::record::Packed;
+use super::sets::OWNER_MIN;
+use super::words::words;
 use super::{Counts, View};
-use crate::model::Kind;
-use crate::model::value::Value;
+use crate::model::cell::Cell;
+
+/// What the records say that the sets hold.
+#[derive(Default)]
+struct Expected {
+    links: Vec<BTreeSet<[u32; 2]>>,
+    fields: Vec<BTreeSet<(Code, u32)>>,
+    keys: BTreeSet<(Code, u32)>,
+    words: Vec<BTreeSet<(Code, u32)>>,
+    aliases: BTreeSet<[u32; 2]>,
+}
 
 impl View {
     /// What contradicts what, or nothing. Walks the whole graph.
     pub fn validate(&self) -> Result<(), String> {
-        let mut named_by: BTreeMap<(usize, u32), u32> = BTreeMap::new();
-        let mut reverses: BTreeMap<(usize, u32, usize), BTreeSet<u32>> = BTreeMap::new();
-        let mut aliases: BTreeMap<(usize, u32), BTreeSet<u32>> = BTreeMap::new();
-        for (entity, description) in self.model.entities.iter().enumerate() {
-            let mut counts = Counts::new(description);
-            for (slot, node) in self.nodes[entity].iter().enumerate() {
-                let slot = slot as u32;
-                if self.index[entity].get(&node.key).map(|found| *found) != Some(slot) {
-                    return Err(format!("{} {}: the index does not lead to it", description.name, node.key));
+        let model = self.model().clone();
+        let mut named: BTreeSet<(usize, u32)> = BTreeSet::new();
+        for entity in 0..model.entities.len() {
+            self.validate_sets(entity, &mut named)?;
+        }
+        for (entity, description) in model.entities.iter().enumerate() {
+            for slot in 0..self.slots(entity) {
+                let node = self.node(entity, slot);
+                let packed = node.packed();
+                if packed.is_reference() && packed.flags().named() != named.contains(&(entity, slot)) {
+                    return Err(format!("{} {}: whether it is named is wrong", description.name, node.key()));
                 }
-                counts.count(description, node, 1);
-                for (field, value) in node.fields.iter().enumerate() {
-                    if let (Value::Link(target), Kind::Link { entity: target_entity, reverse }) =
-                        (value, &description.fields[field].kind)
-                    {
-                        *named_by.entry((*target_entity, *target)).or_default() += 1;
-                        if let Some(reverse) = reverse {
-                            reverses.entry((*target_entity, *target, *reverse)).or_default().insert(slot);
-                        }
-                    }
-                }
-                if let Some(merge) = &node.merge {
-                    *named_by.entry((entity, merge.into)).or_default() += 1;
-                    aliases.entry((entity, merge.into)).or_default().insert(slot);
-                }
-            }
-            if counts != self.counts[entity] {
-                return Err(format!("{}: counted {counts:?}, kept {:?}", description.name, self.counts[entity]));
             }
         }
-        for (entity, nodes) in self.nodes.iter().enumerate() {
-            for (slot, node) in nodes.iter().enumerate() {
-                let slot = slot as u32;
-                let name = format!("{} {}", self.model.entities[entity].name, node.key);
-                if node.named_by != named_by.get(&(entity, slot)).copied().unwrap_or(0) {
-                    return Err(format!("{name}: named_by is {}", node.named_by));
+        Ok(())
+    }
+
+    fn validate_sets(&self, entity: usize, named: &mut BTreeSet<(usize, u32)>) -> Result<(), String> {
+        let model = self.model().clone();
+        let description = &model.entities[entity];
+        let sets = self.sets(entity);
+        let mut counts = Counts::new(description);
+        let mut expected = Expected {
+            links: vec![BTreeSet::new(); sets.links.len()],
+            fields: vec![BTreeSet::new(); sets.fields.len()],
+            words: vec![BTreeSet::new(); sets.words.len()],
+            ..Expected::default()
+        };
+        for slot in 0..self.slots(entity) {
+            let node = self.node(entity, slot);
+            let packed = node.packed();
+            if self.slot_of(entity, node.key()) != Some(slot) {
+                return Err(format!("{} {}: its key does not lead to it", description.name, node.key()));
+            }
+            counts.count(packed, 1);
+            for link in &packed.layout.links {
+                let target = description.fields[*link].kind.link().zip(packed.link(*link));
+                named.extend(target);
+            }
+            if let Some(merge) = packed.merge() {
+                named.insert((entity, merge.into));
+                if !merge.void {
+                    expected.aliases.insert([merge.into, slot]);
                 }
-                for (reverse, postings) in node.reverses.iter().enumerate() {
-                    let expected = reverses.remove(&(entity, slot, reverse)).unwrap_or_default();
-                    if !postings.iter().eq(expected) {
-                        return Err(format!("{name}: reverse {reverse} does not hold what links say"));
-                    }
+            }
+            if packed.is_listed() {
+                self.expect(entity, slot, packed, &mut expected);
+            }
+        }
+        if counts != *self.counts(entity) {
+            return Err(format!("{}: counted {counts:?}, kept {:?}", description.name, self.counts(entity)));
+        }
+        let wrong = |what: &str| Err(format!("{}: {what} does not hold what the records say", description.name));
+        let same = |index: &super::Index, expected: &BTreeSet<(Code, u32)>| index.iter().eq(expected.iter().copied());
+        for (tree, expected) in sets.links.iter().zip(&expected.links) {
+            tree.validate()?;
+            if !tree.iter().eq(expected.iter().copied()) {
+                return wrong("a reverse link");
+            }
+        }
+        if !sets.aliases.iter().eq(expected.aliases.iter().copied()) {
+            return wrong("the set of aliases");
+        }
+        if !sets.fields.iter().zip(&expected.fields).all(|(index, expected)| same(index, expected)) {
+            return wrong("an index");
+        }
+        if !sets.words.iter().zip(&expected.words).all(|(index, expected)| same(index, expected)) {
+            return wrong("an index of words");
+        }
+        if !same(&sets.keys, &expected.keys) {
+            return wrong("the index of keys");
+        }
+        self.validate_owners(entity)
+    }
+
+    fn expect(&self, entity: usize, slot: u32, packed: Packed<'_>, expected: &mut Expected) {
+        let (layout, fields) = (packed.layout, &self.model().entities[entity].fields);
+        for (link, field) in layout.links.iter().enumerate() {
+            expected.links[link].extend(packed.link(*field).map(|target| [target, slot]));
+        }
+        for (place, field) in layout.indexed.iter().enumerate() {
+            expected.fields[place].extend(code_of(&fields[*field].kind, packed.cell(*field)).map(|code| (code, slot)));
+        }
+        for (place, field) in layout.searchable.iter().enumerate() {
+            if let Cell::String(text) = packed.cell(*field) {
+                expected.words[place].extend(words(text).map(|word| (text_code(&word), slot)));
+            }
+        }
+        expected.keys.insert((key_code(packed.key()), slot));
+    }
+
+    fn validate_owners(&self, entity: usize) -> Result<(), String> {
+        let description = &self.model().entities[entity];
+        let sets = self.sets(entity);
+        for (link, owners) in sets.owners.iter().enumerate() {
+            let mut degrees: BTreeMap<u32, usize> = BTreeMap::new();
+            sets.links[link].iter().for_each(|[target, _]| *degrees.entry(target).or_default() += 1);
+            for (target, degree) in &degrees {
+                if *degree > OWNER_MIN && !owners.contains(target) {
+                    return Err(format!("{}: an owner of {degree} has no indexes of its own", description.name));
                 }
-                if !node.aliases.iter().eq(aliases.remove(&(entity, slot)).unwrap_or_default()) {
-                    return Err(format!("{name}: aliases are not who merges into it"));
+            }
+            let mut expected: Vec<BTreeSet<[u32; 5]>> = vec![BTreeSet::new(); sets.owned[link].len()];
+            for [target, source] in sets.links[link].iter().filter(|[target, _]| owners.contains(target)) {
+                let node = self.node(entity, source);
+                let packed = node.packed();
+                let entry = |code: Code| [target, code[0], code[1], code[2], source];
+                for (place, field) in packed.layout.indexed.iter().enumerate() {
+                    let code = code_of(&description.fields[*field].kind, packed.cell(*field));
+                    expected[place].extend(code.map(entry));
+                }
+                if let Some(keys) = expected.last_mut() {
+                    keys.insert(entry(key_code(packed.key())));
+                }
+            }
+            for (tree, expected) in sets.owned[link].iter().zip(&expected) {
+                if !tree.iter().eq(expected.iter().copied()) {
+                    return Err(format!("{}: an owner's index does not hold what the records say", description.name));
                 }
             }
         }

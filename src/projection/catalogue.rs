@@ -49,12 +49,12 @@ pub struct Drift {
 pub struct Catalogue {
     pub event_types: BTreeMap<Arc<str>, Seen>,
     pub producers: BTreeMap<Arc<str>, Seen>,
-    pub drift: BTreeMap<(DriftKind, Arc<str>), Drift>,
+    pub drift: BTreeMap<DriftKind, BTreeMap<Arc<str>, Drift>>,
     pub dead_letters: BTreeMap<Code, u64>,
 }
 
 impl Catalogue {
-    pub fn event(&mut self, kind: &Arc<str>, in_model: bool, source: &Arc<str>, at: Instant) {
+    pub fn event(&mut self, kind: &str, in_model: bool, source: &str, at: Instant) {
         see(&mut self.event_types, kind, in_model, at);
         // No model names a producer.
         see(&mut self.producers, source, false, at);
@@ -63,18 +63,17 @@ impl Catalogue {
         }
     }
 
-    pub fn drift(&mut self, kind: DriftKind, name: &Arc<str>, at: Instant) {
-        let known = (kind, name.clone());
-        if let Some(drift) = self.drift.get_mut(&known) {
+    pub fn drift(&mut self, kind: DriftKind, name: &str, at: Instant) {
+        let names = self.drift.entry(kind).or_default();
+        if !names.contains_key(name) {
+            let name = if names.len() < NAMES_MAX { name } else { OTHERS };
+            names.entry(name.into()).or_insert(Drift { count: 0, last: at });
+        }
+        let name = if names.contains_key(name) { name } else { OTHERS };
+        if let Some(drift) = names.get_mut(name) {
             drift.count += 1;
             drift.last = drift.last.max(at);
-            return;
         }
-        let of_kind = self.drift.keys().filter(|(other, _)| *other == kind).count();
-        let name = if of_kind < NAMES_MAX { known.1 } else { OTHERS.into() };
-        let drift = self.drift.entry((kind, name)).or_insert(Drift { count: 0, last: at });
-        drift.count += 1;
-        drift.last = drift.last.max(at);
     }
 
     pub fn dead_letter(&mut self, code: Code) {
@@ -82,13 +81,13 @@ impl Catalogue {
     }
 }
 
-fn see(names: &mut BTreeMap<Arc<str>, Seen>, name: &Arc<str>, in_model: bool, at: Instant) {
+fn see(names: &mut BTreeMap<Arc<str>, Seen>, name: &str, in_model: bool, at: Instant) {
     if let Some(seen) = names.get_mut(name) {
         seen.count += 1;
         seen.first = seen.first.min(at);
         seen.last = seen.last.max(at);
         return;
     }
-    let name = if names.len() < NAMES_MAX { name.clone() } else { OTHERS.into() };
-    names.entry(name).or_insert(Seen { count: 0, first: at, last: at, in_model }).count += 1;
+    let name = if names.len() < NAMES_MAX { name } else { OTHERS };
+    names.entry(name.into()).or_insert(Seen { count: 0, first: at, last: at, in_model }).count += 1;
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::pages::Pages;
 use crate::event::Rejection;
-use crate::graph::Pages;
 use crate::model::value::Instant;
 
 /// An event that could not be applied.

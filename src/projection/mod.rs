@@ -10,6 +10,7 @@ mod apply;
 mod catalogue;
 mod dead;
 mod groups;
+mod pages;
 mod record;
 mod seen;
 
@@ -87,8 +88,8 @@ pub struct Projector {
     /// By partition: its topic's rank among all, which orders stamps of equal offset.
     topic_ranks: Vec<u64>,
     graph: Graph,
-    /// By entity and slot: what the rules need and readers do not.
-    records: Vec<Vec<record::Record>>,
+    /// What the rules keep of the entity at hand; its buffers are used again.
+    record: record::Record,
     groups: groups::Groups,
     /// By partition: the ids that tell duplicates under `position`.
     recent: Vec<seen::Recent>,
@@ -113,7 +114,7 @@ impl Projector {
         let rank = |partition: &Partition| topics.binary_search(&partition.topic.as_ref()).unwrap_or(0) as u64;
         Projector {
             graph: Graph::new(model.clone()),
-            records: model.entities.iter().map(|_| Vec::new()).collect(),
+            record: record::Record::default(),
             groups: groups::Groups::default(),
             recent: partitions.iter().map(|_| seen::Recent::new(ids_remembered)).collect(),
             applied: vec![0; partitions.len()],
@@ -129,14 +130,17 @@ impl Projector {
     }
 
     /// Applies records in their order. Those before the partition's position are in already, and left out.
-    pub fn apply(&mut self, batch: Batch, now: Instant) {
+    pub fn apply(&mut self, batch: &Batch, now: Instant) {
         let partition = batch.partition;
-        for record in batch.records {
+        for record in batch.records() {
             if record.offset < self.applied[partition] {
                 continue;
             }
             match record.outcome {
-                Ok(event) => self.apply_event(event, partition, record.offset, record.appended_at, now),
+                Ok(event) => {
+                    let (offset, appended_at) = (record.offset, record.appended_at);
+                    self.apply_event(&event, apply::Place { partition, offset, appended_at, now });
+                }
                 Err(refused) => self.bury(refused, partition, record.offset, record.appended_at),
             }
             self.applied[partition] = record.offset + 1;
@@ -149,7 +153,7 @@ impl Projector {
         self.version += 1;
         Snapshot {
             version: self.version,
-            graph: self.graph.view(),
+            graph: self.graph.publish(),
             partitions: self.partitions.clone(),
             applied: self.applied.clone(),
             counters: self.counters.clone(),
@@ -158,7 +162,17 @@ impl Projector {
         }
     }
 
-    fn bury(&mut self, refused: crate::event::Refused, partition: usize, offset: u64, appended_at: Instant) {
+    /// Pages of the graph with records that are kept for a version, or wait to be dropped.
+    pub fn backlog(&self) -> usize {
+        self.graph.backlog()
+    }
+
+    /// The versions that somebody reads, the newest among them.
+    pub fn pinned(&self) -> usize {
+        self.graph.pinned()
+    }
+
+    fn bury(&mut self, refused: &crate::event::Refused, partition: usize, offset: u64, appended_at: Instant) {
         let description = &self.partitions[partition];
         let domain = &self.model.domains[description.domain];
         let prefix = refused.rejection.kind.as_deref().and_then(|kind| kind.split_once('.')).map(|(prefix, _)| prefix);
@@ -174,8 +188,8 @@ impl Projector {
             partition: description.number,
             offset,
             at: appended_at,
-            bytes: refused.bytes,
-            rejection: *refused.rejection,
+            bytes: refused.bytes.clone(),
+            rejection: (*refused.rejection).clone(),
         });
     }
 }

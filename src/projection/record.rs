@@ -1,17 +1,14 @@
-//! What the rules keep of an entity beside its values: which event set what.
+//! What the rules keep of an entity beside its values: which event set what, and which versions were seen. It lies packed
+//! in the entity's record; this is its working form, whose buffers are used again for the next event.
 
-use std::sync::Arc;
+use std::cmp::Ordering;
 
-use super::seen::{Prints, Versions};
+use super::seen::{Novelty, Runs};
+use crate::graph::{Reader, put, put_long, put_signed};
 use crate::model::value::Instant;
 
-/// Orders the events of an entity: by stamp, then source, then id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Order {
-    pub stamp: Stamp,
-    pub source: Arc<str>,
-    pub id: Arc<str>,
-}
+/// Fingerprints of events whose setters are gone, that an entity keeps: of its newest.
+const PRINTS_MAX: usize = 16;
 
 /// What a domain orders its events by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,86 +18,235 @@ pub enum Stamp {
     Time(Instant),
 }
 
-/// The events that an entity has had, by what its domain tells duplicates.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    pub versions: Versions,
-    pub prints: Prints,
+/// Orders the events of an entity: by stamp, then source, then id.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    pub stamp: Stamp,
+    /// The source's number, and its text, which orders.
+    pub source: (u32, &'a str),
+    pub id: &'a str,
+}
+
+/// An event that set something. Its id lies in the record's text.
+#[derive(Clone, Copy, Debug)]
+struct Setter {
+    stamp: Stamp,
+    source: u32,
+    id: (u32, u32),
 }
 
 /// An entity's setters. A field names its setter by a number from 1; 0 is none.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Record {
-    setters: Vec<Order>,
-    fields: Box<[u32]>,
+    setters: Vec<Setter>,
+    text: Vec<u8>,
+    fields: Vec<u32>,
     /// An attribute that was cleared stays here, so that nothing older sets it again.
-    attributes: Vec<(Arc<str>, u32)>,
+    attributes: Vec<(Box<str>, u32)>,
     merge: u32,
     deletion: u32,
     /// The greatest event that does not delete.
     change: u32,
     last: u32,
-    pub seen: Seen,
+    pub runs: Runs,
+    /// Stamps, and the fingerprints of their events, newest last.
+    prints: Vec<(Stamp, u64)>,
+}
+
+/// The texts of sources, by their numbers: ids and stamps alone do not order two events of two sources.
+pub trait Sources {
+    fn text(&self, source: u32) -> std::sync::Arc<str>;
 }
 
 impl Record {
-    pub fn new(fields: usize) -> Record {
-        Record { fields: vec![0; fields].into(), ..Record::default() }
+    /// Reads what a record holds; nothing of an entity without events.
+    pub fn read(&mut self, bytes: &[u8], fields: usize) {
+        self.setters.clear();
+        self.text.clear();
+        self.fields.clear();
+        self.attributes.clear();
+        self.prints.clear();
+        self.runs.clear();
+        (self.merge, self.deletion, self.change, self.last) = (0, 0, 0, 0);
+        let mut reader = Reader(bytes);
+        if reader.is_empty() {
+            self.fields.resize(fields, 0);
+            return;
+        }
+        for _ in 0..reader.number() {
+            let stamp = read_stamp(&mut reader);
+            let source = reader.number() as u32;
+            let id = reader.long();
+            let id = self.remember(id);
+            self.setters.push(Setter { stamp, source, id });
+        }
+        (0..fields).for_each(|_| self.fields.push(reader.number() as u32));
+        self.merge = reader.number() as u32;
+        self.deletion = reader.number() as u32;
+        self.change = reader.number() as u32;
+        self.last = reader.number() as u32;
+        for _ in 0..reader.number() {
+            let name = reader.text().into();
+            self.attributes.push((name, reader.number() as u32));
+        }
+        self.runs.read(&mut reader);
+        for _ in 0..reader.number() {
+            let stamp = read_stamp(&mut reader);
+            let print = reader.bytes(8).try_into().map_or(0, u64::from_le_bytes);
+            self.prints.push((stamp, print));
+        }
     }
 
-    fn order(&self, setter: u32) -> Option<&Order> {
-        self.setters.get((setter as usize).checked_sub(1)?)
+    /// Packs what is still named, and keeps the fingerprints of what is not. `print` makes one of a source and an id.
+    pub fn write(&mut self, out: &mut Vec<u8>, tell_duplicates: bool, print: impl Fn(u32, &str) -> u64) {
+        let mut renumbered = [0u32; 256];
+        let mut many = Vec::new();
+        let renumbered: &mut [u32] = if self.setters.len() < renumbered.len() {
+            &mut renumbered
+        } else {
+            many.resize(self.setters.len() + 1, 0);
+            &mut many
+        };
+        let attributes = self.attributes.iter().map(|(_, setter)| *setter);
+        let singles = [self.merge, self.deletion, self.change, self.last];
+        let mut kept = 0;
+        for setter in self.fields.iter().copied().chain(attributes).chain(singles).filter(|setter| *setter != 0) {
+            let number = &mut renumbered[setter as usize];
+            if *number == 0 {
+                kept += 1;
+                *number = kept;
+            }
+        }
+        put(out, u64::from(kept));
+        for number in 1..=kept {
+            let place = renumbered.iter().position(|known| *known == number).unwrap_or(1) - 1;
+            let setter = self.setters[place];
+            write_stamp(out, setter.stamp);
+            put(out, u64::from(setter.source));
+            put_long(out, self.id(setter).as_bytes());
+        }
+        for setter in &self.fields {
+            put(out, u64::from(renumbered[*setter as usize]));
+        }
+        for setter in singles {
+            put(out, u64::from(renumbered[setter as usize]));
+        }
+        put(out, self.attributes.len() as u64);
+        for (name, setter) in &self.attributes {
+            put_long(out, name.as_bytes());
+            put(out, u64::from(renumbered[*setter as usize]));
+        }
+        self.runs.write(out);
+        if tell_duplicates {
+            for place in 0..self.setters.len() {
+                if renumbered[place + 1] == 0 {
+                    let setter = self.setters[place];
+                    let print = (setter.stamp, print(setter.source, self.id(setter)));
+                    let at = self.prints.partition_point(|known| *known < print);
+                    if self.prints.get(at) != Some(&print) {
+                        self.prints.insert(at, print);
+                    }
+                }
+            }
+            let surplus = self.prints.len().saturating_sub(PRINTS_MAX);
+            self.prints.drain(..surplus);
+        }
+        put(out, self.prints.len() as u64);
+        for (stamp, print) in &self.prints {
+            write_stamp(out, *stamp);
+            out.extend_from_slice(&print.to_le_bytes());
+        }
     }
 
-    pub fn deletion(&self) -> Option<&Order> {
-        self.order(self.deletion)
+    fn remember(&mut self, id: &[u8]) -> (u32, u32) {
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(id);
+        (start, self.text.len() as u32)
+    }
+
+    fn id(&self, setter: Setter) -> &str {
+        std::str::from_utf8(&self.text[setter.id.0 as usize..setter.id.1 as usize]).unwrap_or_default()
+    }
+
+    fn setter(&self, number: u32) -> Option<Setter> {
+        self.setters.get((number as usize).checked_sub(1)?).copied()
+    }
+
+    /// How two setters stand to each other; none is smaller than any.
+    fn compare(&self, a: u32, b: u32, sources: &impl Sources) -> Ordering {
+        match (self.setter(a), self.setter(b)) {
+            (Some(a), Some(b)) => a.stamp.cmp(&b.stamp).then_with(|| {
+                let by_source = || sources.text(a.source).as_bytes().cmp(sources.text(b.source).as_bytes());
+                let order = if a.source == b.source { Ordering::Equal } else { by_source() };
+                order.then_with(|| self.id(a).as_bytes().cmp(self.id(b).as_bytes()))
+            }),
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        }
+    }
+
+    /// What an event is to those that the entity had: told by its stamp and, under it, by source and id.
+    pub fn novelty(&self, order: Order<'_>, print: u64) -> Novelty {
+        let mut taken = false;
+        for setter in self.setters.iter().filter(|setter| setter.stamp == order.stamp) {
+            if setter.source == order.source.0 && self.id(*setter) == order.id {
+                return Novelty::Duplicate;
+            }
+            taken = true;
+        }
+        for (_, known) in self.prints.iter().filter(|(stamp, _)| *stamp == order.stamp) {
+            if *known == print {
+                return Novelty::Duplicate;
+            }
+            taken = true;
+        }
+        if taken { Novelty::Conflict } else { Novelty::New }
+    }
+
+    pub fn deletion_stamp(&self) -> Option<Stamp> {
+        self.setter(self.deletion).map(|setter| setter.stamp)
     }
 
     /// Whether the entity is deleted: nothing greater than its deletion brought it back.
-    pub fn is_deleted(&self) -> bool {
-        self.deletion().is_some_and(|deletion| self.order(self.change).is_none_or(|change| change < deletion))
+    pub fn is_deleted(&self, sources: &impl Sources) -> bool {
+        self.deletion != 0 && self.compare(self.change, self.deletion, sources) == Ordering::Less
     }
 
     /// Numbers an event that may come to set something.
-    pub fn enter(&mut self, order: Order) -> u32 {
-        if self.setters.len() >= 2 * self.fields.len() + 8 {
-            self.forget_unused();
-        }
-        self.setters.push(order);
+    pub fn enter(&mut self, order: Order<'_>) -> u32 {
+        let id = self.remember(order.id.as_bytes());
+        self.setters.push(Setter { stamp: order.stamp, source: order.source.0, id });
         self.setters.len() as u32
     }
 
-    /// Whether the setter beats the one in place, which it then replaces.
-    fn beats(&self, setter: u32, place: u32) -> bool {
-        let order = self.order(setter);
-        self.order(place) < order && self.deletion() < order
+    /// Whether the setter beats the one in place.
+    fn beats(&self, setter: u32, place: u32, sources: &impl Sources) -> bool {
+        let above = |other: u32| self.compare(other, setter, sources) == Ordering::Less;
+        above(place) && above(self.deletion)
     }
 
-    pub fn take_field(&mut self, setter: u32, field: usize) -> bool {
-        let wins = self.beats(setter, self.fields[field]);
+    pub fn take_field(&mut self, setter: u32, field: usize, sources: &impl Sources) -> bool {
+        let wins = self.beats(setter, self.fields[field], sources);
         if wins {
             self.fields[field] = setter;
         }
         wins
     }
 
-    pub fn take_attribute(&mut self, setter: u32, name: &Arc<str>) -> bool {
-        let index = match self.attributes.iter().position(|(known, _)| known == name) {
-            Some(index) => index,
-            None => {
-                self.attributes.push((name.clone(), 0));
-                self.attributes.len() - 1
-            }
-        };
-        let wins = self.beats(setter, self.attributes[index].1);
-        if wins {
-            self.attributes[index].1 = setter;
+    pub fn take_attribute(&mut self, setter: u32, name: &str, sources: &impl Sources) -> bool {
+        let known = self.attributes.iter().position(|(known, _)| **known == *name);
+        let place = known.map_or(0, |index| self.attributes[index].1);
+        if !self.beats(setter, place, sources) {
+            return false;
         }
-        wins
+        match known {
+            Some(index) => self.attributes[index].1 = setter,
+            None => self.attributes.push((name.into(), setter)),
+        }
+        true
     }
 
-    pub fn take_merge(&mut self, setter: u32) -> bool {
-        let wins = self.beats(setter, self.merge);
+    pub fn take_merge(&mut self, setter: u32, sources: &impl Sources) -> bool {
+        let wins = self.beats(setter, self.merge, sources);
         if wins {
             self.merge = setter;
         }
@@ -108,68 +254,72 @@ impl Record {
     }
 
     /// Whether this deletion is the greatest so far. What it deletes is told by [`Record::outdated`].
-    pub fn take_deletion(&mut self, setter: u32) -> bool {
-        let wins = self.deletion() < self.order(setter);
+    pub fn take_deletion(&mut self, setter: u32, sources: &impl Sources) -> bool {
+        let wins = self.compare(self.deletion, setter, sources) == Ordering::Less;
         if wins {
             self.deletion = setter;
         }
         wins
     }
 
-    pub fn take_change(&mut self, setter: u32) {
-        if self.order(self.change) < self.order(setter) {
+    pub fn take_change(&mut self, setter: u32, sources: &impl Sources) {
+        if self.compare(self.change, setter, sources) == Ordering::Less {
             self.change = setter;
         }
     }
 
     /// Whether this is the entity's greatest event.
-    pub fn take_last(&mut self, setter: u32) -> bool {
-        let wins = self.order(self.last) < self.order(setter);
+    pub fn take_last(&mut self, setter: u32, sources: &impl Sources) -> bool {
+        let wins = self.compare(self.last, setter, sources) == Ordering::Less;
         if wins {
             self.last = setter;
         }
         wins
     }
 
-    fn is_outdated(&self, setter: u32) -> bool {
-        setter != 0 && self.order(setter) < self.deletion()
-    }
-
     /// Forgets what the deletion outdates: gives the fields and attributes to clear, and whether the merge is undone.
-    pub fn outdated(&mut self) -> (Vec<usize>, Vec<Arc<str>>, bool) {
-        let fields: Vec<usize> = (0..self.fields.len()).filter(|field| self.is_outdated(self.fields[*field])).collect();
+    pub fn outdated(&mut self, sources: &impl Sources) -> (Vec<usize>, Vec<Box<str>>, bool) {
+        let is_outdated = |record: &Record, setter: u32| {
+            setter != 0 && record.compare(setter, record.deletion, sources) == Ordering::Less
+        };
+        let fields: Vec<usize> =
+            (0..self.fields.len()).filter(|field| is_outdated(self, self.fields[*field])).collect();
         fields.iter().for_each(|field| self.fields[*field] = 0);
-        let outdated: Vec<bool> = self.attributes.iter().map(|(_, setter)| self.is_outdated(*setter)).collect();
-        let mut names = Vec::new();
-        let mut verdicts = outdated.into_iter();
-        self.attributes.retain(|(name, _)| {
-            let gone = verdicts.next().unwrap_or(false);
-            if gone {
-                names.push(name.clone());
-            }
-            !gone
-        });
-        let merge = self.is_outdated(self.merge);
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.attributes).into_iter().partition(|(_, setter)| is_outdated(self, *setter));
+        self.attributes = kept;
+        let merge = is_outdated(self, self.merge);
         if merge {
             self.merge = 0;
         }
-        (fields, names, merge)
+        (fields, gone.into_iter().map(|(name, _)| name).collect(), merge)
     }
+}
 
-    /// Drops setters that nothing names any more.
-    fn forget_unused(&mut self) {
-        let mut kept = Vec::new();
-        let mut renumbered = vec![0u32; self.setters.len() + 1];
-        let named = self.fields.iter_mut().chain(self.attributes.iter_mut().map(|(_, setter)| setter));
-        let singles = [&mut self.merge, &mut self.deletion, &mut self.change, &mut self.last];
-        for setter in named.chain(singles).filter(|setter| **setter != 0) {
-            let old = *setter as usize;
-            if renumbered[old] == 0 {
-                kept.push(self.setters[old - 1].clone());
-                renumbered[old] = kept.len() as u32;
-            }
-            *setter = renumbered[old];
+fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
+    match stamp {
+        Stamp::Sequence(version) => {
+            out.push(0);
+            put(out, version);
         }
-        self.setters = kept;
+        Stamp::Position { offset, topic, partition } => {
+            out.push(1);
+            put(out, offset);
+            put(out, topic);
+            put(out, u64::from(partition));
+        }
+        Stamp::Time(at) => {
+            out.push(2);
+            put_signed(out, at.seconds);
+            put(out, u64::from(at.nanos));
+        }
+    }
+}
+
+fn read_stamp(reader: &mut Reader<'_>) -> Stamp {
+    match reader.number() {
+        0 => Stamp::Sequence(reader.number()),
+        1 => Stamp::Position { offset: reader.number(), topic: reader.number(), partition: reader.number() as u32 },
+        _ => Stamp::Time(Instant { seconds: reader.signed(), nanos: reader.number() as u32 }),
     }
 }

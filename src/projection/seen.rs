@@ -1,7 +1,9 @@
 //! Which events an entity, or a partition, has had: duplicates, conflicts, gaps.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+
+use crate::graph::{Reader, put};
 
 /// What an event is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,82 +19,69 @@ pub fn fingerprint(parts: impl Hash) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(parts)
 }
 
-/// The versions of an entity that were seen, as runs without gaps, each with its events' fingerprints.
+/// The versions of an entity that were seen, as runs without gaps.
 #[derive(Clone, Debug, Default)]
-pub struct Versions {
-    runs: Vec<Run>,
-    /// Further events under a version that is in a run.
-    conflicts: Vec<(u64, u64)>,
-}
+pub struct Runs(Vec<(u64, u64)>);
 
-#[derive(Clone, Debug)]
-struct Run {
-    first: u64,
-    fingerprints: Vec<u64>,
-}
-
-impl Run {
-    fn end(&self) -> u64 {
-        self.first + self.fingerprints.len() as u64
+impl Runs {
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
-}
 
-impl Versions {
-    pub fn see(&mut self, version: u64, fingerprint: u64) -> Novelty {
-        let next = self.runs.partition_point(|run| run.first <= version);
-        if let Some(run) = next.checked_sub(1).map(|index| &mut self.runs[index]) {
-            if version < run.end() {
-                let known = run.fingerprints[(version - run.first) as usize] == fingerprint;
-                if known || self.conflicts.contains(&(version, fingerprint)) {
-                    return Novelty::Duplicate;
+    /// Whether the version was not seen before.
+    pub fn see(&mut self, version: u64) -> bool {
+        let runs = &mut self.0;
+        let next = runs.partition_point(|(first, _)| *first <= version);
+        let joins_next = runs.get(next).is_some_and(|(first, _)| *first == version + 1);
+        match next.checked_sub(1).map(|index| &mut runs[index]) {
+            Some((_, end)) if version < *end => return false,
+            Some((_, end)) if version == *end => {
+                *end += 1;
+                if joins_next {
+                    runs[next - 1].1 = runs[next].1;
+                    runs.remove(next);
                 }
-                self.conflicts.push((version, fingerprint));
-                return Novelty::Conflict;
             }
-            if version == run.end() {
-                run.fingerprints.push(fingerprint);
-                let end = run.end();
-                if self.runs.get(next).is_some_and(|following| following.first == end) {
-                    let following = self.runs.remove(next);
-                    self.runs[next - 1].fingerprints.extend(following.fingerprints);
-                }
-                return Novelty::New;
-            }
+            _ if joins_next => runs[next].0 = version,
+            _ => runs.insert(next, (version, version + 1)),
         }
-        match self.runs.get_mut(next) {
-            Some(following) if following.first == version + 1 => {
-                following.first = version;
-                following.fingerprints.insert(0, fingerprint);
-            }
-            _ => self.runs.insert(next, Run { first: version, fingerprints: vec![fingerprint] }),
-        }
-        Novelty::New
+        true
     }
 
     /// The lowest `limit` versions above `floor` that are missing below the greatest seen.
     pub fn missing(&self, floor: u64, limit: usize) -> Vec<u64> {
         let mut missing = Vec::new();
         let mut next = floor + 1;
-        for run in &self.runs {
-            for version in next..run.first.max(next) {
+        for (first, end) in &self.0 {
+            for version in next..(*first).max(next) {
                 if missing.len() == limit {
                     return missing;
                 }
                 missing.push(version);
             }
-            next = next.max(run.end());
+            next = next.max(*end);
         }
         missing
     }
-}
 
-/// The events of an entity under `time`, by their fingerprints.
-#[derive(Clone, Debug, Default)]
-pub struct Prints(BTreeSet<u64>);
+    pub fn read(&mut self, reader: &mut Reader<'_>) {
+        let mut from = 0;
+        for _ in 0..reader.number() {
+            let first = from + reader.number();
+            from = first + reader.number();
+            self.0.push((first, from));
+        }
+    }
 
-impl Prints {
-    pub fn see(&mut self, fingerprint: u64) -> Novelty {
-        if self.0.insert(fingerprint) { Novelty::New } else { Novelty::Duplicate }
+    /// Each run from the end of the one before.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        put(out, self.0.len() as u64);
+        let mut from = 0;
+        for (first, end) in &self.0 {
+            put(out, first - from);
+            put(out, end - first);
+            from = *end;
+        }
     }
 }
 
@@ -127,34 +116,31 @@ impl Recent {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
 
     #[test]
     fn far_versions_cost_nothing() {
-        let mut versions = Versions::default();
-        assert_eq!(versions.see(i64::MAX as u64, 1), Novelty::New);
-        assert_eq!(versions.see(3, 1), Novelty::New);
-        assert_eq!(versions.missing(0, 4), [1, 2, 4, 5]);
-        assert_eq!(versions.missing(3, 2), [4, 5]);
+        let mut runs = Runs::default();
+        assert!(runs.see(i64::MAX as u64) && runs.see(3) && !runs.see(3));
+        assert_eq!(runs.missing(0, 4), [1, 2, 4, 5]);
+        assert_eq!(runs.missing(3, 2), [4, 5]);
     }
 
     proptest! {
         #[test]
-        fn versions_are_a_set(steps in proptest::collection::vec((1u64..30, 0u64..3), 0..60), floor in 0u64..30) {
-            let (mut versions, mut set) = (Versions::default(), BTreeMap::<u64, HashSet<u64>>::new());
-            for (version, print) in steps {
-                let known = set.entry(version).or_default();
-                let expected = match (known.contains(&print), known.is_empty()) {
-                    (true, _) => Novelty::Duplicate,
-                    (_, true) => Novelty::New,
-                    _ => Novelty::Conflict,
-                };
-                known.insert(print);
-                prop_assert_eq!(versions.see(version, print), expected);
+        fn runs_are_a_set(versions in proptest::collection::vec(1u64..30, 0..60), floor in 0u64..30) {
+            let (mut runs, mut set) = (Runs::default(), BTreeSet::new());
+            for version in versions {
+                prop_assert_eq!(runs.see(version), set.insert(version));
             }
-            let last = set.keys().max().copied().unwrap_or(0);
-            let missing: Vec<u64> = (floor + 1..last).filter(|version| !set.contains_key(version)).collect();
-            prop_assert_eq!(versions.missing(floor, 100), missing);
+            let last = set.last().copied().unwrap_or(0);
+            let missing: Vec<u64> = (floor + 1..last).filter(|version| !set.contains(version)).collect();
+            prop_assert_eq!(runs.missing(floor, 100), missing);
+            let mut packed = Vec::new();
+            runs.write(&mut packed);
+            let mut read = Runs::default();
+            read.read(&mut Reader(&packed));
+            prop_assert_eq!(read.0, runs.0);
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Order, QueryError};
 use crate::graph::Node;
+use crate::model::cell::Cell;
 use crate::model::value::{Date, Instant, Money, Value};
 
 /// Seals personal sort keys. AES-GCM-SIV, because equal cursors must be equal texts: its nonce may repeat (RFC 8452).
@@ -37,10 +38,10 @@ pub struct Cursor {
     pub key: String,
 }
 
-pub fn write(order: &Order, node: &Node, seal: &Seal) -> String {
+pub fn write(order: &Order, node: &Node<'_>, seal: &Seal) -> String {
     let values: Vec<Json> =
         order.terms.iter().map(|term| term.field.map_or(Json::Null, |field| to_json(node.value(field)))).collect();
-    let text = json!([order.signature, values, node.key.as_ref()]).to_string();
+    let text = json!([order.signature, values, node.key()]).to_string();
     match order.personal {
         true => format!("s{}", URL_SAFE_NO_PAD.encode(seal.close(text.as_bytes()).unwrap_or_default())),
         false => format!("p{}", URL_SAFE_NO_PAD.encode(text)),
@@ -72,16 +73,16 @@ fn other_order() -> QueryError {
 }
 
 /// Each kind of value under a letter of its own, so that it comes back as what it was.
-fn to_json(value: &Value) -> Json {
+fn to_json(value: Cell<'_>) -> Json {
     match value {
-        Value::Boolean(value) => json!({ "b": value }),
-        Value::Int(value) => json!({ "i": value }),
-        Value::Float(value) => json!({ "f": value.to_bits() }),
-        Value::String(value) => json!({ "s": value.as_ref() }),
-        Value::Date(value) => json!({ "d": value.0 }),
-        Value::DateTime(value) => json!({ "t": [value.seconds, value.nanos] }),
-        Value::Money(value) => json!({ "m": [value.currency(), value.minor] }),
-        Value::Enum(value) => json!({ "e": value }),
+        Cell::Boolean(value) => json!({ "b": value }),
+        Cell::Int(value) => json!({ "i": value }),
+        Cell::Float(value) => json!({ "f": value.to_bits() }),
+        Cell::String(value) => json!({ "s": value }),
+        Cell::Date(value) => json!({ "d": value.0 }),
+        Cell::DateTime(value) => json!({ "t": [value.seconds, value.nanos] }),
+        Cell::Money(value) => json!({ "m": [value.currency(), value.minor] }),
+        Cell::Enum(value) => json!({ "e": value }),
         _ => Json::Null,
     }
 }

@@ -1,21 +1,27 @@
-//! Questions over one version of the graph: filters, orders, pages. Filters scan; indexes come later.
+//! Questions over one version of the graph: filters, orders, pages. `plan` alone chooses among indexes.
 //!
 //! Input is GraphQL's, already coerced, as JSON; output is slots. What is read is reported to a [`Reading`], which keeps
 //! the domains that an answer touched and the work that it may do.
 
 mod cursor;
 mod filter;
+mod input;
 mod order;
 mod page;
+mod plan;
 mod reading;
+mod search;
+mod spans;
+mod walk;
 
 use std::fmt;
 
 pub use cursor::Seal;
 pub use filter::Filter;
 pub use order::{Order, Term};
-pub use page::{Arguments, PAGE_DEFAULT, PAGE_MAX, Page, Source, page};
+pub use page::{Arguments, PAGE_DEFAULT, PAGE_MAX, Page, Source, page, total};
 pub use reading::Reading;
+pub use search::{Hit, search};
 
 /// Why a question is refused, with the code that a client sees.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::QueryError;
 use crate::graph::Node;
 use crate::model::Model;
+use crate::model::cell::Cell;
 use crate::model::value::Value;
 
 /// One term of an order.
@@ -55,31 +56,36 @@ impl Order {
         Ok(order)
     }
 
-    pub fn compare(&self, a: &Node, b: &Node) -> Ordering {
+    /// The first term, whatever else there is: by key where there is none.
+    pub fn first(&self) -> Term {
+        self.terms.first().copied().unwrap_or(Term { field: None, descending: false })
+    }
+
+    pub fn compare(&self, a: &Node<'_>, b: &Node<'_>) -> Ordering {
         for term in &self.terms {
             let ordering = match term.field {
                 Some(field) => compare(a.value(field), b.value(field), term.descending),
-                None => directed(a.key.as_bytes().cmp(b.key.as_bytes()), term.descending),
+                None => directed(a.key().as_bytes().cmp(b.key().as_bytes()), term.descending),
             };
             if ordering.is_ne() {
                 return ordering;
             }
         }
-        a.key.as_bytes().cmp(b.key.as_bytes())
+        a.key().as_bytes().cmp(b.key().as_bytes())
     }
 
     /// Compares a node with a place that a cursor remembers: its terms' values (the key's among them), then its key.
-    pub fn compare_to(&self, node: &Node, values: &[Value], key: &str) -> Ordering {
+    pub fn compare_to(&self, node: &Node<'_>, values: &[Value], key: &str) -> Ordering {
         for (term, value) in self.terms.iter().zip(values) {
             let ordering = match term.field {
-                Some(field) => compare(node.value(field), value, term.descending),
-                None => directed(node.key.as_bytes().cmp(key.as_bytes()), term.descending),
+                Some(field) => compare(node.value(field), value.cell(), term.descending),
+                None => directed(node.key().as_bytes().cmp(key.as_bytes()), term.descending),
             };
             if ordering.is_ne() {
                 return ordering;
             }
         }
-        node.key.as_bytes().cmp(key.as_bytes())
+        node.key().as_bytes().cmp(key.as_bytes())
     }
 }
 
@@ -87,7 +93,7 @@ fn directed(ordering: Ordering, descending: bool) -> Ordering {
     if descending { ordering.reverse() } else { ordering }
 }
 
-fn compare(a: &Value, b: &Value, descending: bool) -> Ordering {
+fn compare(a: Cell<'_>, b: Cell<'_>, descending: bool) -> Ordering {
     match (a.is_null(), b.is_null()) {
         (false, false) => directed(a.compare(b).unwrap_or(Ordering::Equal), descending),
         (a, b) => a.cmp(&b),

@@ -1,9 +1,16 @@
-//! Pages of a list, by the Relay cursor connections specification.
+//! Pages of a list, by the Relay cursor connections specification: along an index where that is less work, else by
+//! sorting what the filter leaves.
+
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
 
 use serde_json::Value as Json;
 
 use super::cursor::{self, Seal};
-use super::{Filter, Order, QueryError, Reading};
+use super::plan::{self, Plan};
+use super::{Filter, Order, QueryError, Reading, input, walk};
+use crate::graph::{Code, code_of, key_code};
+use crate::model::cell::Cell;
 
 /// Edges of a page where neither `first` nor `last` is given.
 pub const PAGE_DEFAULT: usize = 50;
@@ -25,10 +32,10 @@ pub struct Arguments {
     /// Whether the filter's top level names `completeness`, and so asks for more than what lists hold.
     widens: bool,
     pub order: Order,
-    first: Option<usize>,
-    last: Option<usize>,
-    after: Option<cursor::Cursor>,
-    before: Option<cursor::Cursor>,
+    pub(super) first: Option<usize>,
+    pub(super) last: Option<usize>,
+    pub(super) after: Option<cursor::Cursor>,
+    pub(super) before: Option<cursor::Cursor>,
 }
 
 impl Arguments {
@@ -37,21 +44,21 @@ impl Arguments {
         reading: &Reading,
         entity: usize,
         seal: &Seal,
-        input: impl Fn(&str) -> Json,
+        argument: impl Fn(&str) -> Json,
     ) -> Result<Arguments, QueryError> {
         let (model, personal) = (reading.view.model(), reading.personal);
-        let given = input("filter");
-        let filter = if given.is_null() { None } else { Some(Filter::read(model, entity, &given, personal)?) };
+        let given = argument("filter");
+        let filter = if given.is_null() { None } else { Some(input::read(model, entity, &given, personal)?) };
         let widens = given.get("completeness").is_some();
-        let order = Order::read(model, entity, Some(&input("orderBy")), personal)?;
-        let size = |name: &str| match input(name) {
+        let order = Order::read(model, entity, Some(&argument("orderBy")), personal)?;
+        let size = |name: &str| match argument(name) {
             Json::Null => Ok(None),
             number => match number.as_i64() {
                 Some(number) if (0..=PAGE_MAX as i64).contains(&number) => Ok(Some(number as usize)),
                 _ => Err(QueryError::bad_input(format!("`{name}` is an integer from 0 to {PAGE_MAX}"))),
             },
         };
-        let place = |name: &str| input(name).as_str().map(|text| cursor::read(text, &order, seal)).transpose();
+        let place = |name: &str| argument(name).as_str().map(|text| cursor::read(text, &order, seal)).transpose();
         let (first, last) = (size("first")?, size("last")?);
         let (after, before) = (place("after")?, place("before")?);
         Ok(Arguments {
@@ -67,10 +74,11 @@ impl Arguments {
 }
 
 /// One page: slots in order, and what lies around them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Page {
     pub slots: Vec<u32>,
-    pub total: usize,
+    /// How many the list has without the window, where that came to be known on the way; [`total`] tells otherwise.
+    pub total: Option<usize>,
     pub has_next: bool,
     pub has_previous: bool,
 }
@@ -78,76 +86,127 @@ pub struct Page {
 /// Lists, filters, sorts and cuts.
 pub fn page(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Page, QueryError> {
     reading.touch(entity);
-    let mut slots = matching(reading, entity, source, arguments)?;
-    let total = slots.len();
-    let node = |slot: &u32| reading.view.node(entity, *slot);
-    let order = &arguments.order;
-    if let Some(after) = &arguments.after {
-        slots.retain(|slot| order.compare_to(node(slot), &after.values, &after.key).is_gt());
+    if arguments.widens {
+        let slots = scan(reading, entity, source, arguments)?;
+        reading.planned(|| serde_json::json!({ "entity": reading.view.model().entities[entity].name, "scan": true }));
+        return cut(reading, entity, arguments, slots);
     }
-    let before_window = total - slots.len();
-    let mut after_window = slots.len();
-    if let Some(before) = &arguments.before {
-        slots.retain(|slot| order.compare_to(node(slot), &before.values, &before.key).is_lt());
+    let plan = Plan::new(reading, entity, source, arguments.filter.as_ref())?;
+    let walked = walk::page(reading, &plan, entity, arguments)?;
+    reading.planned(|| plan.describe(reading, Some(if walked.is_some() { "index" } else { "sort" })));
+    if let Some(page) = walked {
+        return Ok(page);
     }
-    after_window -= slots.len();
-    let compare = |a: &u32, b: &u32| order.compare(node(a), node(b));
-    let (mut cut_before, mut cut_after) = (before_window, after_window);
-    if let Some(first) = arguments.first
-        && slots.len() > first
-    {
-        cut_after += slots.len() - first;
-        if first > 0 {
-            slots.select_nth_unstable_by(first - 1, compare);
-        }
-        slots.truncate(first);
-    }
-    if let Some(last) = arguments.last
-        && slots.len() > last
-    {
-        let cut = slots.len() - last;
-        cut_before += cut;
-        if last > 0 {
-            slots.select_nth_unstable_by(cut, compare);
-        }
-        slots.drain(..cut);
-    }
-    slots.sort_unstable_by(compare);
-    Ok(Page { slots, total, has_next: cut_after > 0, has_previous: cut_before > 0 })
+    let mut slots = Vec::new();
+    plan.each(reading, |slot| {
+        slots.push(slot);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    cut(reading, entity, arguments, slots)
 }
 
-fn matching(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Vec<u32>, QueryError> {
-    let (filter, widens) = (arguments.filter.as_ref(), arguments.widens);
-    let mut slots = Vec::new();
-    let mut consider = |slot: u32, node: &crate::graph::Node| {
-        reading.step()?;
-        if (widens && !node.is_alias() || node.is_listed())
-            && filter.map_or(Ok(true), |filter| filter.matches(reading, entity, node))?
-        {
-            slots.push(slot);
-        }
-        Ok::<(), QueryError>(())
-    };
-    match source {
-        Source::All => {
-            for (slot, node) in reading.view.all(entity) {
-                consider(slot, node)?;
-            }
-        }
-        Source::Reverse { entity: target_entity, slot, reverse } => {
-            for postings in reading.view.reverse(target_entity, slot, reverse) {
-                for slot in postings.iter() {
-                    consider(slot, reading.view.node(entity, slot))?;
-                }
-            }
-        }
+/// How many a list has, whatever its window.
+pub fn total(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<usize, QueryError> {
+    if arguments.widens {
+        return Ok(scan(reading, entity, source, arguments)?.len());
     }
-    Ok(slots)
+    Plan::new(reading, entity, source, arguments.filter.as_ref())?.count(reading)
+}
+
+/// A slot with the first term of its place in an order.
+struct Ranked {
+    slot: u32,
+    code: Option<Code>,
+}
+
+/// Cuts the window out of all that a list has.
+fn cut(reading: &Reading, entity: usize, arguments: &Arguments, slots: Vec<u32>) -> Result<Page, QueryError> {
+    let total = slots.len();
+    let (order, term) = (&arguments.order, arguments.order.first());
+    let kind = term.field.map(|field| &reading.view.model().entities[entity].fields[field].kind);
+    let node = |slot: u32| reading.view.node(entity, slot);
+    let mut ranked = Vec::with_capacity(slots.len());
+    for slot in slots {
+        let node = node(slot);
+        let after = |cursor: &cursor::Cursor| order.compare_to(&node, &cursor.values, &cursor.key);
+        let code = match (term.field, kind) {
+            (Some(field), Some(kind)) => code_of(kind, node.value(field)).map(|code| plan::order_range(Some(kind), code).0),
+            _ => Some(key_code(node.key())),
+        };
+        let side = match (&arguments.after, &arguments.before) {
+            (Some(cursor), _) if after(cursor).is_le() => Ordering::Less,
+            (_, Some(cursor)) if after(cursor).is_ge() => Ordering::Greater,
+            _ => Ordering::Equal,
+        };
+        ranked.push((side, Ranked { slot, code }));
+        reading.step()?;
+    }
+    let mut cut_before = ranked.iter().filter(|(side, _)| side.is_lt()).count();
+    let mut cut_after = ranked.iter().filter(|(side, _)| side.is_gt()).count();
+    let mut window: Vec<Ranked> = ranked.into_iter().filter(|(side, _)| side.is_eq()).map(|(_, ranked)| ranked).collect();
+    let compare = |a: &Ranked, b: &Ranked| {
+        let by_code = match (a.code, b.code) {
+            (Some(a), Some(b)) if term.descending => b.cmp(&a),
+            (Some(a), Some(b)) => a.cmp(&b),
+            (a, b) => a.is_none().cmp(&b.is_none()),
+        };
+        by_code.then_with(|| order.compare(&node(a.slot), &node(b.slot)))
+    };
+    if let Some(first) = arguments.first
+        && window.len() > first
+    {
+        cut_after += window.len() - first;
+        if first > 0 {
+            window.select_nth_unstable_by(first - 1, compare);
+        }
+        window.truncate(first);
+    }
+    if let Some(last) = arguments.last
+        && window.len() > last
+    {
+        let surplus = window.len() - last;
+        cut_before += surplus;
+        if last > 0 {
+            window.select_nth_unstable_by(surplus, compare);
+        }
+        window.drain(..surplus);
+    }
+    window.sort_unstable_by(compare);
+    let slots = window.into_iter().map(|ranked| ranked.slot).collect();
+    Ok(Page { slots, total: Some(total), has_next: cut_after > 0, has_previous: cut_before > 0 })
+}
+
+/// What a filter holds for that asks for more than lists hold: every node is looked at.
+fn scan(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Vec<u32>, QueryError> {
+    let view = &reading.view;
+    let members = match source {
+        Source::All => None,
+        Source::Reverse { entity: target, slot, reverse } => {
+            Some((view.model().entities[target].reverses[reverse].field, view.merged(target, slot)))
+        }
+    };
+    let mut slots = Vec::new();
+    let stopped = view.each(entity, |slot, node| {
+        let linked = members.as_ref().is_none_or(|(field, members)| {
+            members.iter().any(|member| node.value(*field) == Cell::Link(*member))
+        });
+        let matches = arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity, slot, node));
+        match reading.step().and(matches) {
+            Ok(true) if linked => slots.push(slot),
+            Ok(_) => {}
+            Err(error) => return ControlFlow::Break(error),
+        }
+        ControlFlow::Continue(())
+    });
+    match stopped {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(slots),
+    }
 }
 
 impl Page {
     /// The cursor of one of the page's edges.
     pub fn cursor(reading: &Reading, entity: usize, slot: u32, order: &Order, seal: &Seal) -> String {
-        cursor::write(order, reading.view.node(entity, slot), seal)
+        cursor::write(order, &reading.view.node(entity, slot), seal)
     }
 }

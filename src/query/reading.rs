@@ -1,7 +1,7 @@
 //! One request's reading: of which version, with what rights, for how long, and which domains it touched.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::{QUERY_TIMEOUT, QueryError};
 use crate::graph::{Node, View};
@@ -16,6 +16,8 @@ pub struct Reading {
     pub personal: bool,
     touched: Vec<AtomicBool>,
     steps: AtomicU64,
+    /// How each list was answered, where that was asked for.
+    plans: Option<Mutex<Vec<serde_json::Value>>>,
     /// Says whether the request's time is over.
     over: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -23,7 +25,25 @@ pub struct Reading {
 impl Reading {
     pub fn new(view: View, personal: bool, over: Box<dyn Fn() -> bool + Send + Sync>) -> Reading {
         let touched = view.model().domains.iter().map(|_| AtomicBool::new(false)).collect();
-        Reading { view, personal, touched, steps: AtomicU64::new(0), over }
+        Reading { view, personal, touched, steps: AtomicU64::new(0), plans: None, over }
+    }
+
+    /// Notes from now on how lists are answered.
+    pub fn note_plans(mut self) -> Reading {
+        self.plans = Some(Mutex::default());
+        self
+    }
+
+    /// Notes how a list was answered, where that was asked for.
+    pub fn planned(&self, plan: impl FnOnce() -> serde_json::Value) {
+        if let Some(plans) = &self.plans {
+            plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan());
+        }
+    }
+
+    /// What was noted; `None` where nobody asked.
+    pub fn plans(&self) -> Option<Vec<serde_json::Value>> {
+        self.plans.as_ref().map(|plans| plans.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// The answer depends on this entity's domain, whether or not anything was found there.
@@ -37,15 +57,20 @@ impl Reading {
     }
 
     /// A node, its domain touched.
-    pub fn node(&self, entity: usize, slot: u32) -> &Arc<Node> {
+    pub fn node(&self, entity: usize, slot: u32) -> Node<'_> {
         self.touch(entity);
         self.view.node(entity, slot)
     }
 
     /// Counts one step of work; an error once the request's time is over.
     pub fn step(&self) -> Result<(), QueryError> {
-        let steps = self.steps.fetch_add(1, Ordering::Relaxed);
-        if steps % STEPS == STEPS - 1 && (self.over)() {
+        self.steps(1)
+    }
+
+    /// Counts some steps at once.
+    pub fn steps(&self, count: u64) -> Result<(), QueryError> {
+        let before = self.steps.fetch_add(count, Ordering::Relaxed);
+        if before / STEPS != (before + count) / STEPS && (self.over)() {
             return Err(QueryError { code: QUERY_TIMEOUT, message: "the query took longer than a query may".into() });
         }
         Ok(())

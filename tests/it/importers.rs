@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use staygraph::event::{Decoder, OrderBy};
+use staygraph::event::{Buffer, Decoder, OrderBy};
 use staygraph::model::{Model, SHIPPED};
 
 use crate::support::{BINARY, root};
@@ -22,7 +22,7 @@ fn check(golden: &str, events: &str) {
     let model = Arc::new(Model::parse(SHIPPED, "model.graphql").unwrap());
     let decoder = Decoder::new(model, vec![OrderBy::Sequence; 4], 1 << 20);
     for line in events.lines() {
-        assert_eq!(decoder.decode(line.as_bytes(), None).err(), None, "{line}");
+        assert_eq!(decoder.decode(line.as_bytes(), None, &mut Buffer::default()).err(), None, "{line}");
     }
     crate::golden::check(golden, events);
 }

@@ -5,13 +5,69 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use staygraph::event::{Action, Event, OrderBy};
+use staygraph::event::{self, OrderBy};
+use staygraph::model::cell::Cell;
 use staygraph::model::value::{Instant, LONG_MAX, Value};
 use staygraph::model::{Entity, Kind, Model, Operands};
 use staygraph::projection::DomainRules;
 
 /// An entity of the model and a key.
 pub type Id = (usize, String);
+
+/// A decoded event, for keeps.
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub entity: usize,
+    pub key: String,
+    pub action: Action,
+    pub envelope: Envelope,
+    pub patch: Vec<(usize, Value)>,
+    pub attributes: Vec<(String, serde_json::Value)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Change,
+    Delete,
+    Erase,
+    Merge(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub id: String,
+    pub source: String,
+    pub time: Instant,
+    pub version: Option<u64>,
+}
+
+impl From<event::Event<'_>> for Event {
+    fn from(event: event::Event<'_>) -> Event {
+        let envelope = event.envelope;
+        Event {
+            entity: event.entity,
+            key: event.key.to_owned(),
+            action: match event.action {
+                event::Action::Change => Action::Change,
+                event::Action::Delete => Action::Delete,
+                event::Action::Erase => Action::Erase,
+                event::Action::Merge(into) => Action::Merge(into.to_owned()),
+            },
+            envelope: Envelope {
+                id: envelope.id.to_owned(),
+                source: envelope.source.to_owned(),
+                time: envelope.time,
+                version: envelope.version,
+            },
+            patch: event.patch.iter().map(|(field, cell)| (field, cell.to_value())).collect(),
+            attributes: event
+                .attributes
+                .iter()
+                .map(|(name, text)| (name.to_owned(), serde_json::from_str(text).expect("attributes are JSON")))
+                .collect(),
+        }
+    }
+}
 
 /// An event and where the log has it.
 #[derive(Clone, Debug)]
@@ -184,8 +240,8 @@ impl<'a> Oracle<'a> {
         let values = self.values(id, own);
         for (index, field) in entity.fields.iter().enumerate() {
             let text = match (values.value(index), field.kind.link()) {
-                (Value::Null, _) => continue,
-                (Value::String(key), Some(target)) => self.survivor(&(target, key.to_string())).1,
+                (Cell::Null, _) => continue,
+                (Cell::String(key), Some(target)) => self.survivor(&(target, key.to_string())).1,
                 (value, _) => format!("{value:?}"),
             };
             node.fields.insert(field.name.clone(), text);
@@ -260,18 +316,18 @@ struct Values<'a> {
 }
 
 impl Operands for Values<'_> {
-    fn value(&self, index: usize) -> Value {
+    fn value(&self, index: usize) -> Cell<'_> {
         let field = &self.entity.fields[index];
         if self.is_erased && field.personal {
-            return Value::Null;
+            return Cell::Null;
         }
-        let Some(rule) = &field.derived else { return self.values.get(&index).cloned().unwrap_or(Value::Null) };
+        let Some(rule) = &field.derived else { return self.values.get(&index).map_or(Cell::Null, Value::cell) };
         // "Where an operand is null or absent, […] a derived value is null".
         match (rule.evaluate(self), &field.kind) {
-            (Some(Value::Int(number)), Kind::Int) if i32::try_from(number).is_err() => Value::Null,
-            (Some(Value::Int(number)), Kind::Long) if !(-LONG_MAX..=LONG_MAX).contains(&number) => Value::Null,
-            (Some(Value::Float(number)), _) if !number.is_finite() => Value::Null,
-            (value, _) => value.unwrap_or(Value::Null),
+            (Some(Cell::Int(number)), Kind::Int) if i32::try_from(number).is_err() => Cell::Null,
+            (Some(Cell::Int(number)), Kind::Long) if !(-LONG_MAX..=LONG_MAX).contains(&number) => Cell::Null,
+            (Some(Cell::Float(number)), _) if !number.is_finite() => Cell::Null,
+            (value, _) => value.unwrap_or(Cell::Null),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cel::{Context, Program, Value as CelValue};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
+use staygraph::model::cell::Cell;
 use staygraph::model::value::{Date, LONG_MAX, Value};
 use staygraph::model::{Model, Operands};
 
@@ -27,8 +28,8 @@ const FIELDS: [(&str, &str); 10] = [
 struct Row(Vec<Value>);
 
 impl Operands for Row {
-    fn value(&self, field: usize) -> Value {
-        self.0.get(field).cloned().unwrap_or(Value::Null)
+    fn value(&self, field: usize) -> Cell<'_> {
+        self.0.get(field).map_or(Cell::Null, Value::cell)
     }
 }
 
@@ -150,7 +151,8 @@ fn agree(rule: &str, parts: &[String], result: &str, row: &[Value]) -> Result<()
     prop_assume!(words.any(|word| FIELDS.iter().any(|(name, _)| *name == word)));
     let parsed = model(rule, result, false);
     let derived = parsed.entities[0].fields[FIELDS.len()].derived.as_ref().expect("it is derived");
-    let (ours, cels) = (derived.evaluate(&Row(row.to_vec())), by_cel(rule, row));
+    let operands = Row(row.to_vec());
+    let (ours, cels) = (derived.evaluate(&operands).map(Cell::to_value), by_cel(rule, row));
     let outweighed = ours.is_none() && parts.iter().any(|part| by_cel(part, row).is_none());
     prop_assert!(same(ours.as_ref(), cels.as_ref()) || outweighed, "{}: {:?}, and cel says {:?}", rule, ours, cels);
     // "Where an operand is null or absent, a check is not judged and a derived value is null."

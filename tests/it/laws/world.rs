@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use staygraph::event::{Batch, Decoder, OrderBy, Record, Refused};
+use staygraph::event::{Batch, Decoder, OrderBy, Buffer};
 use staygraph::model::Model;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
@@ -94,22 +94,21 @@ impl World {
         names.flat_map(|name| (0..self.model.entities.len()).map(move |entity| (entity, name.clone()))).collect()
     }
 
-    pub fn record(&self, partition: usize, offset: u64, bytes: &[u8]) -> Record {
-        let outcome = self.decoder.decode(bytes, Some(self.partitions[partition].domain));
-        let outcome = outcome.map_err(|rejection| Refused { rejection, bytes: bytes.into() });
-        Record { offset, appended_at: Instant::EPOCH, outcome }
-    }
-
     pub fn batch(&self, partition: usize, records: &[(u64, Vec<u8>)], next_offset: u64) -> Batch {
-        let records = records.iter().map(|(offset, bytes)| self.record(partition, *offset, bytes)).collect();
-        Batch { partition, records, next_offset }
+        let mut batch = Batch::new(partition);
+        batch.next_offset = next_offset;
+        for (offset, bytes) in records {
+            batch.push(&self.decoder, Some(self.partitions[partition].domain), *offset, Instant::EPOCH, bytes);
+        }
+        batch
     }
 
     /// The oracle's side of a batch.
     pub fn facts(&self, partition: usize, records: &[(u64, Vec<u8>)]) -> Vec<Fact> {
         let description = &self.partitions[partition];
+        let mut buffer = Buffer::default();
         let decoded = records.iter().filter_map(|(offset, bytes)| {
-            let event = self.decoder.decode(bytes, Some(description.domain)).ok()?;
+            let event = self.decoder.decode(bytes, Some(description.domain), &mut buffer).ok()?.into();
             let (topic, partition) = (description.topic.to_string(), description.number);
             Some(Fact { event, topic, partition, offset: *offset })
         });

@@ -1,0 +1,294 @@
+//! Where decoded events lie: texts and values side by side in buffers that are recycled, and views of them.
+
+use std::fmt;
+
+use super::tape::{Span, Tape};
+use super::{Action, Envelope, Event};
+use crate::model::cell::{Cell, List};
+use crate::model::value::{Date, GeoPoint, Instant, Money};
+
+/// Room for decoded events. Emptying it keeps its memory, so that it soon needs no more.
+#[derive(Clone, Default)]
+pub struct Buffer {
+    pub(super) tape: Tape,
+    pub(super) kept: Kept,
+}
+
+/// What is read off the tape.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    pub patch: Vec<(usize, Slot)>,
+    /// Names in the tape's text, values in `made`.
+    pub attributes: Vec<(Span, Span)>,
+    pub extensions: Vec<Span>,
+    /// The lists' items.
+    pub packed: Vec<u8>,
+    /// Texts that no document holds as they are: JSON without spaces, a version written out.
+    pub made: String,
+}
+
+/// A field's value whose text lies elsewhere in the buffer.
+#[derive(Clone, Copy, Debug)]
+pub enum Slot {
+    Null,
+    Boolean(bool),
+    Int(i64),
+    Float(f64),
+    String(Span),
+    Date(Date),
+    DateTime(Instant),
+    Money(Money),
+    GeoPoint(GeoPoint),
+    Enum(u16),
+    /// Of the packed bytes.
+    List(Span),
+    Json(Span),
+}
+
+/// An event whose texts lie in the buffer.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub entity: usize,
+    pub key: Span,
+    pub action: StoredAction,
+    pub id: Span,
+    pub source: Span,
+    pub kind: Span,
+    pub time: Instant,
+    pub version: Option<u64>,
+    pub sequence: Option<Sequence>,
+    pub dataschema: Option<Span>,
+    pub traceparent: Option<Span>,
+    pub patch: Stretch,
+    pub attributes: Stretch,
+    pub extensions: Stretch,
+    pub in_model: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum StoredAction {
+    Change,
+    Delete,
+    Erase,
+    Merge(Span),
+}
+
+/// A version as it was written.
+#[derive(Clone, Copy, Debug)]
+pub enum Sequence {
+    Text(Span),
+    /// Written out in `made`.
+    Number(Span),
+}
+
+/// An event's part of one of the buffer's lists.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stretch {
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Stretch {
+    fn of<T>(self, list: &[T]) -> &[T] {
+        list.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+/// How full a buffer is.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    text: usize,
+    patch: usize,
+    attributes: usize,
+    extensions: usize,
+    packed: usize,
+    made: usize,
+}
+
+impl Slot {
+    /// The value. `text` is the tape's.
+    pub fn cell<'a>(self, text: &'a str, made: &'a str, packed: &'a [u8]) -> Cell<'a> {
+        match self {
+            Slot::Null => Cell::Null,
+            Slot::Boolean(value) => Cell::Boolean(value),
+            Slot::Int(value) => Cell::Int(value),
+            Slot::Float(value) => Cell::Float(value),
+            Slot::String(span) => Cell::String(span.text(text)),
+            Slot::Date(value) => Cell::Date(value),
+            Slot::DateTime(value) => Cell::DateTime(value),
+            Slot::Money(value) => Cell::Money(value),
+            Slot::GeoPoint(value) => Cell::GeoPoint(value),
+            Slot::Enum(value) => Cell::Enum(value),
+            Slot::List(Span { start, length }) => {
+                Cell::List(List::of(packed.get(start..start + length).unwrap_or_default()))
+            }
+            Slot::Json(span) => Cell::Json(span.text(made)),
+        }
+    }
+}
+
+impl Kept {
+    /// The field's value among those from `start` on; `Null` where there is none.
+    pub fn cell<'a>(&'a self, start: usize, field: usize, text: &'a str) -> Cell<'a> {
+        let slot = self.patch.get(start..).unwrap_or_default().iter().find(|(known, _)| *known == field);
+        slot.map_or(Cell::Null, |(_, slot)| slot.cell(text, &self.made, &self.packed))
+    }
+}
+
+impl Buffer {
+    pub fn clear(&mut self) {
+        let Buffer { tape, kept } = self;
+        tape.tokens.clear();
+        tape.text.clear();
+        kept.patch.clear();
+        kept.attributes.clear();
+        kept.extensions.clear();
+        kept.packed.clear();
+        kept.made.clear();
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        let Buffer { tape, kept } = self;
+        Mark {
+            text: tape.text.len(),
+            patch: kept.patch.len(),
+            attributes: kept.attributes.len(),
+            extensions: kept.extensions.len(),
+            packed: kept.packed.len(),
+            made: kept.made.len(),
+        }
+    }
+
+    /// Takes out what came after the mark.
+    pub(super) fn cut(&mut self, mark: Mark) {
+        let Buffer { tape, kept } = self;
+        tape.text.truncate(mark.text);
+        kept.patch.truncate(mark.patch);
+        kept.attributes.truncate(mark.attributes);
+        kept.extensions.truncate(mark.extensions);
+        kept.packed.truncate(mark.packed);
+        kept.made.truncate(mark.made);
+    }
+
+    pub(super) fn event(&self, stored: &Stored) -> Event<'_> {
+        let Buffer { tape: Tape { text, .. }, kept } = self;
+        let sequence = stored.sequence.map(|sequence| match sequence {
+            Sequence::Text(span) => span.text(text),
+            Sequence::Number(span) => span.text(&kept.made),
+        });
+        Event {
+            entity: stored.entity,
+            key: stored.key.text(text),
+            action: match stored.action {
+                StoredAction::Change => Action::Change,
+                StoredAction::Delete => Action::Delete,
+                StoredAction::Erase => Action::Erase,
+                StoredAction::Merge(into) => Action::Merge(into.text(text)),
+            },
+            envelope: Envelope {
+                id: stored.id.text(text),
+                source: stored.source.text(text),
+                kind: stored.kind.text(text),
+                time: stored.time,
+                version: stored.version,
+                sequence,
+                dataschema: stored.dataschema.map(|span| span.text(text)),
+                traceparent: stored.traceparent.map(|span| span.text(text)),
+            },
+            patch: Patch { slots: stored.patch.of(&kept.patch), buffer: self },
+            attributes: Attributes { spans: stored.attributes.of(&kept.attributes), buffer: self },
+            unknown_extensions: Extensions { spans: stored.extensions.of(&kept.extensions), buffer: self },
+            in_model: stored.in_model,
+        }
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer").field("bytes", &self.tape.text.len()).finish_non_exhaustive()
+    }
+}
+
+/// The fields that an event sets, each once; `Null` clears. A link's value is the other's key.
+#[derive(Clone, Copy)]
+pub struct Patch<'a> {
+    slots: &'a [(usize, Slot)],
+    buffer: &'a Buffer,
+}
+
+impl<'a> Patch<'a> {
+    pub fn len(self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = (usize, Cell<'a>)> {
+        let Buffer { tape, kept } = self.buffer;
+        self.slots.iter().map(|(field, slot)| (*field, slot.cell(&tape.text, &kept.made, &kept.packed)))
+    }
+}
+
+impl fmt::Debug for Patch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// What an event's data hold beyond the model: names, and values as JSON without spaces.
+#[derive(Clone, Copy)]
+pub struct Attributes<'a> {
+    spans: &'a [(Span, Span)],
+    buffer: &'a Buffer,
+}
+
+impl<'a> Attributes<'a> {
+    pub fn len(self) -> usize {
+        self.spans.len()
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.spans.is_empty()
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let Buffer { tape, kept } = self.buffer;
+        self.spans.iter().map(|(name, value)| (name.text(&tape.text), value.text(&kept.made)))
+    }
+}
+
+impl fmt::Debug for Attributes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// The names of an envelope's extensions that nobody knows.
+#[derive(Clone, Copy)]
+pub struct Extensions<'a> {
+    spans: &'a [Span],
+    buffer: &'a Buffer,
+}
+
+impl<'a> Extensions<'a> {
+    pub fn len(self) -> usize {
+        self.spans.len()
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.spans.is_empty()
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        let text = &self.buffer.tape.text;
+        self.spans.iter().map(|name| name.text(text))
+    }
+}
+
+impl fmt::Debug for Extensions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}

@@ -1,0 +1,259 @@
+//! A record in the making: what is there, and what changes. Its buffers are used again for the next one.
+
+use super::bytes::{Reader, put, put_long, put_signed};
+use super::layout::{HEAD, Layout};
+use super::record::{Flags, Merge, Packed, Record, State};
+use crate::model::cell::Cell;
+use crate::model::value::LONG_MAX;
+use crate::model::{Entity, Kind, Operands};
+
+/// Changes to one slot's record, until they are committed.
+#[derive(Default)]
+pub struct Draft {
+    pub entity: usize,
+    pub slot: u32,
+    pub(super) base: Option<Record>,
+    pub(super) flags: Flags,
+    /// Fields that changed, each with its value's place in `bytes`; the last one counts.
+    changes: Vec<(usize, usize)>,
+    bytes: Vec<u8>,
+    attributes: Section,
+    missing: Section,
+    merge: Section,
+    lineage: Section,
+    stamps: Section,
+}
+
+/// A section's new bytes, where it changes.
+#[derive(Default)]
+struct Section {
+    changed: bool,
+    bytes: Vec<u8>,
+}
+
+impl Section {
+    fn start(&mut self) -> &mut Vec<u8> {
+        self.changed = true;
+        self.bytes.clear();
+        &mut self.bytes
+    }
+
+    fn or<'a>(&'a self, base: &'a [u8]) -> &'a [u8] {
+        if self.changed { &self.bytes } else { base }
+    }
+}
+
+/// A draft with the layout that reads it.
+#[derive(Clone, Copy)]
+pub(super) struct Drafted<'a> {
+    pub draft: &'a Draft,
+    pub layout: &'a Layout,
+}
+
+impl Draft {
+    pub(super) fn begin(&mut self, entity: usize, slot: u32, base: Record) {
+        (self.entity, self.slot, self.flags) = (entity, slot, Flags(base[0]));
+        self.base = Some(base);
+        self.changes.clear();
+        self.bytes.clear();
+        for section in
+            [&mut self.attributes, &mut self.missing, &mut self.merge, &mut self.lineage, &mut self.stamps]
+        {
+            section.changed = false;
+        }
+    }
+
+    /// Sets a field; `Null` clears it. A link's value is its target's slot.
+    pub fn set(&mut self, field: usize, cell: Cell<'_>) {
+        self.changes.push((field, self.bytes.len()));
+        cell.pack(&mut self.bytes);
+    }
+
+    pub fn state(&self) -> State {
+        self.flags.state()
+    }
+
+    pub fn set_state(&mut self, state: State) {
+        self.flags.set_state(state);
+    }
+
+    pub fn erased(&self) -> bool {
+        self.flags.erased()
+    }
+
+    pub fn set_erased(&mut self) {
+        self.flags.set_erased();
+    }
+
+    /// The bytes that the rules keep of it.
+    pub fn set_stamps(&mut self) -> &mut Vec<u8> {
+        self.stamps.start()
+    }
+
+    /// Where its [`super::Lineage`] is packed to.
+    pub(super) fn set_lineage(&mut self) -> &mut Vec<u8> {
+        self.lineage.start()
+    }
+
+    /// The lowest versions that are missing, ascending.
+    pub fn set_missing(&mut self, versions: &[u64]) {
+        let out = self.missing.start();
+        versions.iter().for_each(|version| put(out, *version));
+    }
+
+    /// Sets and, where there is no JSON text, removes attributes.
+    pub fn change_attributes<'a>(&mut self, layout: &Layout, changes: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
+        let Some(base) = self.base.clone() else { return };
+        let old = self.attributes.or(Packed { layout, bytes: &base }.attributes()).to_vec();
+        let mut all = std::collections::BTreeMap::new();
+        let mut reader = Reader(&old);
+        while !reader.is_empty() {
+            all.insert(reader.text(), reader.text());
+        }
+        for (name, value) in changes {
+            match value {
+                Some(value) => drop(all.insert(name, value)),
+                None => drop(all.remove(name)),
+            }
+        }
+        let out = self.attributes.start();
+        for (name, value) in all {
+            put_long(out, name.as_bytes());
+            put_long(out, value.as_bytes());
+        }
+    }
+
+    pub fn clear_attributes(&mut self) {
+        self.attributes.start();
+    }
+
+    pub(super) fn set_merge(&mut self, merge: Option<Merge<'_>>) {
+        let out = self.merge.start();
+        if let Some(merge) = merge {
+            put(out, u64::from(merge.into));
+            put(out, u64::from(merge.void));
+            put_signed(out, merge.order.0.seconds);
+            put(out, u64::from(merge.order.0.nanos));
+            put_long(out, merge.order.1.as_bytes());
+            put_long(out, merge.order.2.as_bytes());
+        }
+    }
+
+    /// The fields that were set, some of them twice perhaps.
+    pub(super) fn changed(&self) -> impl Iterator<Item = usize> + '_ {
+        self.changes.iter().map(|(field, _)| *field)
+    }
+
+    fn change(&self, field: usize) -> Option<Cell<'_>> {
+        let (_, start) = self.changes.iter().rev().find(|(known, _)| *known == field)?;
+        Cell::unpack(&mut &self.bytes[*start..])
+    }
+
+    /// Computes the derived fields anew. A result beyond its field's range is null, and a personal one of who is erased.
+    pub(super) fn derive(&mut self, entity: &Entity, layout: &Layout) {
+        for field in &layout.derived {
+            let description = &entity.fields[*field];
+            let Some(rule) = &description.derived else { continue };
+            let value = if self.erased() && description.personal {
+                None
+            } else {
+                rule.evaluate(&Drafted { draft: self, layout }).map(Cell::to_value)
+            };
+            let cell = match (value.as_ref().map_or(Cell::Null, |value| value.cell()), &description.kind) {
+                (Cell::Int(number), Kind::Int) if i32::try_from(number).is_err() => Cell::Null,
+                (Cell::Int(number), Kind::Long) if number.unsigned_abs() > LONG_MAX as u64 => Cell::Null,
+                (Cell::Float(number), _) if !number.is_finite() => Cell::Null,
+                (cell, _) => cell,
+            };
+            self.set(*field, cell);
+        }
+    }
+}
+
+impl<'a> Packed<'a> {
+    fn attributes(self) -> &'a [u8] {
+        if self.is_reference() { &[] } else { self.sections().attributes }
+    }
+}
+
+impl Default for Flags {
+    fn default() -> Flags {
+        Flags(0)
+    }
+}
+
+impl Operands for Drafted<'_> {
+    fn value(&self, field: usize) -> Cell<'_> {
+        self.cell(field)
+    }
+}
+
+impl<'a> Drafted<'a> {
+    fn base(self) -> Packed<'a> {
+        Packed { layout: self.layout, bytes: self.draft.base.as_deref().unwrap_or(&[0, 0]) }
+    }
+
+    pub fn cell(self, field: usize) -> Cell<'a> {
+        self.draft.change(field).unwrap_or_else(|| self.base().cell(field))
+    }
+
+    /// Writes the record's bytes.
+    pub fn encode(self, entity: &Entity, out: &mut Vec<u8>) {
+        let (base, draft, layout) = (self.base(), self.draft, self.layout);
+        let key = base.key();
+        out.clear();
+        out.extend_from_slice(&[draft.flags.0, key.len() as u8]);
+        if draft.flags.state() == State::Reference {
+            out.extend_from_slice(key.as_bytes());
+            return;
+        }
+        let mut flags = draft.flags;
+        flags.set_named(false);
+        out.resize(HEAD + layout.breach_bytes, 0);
+        for (check, description) in entity.checks.iter().enumerate() {
+            if description.rule.holds(&self) == Some(false) {
+                out[HEAD + check / 8] |= 1 << (check % 8);
+            }
+        }
+        let presence = out.len();
+        out.extend_from_slice(base.presence());
+        out.resize(presence + layout.presence_bytes, 0);
+        let fixed = out.len();
+        out.extend_from_slice(base.fixed());
+        out.resize(fixed + layout.fixed_bytes, 0);
+        for (field, start) in &draft.changes {
+            let cell = Cell::unpack(&mut &draft.bytes[*start..]).unwrap_or(Cell::Null);
+            let bit = 1u8 << (field % 8);
+            let byte = &mut out[presence + field / 8];
+            *byte = if cell.is_null() { *byte & !bit } else { *byte | bit };
+            let place = layout.places[*field];
+            let width = place.storage.width();
+            if width > 0 {
+                let cells = &mut out[fixed + place.offset..fixed + place.offset + width];
+                if cell.is_null() { cells.fill(0) } else { place.storage.write(cells, cell) }
+            }
+        }
+        out.extend_from_slice(key.as_bytes());
+        for field in &layout.varying {
+            match self.cell(*field) {
+                Cell::String(text) | Cell::Json(text) => put_long(out, text.as_bytes()),
+                Cell::List(list) => put_long(out, list.bytes()),
+                _ => {}
+            }
+        }
+        let sections = if base.is_reference() { None } else { Some(base.sections()) };
+        let old = |section: fn(&super::record::Sections<'a>) -> &'a [u8]| sections.as_ref().map_or(&[][..], section);
+        put_long(out, draft.lineage.or(old(|sections| sections.lineage)));
+        put_long(out, draft.stamps.or(old(|sections| sections.stamps)));
+        let rare = [
+            draft.attributes.or(old(|sections| sections.attributes)),
+            draft.missing.or(old(|sections| sections.missing)),
+            draft.merge.or(old(|sections| sections.merge)),
+        ];
+        flags.set_rare(rare.iter().any(|section| !section.is_empty()));
+        if flags.rare() {
+            rare.iter().for_each(|section| put_long(out, section));
+        }
+        out[0] = flags.0;
+    }
+}

@@ -1,0 +1,67 @@
+//! Key to slot: append-only, sharded, never versioned. A slot without a record at a reader's sequence is not there for it.
+//!
+//! A table holds hashes and slots; the key itself lies in the slot's record alone, so that it is there once.
+
+use std::sync::{PoisonError, RwLock};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+
+use super::layout::Layout;
+use super::record::Packed;
+use super::slots::Slots;
+
+/// So many that growing one is short.
+const SHARDS: usize = 256;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    hash: u32,
+    slot: u32,
+}
+
+pub struct Keys {
+    shards: Vec<RwLock<HashTable<Entry>>>,
+    state: DefaultHashBuilder,
+}
+
+impl Default for Keys {
+    fn default() -> Keys {
+        Keys { shards: (0..SHARDS).map(|_| RwLock::default()).collect(), state: DefaultHashBuilder::default() }
+    }
+}
+
+/// A table's hash from the half that an entry keeps.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl Keys {
+    fn hash(&self, key: &str) -> (usize, u32) {
+        let hash = self.state.hash_one(key);
+        ((hash >> 56) as usize % SHARDS, hash as u32)
+    }
+
+    pub fn find(&self, key: &str, slots: &Slots, layout: &Layout) -> Option<u32> {
+        let (shard, hash) = self.hash(key);
+        let table = self.shards[shard].read().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |entry: &Entry| {
+            let same = |record: &super::record::Record| Packed { layout, bytes: record }.key() == key;
+            entry.hash == hash && slots.newest(entry.slot, same) == Some(true)
+        };
+        table.find(spread(hash), is_it).map(|entry| entry.slot)
+    }
+
+    /// Adds a key that is not there; only the writer does.
+    pub fn insert(&self, key: &str, slot: u32) {
+        let (shard, hash) = self.hash(key);
+        let mut table = self.shards[shard].write().unwrap_or_else(PoisonError::into_inner);
+        table.insert_unique(spread(hash), Entry { hash, slot }, |entry| spread(entry.hash));
+    }
+
+    /// Bytes of the tables.
+    pub fn size(&self) -> usize {
+        let tables = self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).allocation_size());
+        tables.sum()
+    }
+}

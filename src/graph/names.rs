@@ -1,0 +1,39 @@
+//! Texts that few entities do not share: sources, types, topics. A number each, for as long as the graph lives.
+//!
+//! Not for what an entity owns: a person's values lie in that person's record alone.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+#[derive(Default)]
+pub struct Names {
+    texts: RwLock<Vec<Arc<str>>>,
+}
+
+impl Names {
+    pub fn text(&self, name: u32) -> Arc<str> {
+        let texts = self.texts.read().unwrap_or_else(PoisonError::into_inner);
+        texts.get(name as usize).cloned().unwrap_or_default()
+    }
+}
+
+/// The writer's way from text to number.
+#[derive(Default)]
+pub struct Naming {
+    numbers: HashMap<Arc<str>, u32, DefaultHashBuilder>,
+}
+
+impl Naming {
+    pub fn number(&mut self, names: &Names, text: &str) -> u32 {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        let text: Arc<str> = text.into();
+        let mut texts = names.texts.write().unwrap_or_else(PoisonError::into_inner);
+        let number = texts.len() as u32;
+        texts.push(text.clone());
+        self.numbers.insert(text, number);
+        number
+    }
+}

@@ -1,0 +1,196 @@
+//! The shortest paths between two nodes, by breadth-first search from both ends (Pohl, 1971): a one-sided search would
+//! walk through every guest of a hotel.
+
+use std::collections::HashMap;
+
+use super::view::View;
+use super::walk::NodeId;
+
+/// What a search may cost, and which links it may take.
+pub struct Bounds<'a> {
+    pub hops_max: usize,
+    pub visited_max: usize,
+    /// The most paths.
+    pub first: usize,
+    /// Links as (entity, field); all where there are none.
+    pub via: &'a [(usize, usize)],
+}
+
+/// One step along a link: the entity and field that hold it, and whether it is walked from who names to whom is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hop {
+    pub entity: usize,
+    pub field: usize,
+    pub forward: bool,
+}
+
+/// A path: `nodes` has one more than `hops`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Path {
+    pub nodes: Vec<NodeId>,
+    pub hops: Vec<Hop>,
+}
+
+/// One end's search.
+struct Side {
+    /// A node's distance, and every hop that first reached it: from where, and how as seen from the start.
+    seen: HashMap<NodeId, (usize, Vec<(NodeId, Hop)>)>,
+    frontier: Vec<NodeId>,
+    depth: usize,
+    is_start: bool,
+}
+
+/// Why a search gave up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt<E> {
+    /// More nodes were visited than may be.
+    Visited,
+    /// The caller said so.
+    Stopped(E),
+}
+
+/// All shortest paths, as many as are asked for; none where no path is short enough. `step` is called for each node that
+/// is expanded, and may end the search.
+pub fn paths<E>(
+    view: &View,
+    from: NodeId,
+    to: NodeId,
+    bounds: &Bounds<'_>,
+    mut step: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Vec<Path>, Halt<E>> {
+    if from == to {
+        return Ok(vec![Path { nodes: vec![from], hops: Vec::new() }]);
+    }
+    let side = |node: NodeId, is_start: bool| Side {
+        seen: HashMap::from([(node, (0, Vec::new()))]),
+        frontier: vec![node],
+        depth: 0,
+        is_start,
+    };
+    let (mut start, mut end) = (side(from, true), side(to, false));
+    while start.depth + end.depth < bounds.hops_max && !start.frontier.is_empty() && !end.frontier.is_empty() {
+        // The side with fewer links to look at.
+        let (near, far) =
+            if cost(view, &start, bounds) <= cost(view, &end, bounds) { (&mut start, &mut end) } else { (&mut end, &mut start) };
+        let limit = bounds.visited_max.saturating_sub(far.seen.len());
+        near.expand(view, bounds, limit, &mut step)?;
+        let mut meeting: Vec<NodeId> = near.frontier.iter().filter(|node| far.seen.contains_key(node)).copied().collect();
+        if !meeting.is_empty() {
+            meeting.sort_unstable();
+            return Ok(join(&start, &end, &meeting, bounds.first));
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn allowed(bounds: &Bounds<'_>, entity: usize, field: usize) -> bool {
+    bounds.via.is_empty() || bounds.via.contains(&(entity, field))
+}
+
+/// Links at a side's frontier.
+fn cost(view: &View, side: &Side, bounds: &Bounds<'_>) -> usize {
+    let model = view.model();
+    let mut cost = 0;
+    for (entity, slot) in side.frontier.iter().map(|(entity, slot)| (*entity as usize, *slot)) {
+        cost += 1;
+        for (source, description) in model.entities.iter().enumerate() {
+            for (field, link) in description.fields.iter().enumerate() {
+                if link.kind.link() == Some(entity) && allowed(bounds, source, field) {
+                    cost += view.degree(source, field, slot);
+                }
+            }
+        }
+    }
+    cost
+}
+
+impl Side {
+    fn expand<E>(
+        &mut self,
+        view: &View,
+        bounds: &Bounds<'_>,
+        limit: usize,
+        step: &mut impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<(), Halt<E>> {
+        let model = view.model();
+        self.depth += 1;
+        let mut next = Vec::new();
+        for from in std::mem::take(&mut self.frontier) {
+            let (entity, slot) = (from.0 as usize, from.1);
+            step(entity).map_err(Halt::Stopped)?;
+            let node = view.node(entity, slot);
+            for (field, description) in model.entities[entity].fields.iter().enumerate() {
+                let Some(target) = description.kind.link().filter(|_| allowed(bounds, entity, field)) else { continue };
+                if let Some(slot) = view.follow(&node, field, target).filter(|_| node.is_listed()) {
+                    self.reach((target as u32, slot), from, Hop { entity, field, forward: self.is_start }, &mut next);
+                }
+            }
+            for member in view.merged(entity, slot) {
+                for (source, description) in model.entities.iter().enumerate() {
+                    for (field, link) in description.fields.iter().enumerate() {
+                        if link.kind.link() != Some(entity) || !allowed(bounds, source, field) {
+                            continue;
+                        }
+                        let hop = Hop { entity: source, field, forward: !self.is_start };
+                        for slot in view.sources(source, field, member) {
+                            self.reach((source as u32, slot), from, hop, &mut next);
+                            if self.seen.len() > limit {
+                                return Err(Halt::Visited);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        self.frontier = next;
+        Ok(())
+    }
+
+    fn reach(&mut self, node: NodeId, from: NodeId, hop: Hop, next: &mut Vec<NodeId>) {
+        let depth = self.depth;
+        let (known, hops) = self.seen.entry(node).or_insert_with(|| {
+            next.push(node);
+            (depth, Vec::new())
+        });
+        if *known == depth {
+            hops.push((from, hop));
+        }
+    }
+
+    /// Every way from this side's end to a node: the nodes before it and the hops, nearest to the node first.
+    fn ways(&self, node: NodeId, most: usize) -> Vec<Vec<(NodeId, Hop)>> {
+        let Some((_, hops)) = self.seen.get(&node).filter(|(depth, _)| *depth > 0) else { return vec![Vec::new()] };
+        let mut ways = Vec::new();
+        for (from, hop) in hops {
+            for rest in self.ways(*from, most - ways.len()) {
+                let mut way = vec![(*from, *hop)];
+                way.extend(rest);
+                ways.push(way);
+                if ways.len() == most {
+                    return ways;
+                }
+            }
+        }
+        ways
+    }
+}
+
+fn join(start: &Side, end: &Side, meeting: &[NodeId], first: usize) -> Vec<Path> {
+    let mut paths = Vec::new();
+    for node in meeting {
+        for before in start.ways(*node, first) {
+            for after in end.ways(*node, first) {
+                if paths.len() == first {
+                    return paths;
+                }
+                let mut nodes: Vec<NodeId> = before.iter().rev().map(|(node, _)| *node).collect();
+                let mut hops: Vec<Hop> = before.iter().rev().map(|(_, hop)| *hop).collect();
+                nodes.push(*node);
+                nodes.extend(after.iter().map(|(node, _)| *node));
+                hops.extend(after.iter().map(|(_, hop)| *hop));
+                paths.push(Path { nodes, hops });
+            }
+        }
+    }
+    paths
+}

@@ -1,0 +1,229 @@
+//! What one entity's lists, links and indexes hold: ordered sets, changed together when a version is published.
+//!
+//! They hold what lists hold: entities that are present and no aliases. So a count is a difference of two ranks, and a
+//! reverse link needs no look at the records behind it.
+
+use std::collections::HashSet;
+
+use super::index::{Code, Index, Pending, code_of, key_code, text_code};
+use super::layout::Layout;
+use super::record::Packed;
+use super::tree::Tree;
+use super::words::words;
+use crate::model::Entity;
+use crate::model::cell::Cell;
+
+/// An owner with more neighbours over one link has indexes of its own over them.
+pub const OWNER_MIN: usize = 1024;
+
+/// The sets at one version. Cloning shares them.
+#[derive(Clone)]
+pub struct Sets {
+    /// By link: (target, source).
+    pub links: Vec<Tree<[u32; 2]>>,
+    /// By indexed field.
+    pub fields: Vec<Index>,
+    pub keys: Index,
+    /// By searchable field.
+    pub words: Vec<Index>,
+    /// (survivor, alias), of merges that count.
+    pub aliases: Tree<[u32; 2]>,
+    /// By link: owners of many.
+    pub owners: Vec<Tree<u32>>,
+    /// By link: (owner, code, source) for each indexed field, and at the end for keys.
+    pub owned: Vec<Vec<Tree<[u32; 5]>>>,
+}
+
+/// Changes that wait for the next version.
+#[derive(Default)]
+pub struct Waiting {
+    links: Vec<Vec<([u32; 2], bool)>>,
+    fields: Vec<Pending>,
+    keys: Option<Pending>,
+    words: Vec<Pending>,
+    aliases: Vec<([u32; 2], bool)>,
+    owned: Vec<Vec<Vec<([u32; 5], bool)>>>,
+    /// By link: the owners, as the writer looks them up.
+    owners: Vec<HashSet<u32>>,
+}
+
+fn owned(owner: u32, code: Code, source: u32) -> [u32; 5] {
+    [owner, code[0], code[1], code[2], source]
+}
+
+impl Sets {
+    pub fn new(entity: &Entity, layout: &Layout) -> Sets {
+        let links = layout.links.len();
+        Sets {
+            links: vec![Tree::default(); links],
+            fields: layout.indexed.iter().map(|field| Index::of(&entity.fields[*field].kind)).collect(),
+            keys: Index::text(),
+            words: layout.searchable.iter().map(|_| Index::text()).collect(),
+            aliases: Tree::default(),
+            owners: vec![Tree::default(); links],
+            owned: vec![vec![Tree::default(); layout.indexed.len() + 1]; links],
+        }
+    }
+
+    /// How many link to a target.
+    pub fn neighbours(&self, link: usize, target: u32) -> usize {
+        let tree = &self.links[link];
+        match target.checked_add(1) {
+            Some(next) => tree.rank(&[next, 0]) - tree.rank(&[target, 0]),
+            None => tree.len() - tree.rank(&[target, 0]),
+        }
+    }
+}
+
+impl Waiting {
+    pub fn new(sets: &Sets) -> Waiting {
+        Waiting {
+            links: sets.links.iter().map(|_| Vec::new()).collect(),
+            fields: sets.fields.iter().map(Index::pending).collect(),
+            keys: Some(sets.keys.pending()),
+            words: sets.words.iter().map(Index::pending).collect(),
+            aliases: Vec::new(),
+            owned: sets.owned.iter().map(|trees| trees.iter().map(|_| Vec::new()).collect()).collect(),
+            owners: sets.links.iter().map(|_| HashSet::new()).collect(),
+        }
+    }
+
+    /// Notes what a slot's new record changes. `changed` is what was set, where both records are listed; otherwise all.
+    pub fn note(
+        &mut self,
+        entity: &Entity,
+        slot: u32,
+        old: Packed<'_>,
+        new: Packed<'_>,
+        changed: impl Iterator<Item = usize>,
+    ) {
+        let merge = |record: Packed<'_>| record.merge().filter(|merge| !merge.void).map(|merge| merge.into);
+        let (from, into) = (merge(old), merge(new));
+        if from != into {
+            self.aliases.extend(from.map(|from| ([from, slot], false)));
+            self.aliases.extend(into.map(|into| ([into, slot], true)));
+        }
+        let (was, is) = (old.is_listed(), new.is_listed());
+        let layout = new.layout;
+        if was && is {
+            for field in changed {
+                self.field(entity, slot, field, Some(old), Some(new));
+            }
+        } else if was || is {
+            let (old, new) = (was.then_some(old), is.then_some(new));
+            (0..layout.places.len()).for_each(|field| self.field(entity, slot, field, old, new));
+            let key = key_code(old.or(new).map_or("", Packed::key));
+            if let Some(keys) = &mut self.keys { keys.push(key, slot, is); }
+        }
+    }
+
+    /// Notes one field's change, `None` where no list holds the entity.
+    fn field(&mut self, entity: &Entity, slot: u32, field: usize, old: Option<Packed<'_>>, new: Option<Packed<'_>>) {
+        let Some(layout) = new.or(old).map(|record| record.layout) else { return };
+        let kind = &entity.fields[field].kind;
+        if let Some(link) = layout.link_of[field] {
+            let (from, to) = (old.and_then(|old| old.link(field)), new.and_then(|new| new.link(field)));
+            if from == to {
+                return;
+            }
+            for (target, record, holds) in [(from, old, false), (to, new, true)] {
+                let (Some(target), Some(record)) = (target, record) else { continue };
+                self.links[link].push(([target, slot], holds));
+                if self.owners[link].contains(&target) {
+                    self.own(entity, link, target, slot, record, holds);
+                }
+            }
+            return;
+        }
+        if let Some(place) = layout.index_of[field] {
+            let of = |record: Option<Packed<'_>>| record.and_then(|record| code_of(kind, record.cell(field)));
+            let (from, to) = (of(old), of(new));
+            if from == to {
+                return;
+            }
+            for (code, record, holds) in [(from, old, false), (to, new, true)] {
+                let (Some(code), Some(record)) = (code, record) else { continue };
+                self.fields[place].push(code, slot, holds);
+                for (link, owners) in self.owners.iter().enumerate() {
+                    if !owners.is_empty()
+                        && let Some(target) = record.link(layout.links[link])
+                        && owners.contains(&target)
+                    {
+                        self.owned[link][place].push((owned(target, code, slot), holds));
+                    }
+                }
+            }
+        }
+        if let Some(place) = layout.searchable.iter().position(|known| *known == field) {
+            let of = |record: Option<Packed<'_>>| -> Vec<Code> {
+                let Some(Cell::String(text)) = record.map(|record| record.cell(field)) else { return Vec::new() };
+                words(text).map(|word| text_code(&word)).collect()
+            };
+            let (from, to) = (of(old), of(new));
+            from.iter().filter(|code| !to.contains(code)).for_each(|code| self.words[place].push(*code, slot, false));
+            to.iter().filter(|code| !from.contains(code)).for_each(|code| self.words[place].push(*code, slot, true));
+        }
+    }
+
+    /// Puts a neighbour into its owner's own indexes, or takes it out.
+    fn own(&mut self, entity: &Entity, link: usize, owner: u32, slot: u32, record: Packed<'_>, holds: bool) {
+        let layout = record.layout;
+        for (place, field) in layout.indexed.iter().enumerate() {
+            if let Some(code) = code_of(&entity.fields[*field].kind, record.cell(*field)) {
+                self.owned[link][place].push((owned(owner, code, slot), holds));
+            }
+        }
+        self.owned[link][layout.indexed.len()].push((owned(owner, key_code(record.key()), slot), holds));
+    }
+
+    /// Brings the sets up to what was noted. `record` gives the newest record of a slot, `degree` about how many name a
+    /// link's target: never fewer than do.
+    pub fn publish(
+        &mut self,
+        sets: &mut Sets,
+        entity: &Entity,
+        degree: impl Fn(usize, u32) -> usize,
+        record: impl Fn(u32, &mut dyn FnMut(Packed<'_>)),
+    ) {
+        for link in 0..self.links.len() {
+            let mut touched: Vec<(u32, bool)> = Vec::new();
+            for ([target, _], holds) in &self.links[link] {
+                let owns = self.owners[link].contains(target);
+                if owns || *holds && degree(link, *target) > OWNER_MIN {
+                    touched.push((*target, owns));
+                }
+            }
+            sets.links[link].apply(&mut self.links[link]);
+            touched.sort_unstable();
+            touched.dedup();
+            for (target, owns) in touched {
+                let neighbours = sets.neighbours(link, target);
+                // Between half and whole it stays what it is, so that it does not change at every event.
+                let becomes = if owns { neighbours > OWNER_MIN / 2 } else { neighbours > OWNER_MIN };
+                if owns && !becomes {
+                    self.owners[link].remove(&target);
+                    sets.owners[link].remove(&target);
+                    for (tree, waiting) in sets.owned[link].iter().zip(&mut self.owned[link]) {
+                        waiting.retain(|(entry, _)| entry[0] != target);
+                        waiting.extend(tree.range([target, 0, 0, 0, 0]..=[target, u32::MAX, u32::MAX, u32::MAX, u32::MAX]).map(|entry| (entry, false)));
+                    }
+                } else if !owns && becomes {
+                    self.owners[link].insert(target);
+                    sets.owners[link].insert(target);
+                    let sources: Vec<u32> =
+                        sets.links[link].range([target, 0]..=[target, u32::MAX]).map(|[_, source]| source).collect();
+                    for source in sources {
+                        record(source, &mut |packed| self.own(entity, link, target, source, packed, true));
+                    }
+                }
+            }
+            for (tree, waiting) in sets.owned[link].iter_mut().zip(&mut self.owned[link]) {
+                tree.apply(waiting);
+            }
+        }
+        sets.fields.iter_mut().zip(&mut self.fields).for_each(|(index, waiting)| index.apply(waiting));
+        sets.words.iter_mut().zip(&mut self.words).for_each(|(index, waiting)| index.apply(waiting));
+        self.keys.iter_mut().for_each(|waiting| sets.keys.apply(waiting));
+        sets.aliases.apply(&mut self.aliases);
+    }
+}

@@ -1,0 +1,230 @@
+//! Multi-version slots: the newest record of each, and the older ones that a pinned version still needs.
+//!
+//! Slots lie in pages of 64, each behind a lock that is held for one look or one write, never across a query. The writer
+//! puts records in under the sequence number that it publishes next; a reader at sequence `s` takes the newest record not
+//! above `s`. An older record goes as soon as no pinned sequence lies in its span, whatever lies before and after it: a
+//! reader that holds an old version costs one record a slot, not one for each write since.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::record::Record;
+
+/// Slots a page.
+pub const PAGE: usize = 64;
+/// Pages of the first segment; each next one has twice as many.
+const FIRST: usize = 16;
+/// Enough for 2^32 slots.
+const SEGMENTS: usize = 23;
+/// Pages that one collection looks at beside those that the last batch wrote to: what a large release leaves is spread.
+const COLLECT_MIN: usize = 4096;
+
+#[derive(Default)]
+struct Page {
+    newest: Vec<(u64, Record)>,
+    older: Vec<Older>,
+    /// The pin whose release has this page looked at again; 0 for none.
+    parked: u64,
+}
+
+struct Older {
+    slot: u8,
+    /// Readers from `from` until before `until` need it.
+    from: u64,
+    until: u64,
+    record: Record,
+}
+
+/// One entity's slots. Pages never move, so readers find them without a lock.
+pub struct Slots {
+    segments: [OnceLock<Box<[RwLock<Page>]>>; SEGMENTS],
+}
+
+impl Default for Slots {
+    fn default() -> Slots {
+        Slots { segments: std::array::from_fn(|_| OnceLock::new()) }
+    }
+}
+
+/// The segment of a page, and its place there.
+fn place(page: usize) -> (usize, usize) {
+    let segment = (page / FIRST + 1).ilog2() as usize;
+    (segment, page - FIRST * ((1 << segment) - 1))
+}
+
+impl Slots {
+    fn lock(&self, page: usize) -> Option<&RwLock<Page>> {
+        let (segment, index) = place(page);
+        self.segments.get(segment)?.get()?.get(index)
+    }
+
+    fn read(&self, page: usize) -> Option<RwLockReadGuard<'_, Page>> {
+        Some(self.lock(page)?.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, page: usize) -> Option<RwLockWriteGuard<'_, Page>> {
+        Some(self.lock(page)?.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds a slot at the end; only the writer does.
+    pub fn push(&self, slot: u32, sequence: u64, record: Record) {
+        let (segment, _) = place(slot as usize / PAGE);
+        if let Some(segment_cell) = self.segments.get(segment) {
+            segment_cell.get_or_init(|| (0..FIRST << segment).map(|_| RwLock::default()).collect());
+        }
+        if let Some(mut page) = self.write(slot as usize / PAGE) {
+            page.newest.push((sequence, record));
+        }
+    }
+
+    /// The newest record, published or not: for the writer, and for keys, which are the same in all versions.
+    pub fn newest<T>(&self, slot: u32, look: impl FnOnce(&Record) -> T) -> Option<T> {
+        let page = self.read(slot as usize / PAGE)?;
+        page.newest.get(slot as usize % PAGE).map(|(_, record)| look(record))
+    }
+
+    /// The record as of a sequence; none where the slot is younger.
+    pub fn at(&self, slot: u32, sequence: u64) -> Option<Record> {
+        self.read(slot as usize / PAGE)?.at(slot as usize % PAGE, sequence).cloned()
+    }
+
+    /// Gives a page's records as of a sequence, with their slots. The lock is held for copying the references alone.
+    pub fn page_at(&self, page: usize, sequence: u64, out: &mut Vec<(u32, Record)>) {
+        out.clear();
+        let Some(held) = self.read(page) else { return };
+        let slots = (0..held.newest.len()).filter_map(|slot| held.at(slot, sequence).map(|record| (slot, record)));
+        out.extend(slots.map(|(slot, record)| ((page * PAGE + slot) as u32, record.clone())));
+    }
+
+    /// Replaces the newest record. Gives whether an older one was kept, which a collection has to look at later.
+    pub fn replace(&self, slot: u32, sequence: u64, record: Record) -> bool {
+        let Some(mut page) = self.write(slot as usize / PAGE) else { return false };
+        let index = slot as usize % PAGE;
+        let Some(newest) = page.newest.get_mut(index) else { return false };
+        let (from, old) = std::mem::replace(newest, (sequence, record));
+        // Written twice within one batch: no reader will ever see what stood between.
+        if from == sequence {
+            return false;
+        }
+        page.older.push(Older { slot: index as u8, from, until: sequence, record: old });
+        true
+    }
+
+    /// Drops a page's records that no pin needs. Gives a pin to wait for where some stay and the page waits for none.
+    fn collect(&self, page: usize, pins: &[u64]) -> Option<u64> {
+        let mut held = self.write(page)?;
+        let mut needed = None;
+        held.older.retain(|older| {
+            let pin = pins.get(pins.partition_point(|pin| *pin < older.from)).filter(|pin| **pin < older.until);
+            needed = needed.or(pin.copied());
+            pin.is_some()
+        });
+        if held.older.is_empty() {
+            held.older = Vec::new();
+        }
+        if pins.binary_search(&held.parked).is_ok() {
+            return None;
+        }
+        held.parked = needed.unwrap_or(0);
+        needed
+    }
+
+    /// How many older records are kept.
+    pub fn older(&self, slots: usize) -> usize {
+        (0..slots.div_ceil(PAGE)).filter_map(|page| self.read(page)).map(|page| page.older.len()).sum()
+    }
+}
+
+impl Page {
+    fn at(&self, slot: usize, sequence: u64) -> Option<&Record> {
+        let (from, newest) = self.newest.get(slot)?;
+        if *from <= sequence {
+            return Some(newest);
+        }
+        let fits = |older: &&Older| {
+            usize::from(older.slot) == slot && older.from <= sequence && sequence < older.until
+        };
+        self.older.iter().find(fits).map(|older| &older.record)
+    }
+}
+
+/// The sequences that somebody reads at.
+#[derive(Default)]
+pub struct Pins(Mutex<Vec<u64>>);
+
+/// Keeps a sequence readable for as long as it lives.
+pub struct Pin {
+    sequence: u64,
+    pins: Arc<Pins>,
+}
+
+impl Pins {
+    fn lock(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pins a sequence; only the writer does, at the moment that it publishes it, so that no collection runs in between.
+    pub fn pin(self: &Arc<Pins>, sequence: u64) -> Pin {
+        let mut pins = self.lock();
+        let place = pins.partition_point(|pin| *pin <= sequence);
+        pins.insert(place, sequence);
+        Pin { sequence, pins: self.clone() }
+    }
+
+    /// The pinned sequences, ascending.
+    pub fn all(&self) -> Vec<u64> {
+        self.lock().clone()
+    }
+}
+
+impl Pin {
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut pins = self.pins.lock();
+        if let Ok(place) = pins.binary_search(&self.sequence) {
+            pins.remove(place);
+        }
+    }
+}
+
+/// Pages with older records, and when to look at them again.
+#[derive(Default)]
+pub struct Garbage {
+    waiting: VecDeque<(u16, u32)>,
+    /// By the pin that some record of the page waits for.
+    parked: BTreeMap<u64, Vec<(u16, u32)>>,
+}
+
+impl Garbage {
+    pub fn add(&mut self, entity: usize, slot: u32) {
+        let page = (entity as u16, slot / PAGE as u32);
+        if self.waiting.back() != Some(&page) {
+            self.waiting.push_back(page);
+        }
+    }
+
+    /// Looks at as many pages as the budget has, and drops what no pin needs.
+    pub fn collect(&mut self, slots: &[Slots], pins: &[u64], written: usize) {
+        let released: Vec<u64> =
+            self.parked.keys().filter(|pin| pins.binary_search(pin).is_err()).copied().collect();
+        for pin in released {
+            self.waiting.extend(self.parked.remove(&pin).unwrap_or_default());
+        }
+        for _ in 0..COLLECT_MIN + 2 * written {
+            let Some((entity, page)) = self.waiting.pop_front() else { break };
+            if let Some(pin) = slots[usize::from(entity)].collect(page as usize, pins) {
+                self.parked.entry(pin).or_default().push((entity, page));
+            }
+        }
+    }
+
+    /// Pages that a collection has still to look at.
+    pub fn backlog(&self) -> usize {
+        self.waiting.len() + self.parked.values().map(Vec::len).sum::<usize>()
+    }
+}

@@ -1,0 +1,211 @@
+//! `petgraph`'s traits over a view, so that its algorithms run on the live graph at one version.
+//!
+//! The nodes are all slots that exist and answer for themselves; the edges are links, from who names to whom is named.
+
+use petgraph::Direction;
+use petgraph::visit::{
+    Data, EdgeRef, GraphBase, GraphProp, GraphRef, IntoEdgeReferences, IntoEdges, IntoEdgesDirected, IntoNeighbors,
+    IntoNeighborsDirected, IntoNodeIdentifiers, NodeCount, NodeIndexable, Visitable,
+};
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use super::view::View;
+
+/// An entity and a slot.
+pub type NodeId = (u32, u32);
+
+/// A view as a directed graph.
+#[derive(Clone, Copy)]
+pub struct Walk<'v> {
+    view: &'v View,
+}
+
+/// A link between two nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Edge {
+    pub source: NodeId,
+    pub target: NodeId,
+    /// The link's field in the source's entity.
+    pub field: u32,
+}
+
+impl<'v> Walk<'v> {
+    pub fn new(view: &'v View) -> Walk<'v> {
+        Walk { view }
+    }
+
+    /// Links from a node, or to it.
+    pub fn links(self, (entity, slot): NodeId, direction: Direction) -> Vec<Edge> {
+        let model = self.view.model();
+        let mut edges = Vec::new();
+        match direction {
+            Direction::Outgoing => {
+                let node = self.view.node(entity as usize, slot);
+                // Only what lists hold has a reverse link; an edge is one from both ends.
+                for (field, description) in model.entities[entity as usize].fields.iter().enumerate() {
+                    let Some(target_entity) = description.kind.link().filter(|_| node.is_listed()) else { continue };
+                    if let Some(target) = self.view.follow(&node, field, target_entity) {
+                        let target = (target_entity as u32, target);
+                        edges.push(Edge { source: (entity, slot), target, field: field as u32 });
+                    }
+                }
+            }
+            Direction::Incoming => {
+                for member in self.view.merged(entity as usize, slot) {
+                    for (source_entity, description) in model.entities.iter().enumerate() {
+                        for (field, link) in description.fields.iter().enumerate() {
+                            if link.kind.link() == Some(entity as usize) {
+                                let sources = self.view.sources(source_entity, field, member);
+                                edges.extend(sources.map(|source| Edge {
+                                    source: (source_entity as u32, source),
+                                    target: (entity, slot),
+                                    field: field as u32,
+                                }));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        edges
+    }
+
+    fn all(self) -> Vec<NodeId> {
+        let mut all = Vec::new();
+        for entity in 0..self.view.model().entities.len() {
+            let _ = self.view.each::<()>(entity, |slot, _| {
+                all.push((entity as u32, slot));
+                ControlFlow::Continue(())
+            });
+        }
+        all
+    }
+}
+
+impl GraphBase for Walk<'_> {
+    type NodeId = NodeId;
+    type EdgeId = Edge;
+}
+
+impl GraphRef for Walk<'_> {}
+
+impl Data for Walk<'_> {
+    type NodeWeight = ();
+    type EdgeWeight = ();
+}
+
+impl GraphProp for Walk<'_> {
+    type EdgeType = petgraph::Directed;
+}
+
+impl Visitable for Walk<'_> {
+    type Map = HashSet<NodeId>;
+
+    fn visit_map(&self) -> HashSet<NodeId> {
+        HashSet::new()
+    }
+
+    fn reset_map(&self, map: &mut HashSet<NodeId>) {
+        map.clear();
+    }
+}
+
+impl NodeIndexable for Walk<'_> {
+    fn node_bound(&self) -> usize {
+        (0..self.view.model().entities.len()).map(|entity| self.view.slots(entity) as usize).sum()
+    }
+
+    fn to_index(&self, (entity, slot): NodeId) -> usize {
+        (0..entity as usize).map(|entity| self.view.slots(entity) as usize).sum::<usize>() + slot as usize
+    }
+
+    fn from_index(&self, mut index: usize) -> NodeId {
+        let mut entity = 0;
+        while index >= self.view.slots(entity) as usize {
+            index -= self.view.slots(entity) as usize;
+            entity += 1;
+        }
+        (entity as u32, index as u32)
+    }
+}
+
+impl NodeCount for Walk<'_> {
+    fn node_count(&self) -> usize {
+        self.all().len()
+    }
+}
+
+impl IntoNodeIdentifiers for Walk<'_> {
+    type NodeIdentifiers = std::vec::IntoIter<NodeId>;
+
+    fn node_identifiers(self) -> Self::NodeIdentifiers {
+        self.all().into_iter()
+    }
+}
+
+impl IntoNeighbors for Walk<'_> {
+    type Neighbors = std::vec::IntoIter<NodeId>;
+
+    fn neighbors(self, node: NodeId) -> Self::Neighbors {
+        self.neighbors_directed(node, Direction::Outgoing)
+    }
+}
+
+impl IntoNeighborsDirected for Walk<'_> {
+    type NeighborsDirected = std::vec::IntoIter<NodeId>;
+
+    fn neighbors_directed(self, node: NodeId, direction: Direction) -> Self::NeighborsDirected {
+        let edges = self.links(node, direction).into_iter();
+        let other = edges.map(|edge| if direction == Direction::Outgoing { edge.target } else { edge.source });
+        other.collect::<Vec<_>>().into_iter()
+    }
+}
+
+impl EdgeRef for Edge {
+    type NodeId = NodeId;
+    type EdgeId = Edge;
+    type Weight = ();
+
+    fn source(&self) -> NodeId {
+        self.source
+    }
+
+    fn target(&self) -> NodeId {
+        self.target
+    }
+
+    fn weight(&self) -> &() {
+        &()
+    }
+
+    fn id(&self) -> Edge {
+        *self
+    }
+}
+
+impl IntoEdgeReferences for Walk<'_> {
+    type EdgeRef = Edge;
+    type EdgeReferences = std::vec::IntoIter<Edge>;
+
+    fn edge_references(self) -> Self::EdgeReferences {
+        let edges = self.all().into_iter().flat_map(|node| self.links(node, Direction::Outgoing));
+        edges.collect::<Vec<_>>().into_iter()
+    }
+}
+
+impl IntoEdges for Walk<'_> {
+    type Edges = std::vec::IntoIter<Edge>;
+
+    fn edges(self, node: NodeId) -> Self::Edges {
+        self.links(node, Direction::Outgoing).into_iter()
+    }
+}
+
+impl IntoEdgesDirected for Walk<'_> {
+    type EdgesDirected = std::vec::IntoIter<Edge>;
+
+    fn edges_directed(self, node: NodeId, direction: Direction) -> Self::EdgesDirected {
+        self.links(node, direction).into_iter()
+    }
+}

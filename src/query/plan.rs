@@ -1,0 +1,407 @@
+//! Chooses among indexes: which hold a superset of what a filter wants, how many that is, and which of them intersect.
+//!
+//! A filter is taken apart into conditions that must all hold. Each may have a [`Candidates`]: slots from an index, with
+//! their number known before one is read, because an index knows ranks. The fewest are walked; the others are met as
+//! sets of bits where they answer their condition whole, and on the record otherwise.
+
+use std::ops::ControlFlow;
+
+use serde_json::{Value as Json, json};
+
+use super::filter::Filter;
+use super::spans::{self, Spans};
+use super::{QueryError, Reading, Source};
+use crate::graph::{Code, Index, Owned, cover};
+use crate::model::value::Value;
+use crate::model::{Kind, Model};
+
+/// Targets of a link that are looked up one by one at most.
+const TARGETS_MAX: usize = 4096;
+/// Slots between two reports of work.
+const STEPS: u64 = 64;
+/// Reading a record costs about as much as putting this many slots into a set of bits.
+const RECORD_COST: usize = 12;
+
+/// Slots that an index gives.
+pub struct Candidates<'v> {
+    pub from: From<'v>,
+    /// How many they are.
+    pub count: usize,
+    /// Whether they are just those that their condition holds for.
+    pub exact: bool,
+    /// The condition that they stand for; the list's own source where there is none.
+    pub condition: Option<usize>,
+    /// Whether they are among the source's alone.
+    pub within: bool,
+}
+
+/// Where candidates come from.
+pub enum From<'v> {
+    /// All that an entity lists.
+    All(&'v Index),
+    /// Known slots.
+    Slots(Vec<u32>),
+    /// Who links to any of some targets by a field.
+    Links { field: usize, targets: Vec<u32> },
+    Range { field: usize, index: Ranged<'v>, ranges: Vec<(Code, Code)> },
+}
+
+/// An index over a whole entity, or an owner's over its neighbours.
+#[derive(Clone, Copy)]
+pub enum Ranged<'v> {
+    Whole(&'v Index),
+    Owned(Owned<'v>),
+}
+
+impl<'v> Ranged<'v> {
+    pub fn count(self, range: (Code, Code)) -> usize {
+        match self {
+            Ranged::Whole(index) => index.count(range),
+            Ranged::Owned(owned) => owned.count(range),
+        }
+    }
+
+    pub fn range(self, range: (Code, Code)) -> Box<dyn DoubleEndedIterator<Item = (Code, u32)> + 'v> {
+        match self {
+            Ranged::Whole(index) => index.range(range),
+            Ranged::Owned(owned) => Box::new(owned.range(range)),
+        }
+    }
+}
+
+/// What a list's filter comes to on one version.
+pub struct Plan<'v, 'f> {
+    entity: usize,
+    source: Source,
+    /// The conditions that must all hold.
+    pub conditions: Vec<&'f Filter>,
+    /// The source first, then what indexes give, fewest first.
+    pub candidates: Vec<Candidates<'v>>,
+    /// For a reverse list: the slots that answer with its node.
+    members: Vec<u32>,
+}
+
+/// A set of slots as bits.
+pub struct Bits(Vec<u64>);
+
+impl Bits {
+    fn new(slots: u32) -> Bits {
+        Bits(vec![0; (slots as usize).div_ceil(64)])
+    }
+
+    fn insert(&mut self, slot: u32) {
+        if let Some(word) = self.0.get_mut(slot as usize / 64) {
+            *word |= 1 << (slot % 64);
+        }
+    }
+
+    pub fn contains(&self, slot: u32) -> bool {
+        self.0.get(slot as usize / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
+    }
+}
+
+/// What a candidate must pass before it counts.
+pub struct Tests<'f> {
+    bits: Vec<Bits>,
+    filters: Vec<&'f Filter>,
+    /// For a reverse list whose candidates are others' too: the link's field, and the targets that count.
+    link: Option<(usize, Vec<u32>)>,
+}
+
+impl<'v, 'f> Plan<'v, 'f> {
+    pub fn new(
+        reading: &'v Reading,
+        entity: usize,
+        source: Source,
+        filter: Option<&'f Filter>,
+    ) -> Result<Plan<'v, 'f>, QueryError> {
+        let mut conditions = Vec::new();
+        flatten(filter, &mut conditions);
+        let view = &reading.view;
+        let (members, own) = match source {
+            Source::All => {
+                let keys = view.keys(entity);
+                (Vec::new(), (From::All(keys), keys.len()))
+            }
+            Source::Reverse { entity: target, slot, reverse } => {
+                let field = view.model().entities[target].reverses[reverse].field;
+                let members = view.merged(target, slot);
+                let count = members.iter().map(|member| view.degree(entity, field, *member)).sum();
+                (members.clone(), (From::Links { field, targets: members }, count))
+            }
+        };
+        let own = Candidates { from: own.0, count: own.1, exact: true, condition: None, within: true };
+        let mut plan = Plan { entity, source, conditions, candidates: vec![own], members };
+        for condition in 0..plan.conditions.len() {
+            if let Some(candidates) = plan.candidates_of(reading, condition)? {
+                plan.candidates.push(candidates);
+            }
+        }
+        plan.candidates.sort_by_key(|candidates| candidates.count);
+        Ok(plan)
+    }
+
+    /// The one owner whose own indexes may serve.
+    fn owner(&self, model: &Model) -> Option<(usize, u32)> {
+        match (self.source, &self.members[..]) {
+            (Source::Reverse { entity, reverse, .. }, [owner]) => Some((model.entities[entity].reverses[reverse].field, *owner)),
+            _ => None,
+        }
+    }
+
+    /// The narrowest index over a field, or over keys; and whether it holds the source's alone.
+    pub fn index(&self, reading: &'v Reading, field: Option<usize>) -> Option<(Ranged<'v>, bool)> {
+        let view = &reading.view;
+        if let Some((link, owner)) = self.owner(view.model())
+            && let Some(owned) = view.owned(self.entity, link, owner, field)
+        {
+            return Some((Ranged::Owned(owned), true));
+        }
+        let index = match field {
+            Some(field) => view.index(self.entity, field)?,
+            None => view.keys(self.entity),
+        };
+        Some((Ranged::Whole(index), self.source == Source::All))
+    }
+
+    fn candidates_of(&self, reading: &'v Reading, condition: usize) -> Result<Option<Candidates<'v>>, QueryError> {
+        let (view, entity) = (&reading.view, self.entity);
+        let fields = &view.model().entities[entity].fields;
+        let ranged = |field: usize, spans: Spans| {
+            let (index, within) = self.index(reading, Some(field))?;
+            let count = spans.ranges.iter().map(|range| index.count(*range)).sum();
+            let from = From::Range { field, index, ranges: spans.ranges };
+            Some(Candidates { from, count, exact: spans.exact, condition: Some(condition), within })
+        };
+        let whole = self.source == Source::All;
+        Ok(match self.conditions[condition] {
+            Filter::Field { field, tests } => {
+                spans::of_tests(&fields[*field].kind, tests).and_then(|spans| ranged(*field, spans))
+            }
+            Filter::Money { field, currency, minor } => {
+                spans::of_money(currency, minor).and_then(|spans| ranged(*field, spans))
+            }
+            Filter::Near { field, center, km } => {
+                ranged(*field, Spans { ranges: cover(*center, *km), exact: false })
+            }
+            Filter::Key(tests) => {
+                let keys: Option<Vec<&str>> = tests.iter().find_map(|test| match test {
+                    super::filter::Test::Equal(Value::String(key)) => Some(vec![key.as_ref()]),
+                    super::filter::Test::In(keys) => Some(keys.iter().filter_map(text).collect()),
+                    _ => None,
+                });
+                keys.map(|keys| {
+                    let mut slots: Vec<u32> = keys.into_iter().filter_map(|key| view.find_self(entity, key)).collect();
+                    slots.sort_unstable();
+                    slots.dedup();
+                    slots.retain(|slot| view.node(entity, *slot).is_listed());
+                    let count = slots.len();
+                    Candidates { from: From::Slots(slots), count, exact: false, condition: Some(condition), within: whole }
+                })
+            }
+            Filter::Link { field, entity: target, filter } => {
+                self.targets(reading, *target, filter)?.map(|targets| {
+                    let count = targets.iter().map(|target| view.degree(entity, *field, *target)).sum();
+                    let from = From::Links { field: *field, targets };
+                    Candidates { from, count, exact: true, condition: Some(condition), within: whole }
+                })
+            }
+            _ => None,
+        })
+    }
+
+    /// The targets, and all that answer with them, of a filter through a link, where they are few.
+    fn targets(&self, reading: &'v Reading, entity: usize, filter: &Filter) -> Result<Option<Vec<u32>>, QueryError> {
+        let plan = Plan::new(reading, entity, Source::All, Some(filter))?;
+        // Without a condition of its own it would be all.
+        let narrowed = plan.candidates.iter().any(|candidates| candidates.condition.is_some());
+        if !narrowed || plan.candidates[0].count > TARGETS_MAX {
+            return Ok(None);
+        }
+        reading.touch(entity);
+        let mut targets = Vec::new();
+        plan.each(reading, |slot| {
+            targets.extend(reading.view.merged(entity, slot));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(Some(targets))
+    }
+
+    /// The fewest candidates: what a walk without an order starts from.
+    pub fn fewest(&self) -> &Candidates<'v> {
+        &self.candidates[0]
+    }
+
+    /// What each of some candidates must pass, so that what passes is the answer. `count` is how many those are.
+    pub fn tests(&self, reading: &Reading, walked: Option<&Candidates<'v>>, within: bool, count: usize) -> Result<Tests<'f>, QueryError> {
+        let mut tests = Tests { bits: Vec::new(), filters: Vec::new(), link: None };
+        let is_walked = |candidates: &Candidates<'v>| walked.is_some_and(|walked| std::ptr::eq(walked, candidates));
+        let mut met: Vec<Option<usize>> = Vec::new();
+        if let Some(walked) = walked.filter(|walked| walked.exact) {
+            met.push(walked.condition);
+        }
+        if within {
+            met.push(None);
+        }
+        for candidates in self.candidates.iter().filter(|candidates| candidates.exact && !is_walked(candidates)) {
+            if !met.contains(&candidates.condition) && candidates.count <= count.saturating_mul(RECORD_COST) {
+                let mut bits = Bits::new(reading.view.slots(self.entity));
+                candidates.each(reading, self.entity, |slot| {
+                    bits.insert(slot);
+                    Ok(ControlFlow::Continue(()))
+                })?;
+                tests.bits.push(bits);
+                met.push(candidates.condition);
+            }
+        }
+        let unmet = (0..self.conditions.len()).filter(|condition| !met.contains(&Some(*condition)));
+        tests.filters = unmet.map(|condition| self.conditions[condition]).collect();
+        if !met.contains(&None)
+            && let Source::Reverse { entity, reverse, .. } = self.source
+        {
+            let field = reading.view.model().entities[entity].reverses[reverse].field;
+            tests.link = Some((field, self.members.clone()));
+        }
+        Ok(tests)
+    }
+
+    /// Shows every slot that the filter holds for, by the fewest candidates.
+    pub fn each(
+        &self,
+        reading: &Reading,
+        mut show: impl FnMut(u32) -> Result<ControlFlow<()>, QueryError>,
+    ) -> Result<(), QueryError> {
+        let fewest = self.fewest();
+        let tests = self.tests(reading, Some(fewest), fewest.within, fewest.count)?;
+        fewest.each(reading, self.entity, |slot| {
+            if tests.pass(reading, self.entity, slot)? { show(slot) } else { Ok(ControlFlow::Continue(())) }
+        })
+    }
+
+    /// How many slots the filter holds for.
+    pub fn count(&self, reading: &Reading) -> Result<usize, QueryError> {
+        let fewest = self.fewest();
+        let whole = fewest.exact && fewest.within && fewest.is_set();
+        if whole && self.conditions.iter().enumerate().all(|(condition, _)| fewest.condition == Some(condition)) {
+            return Ok(fewest.count);
+        }
+        let mut count = 0;
+        self.each(reading, |_| {
+            count += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(count)
+    }
+
+    /// The plan in words, for who asked for it.
+    pub fn describe(&self, reading: &Reading, order: Option<&str>) -> Json {
+        let model = reading.view.model();
+        let entity = &model.entities[self.entity];
+        let candidates = self.candidates.iter().map(|candidates| {
+            let from = match &candidates.from {
+                From::All(_) => "all".to_owned(),
+                From::Slots(_) => "keys".to_owned(),
+                From::Links { field, .. } => format!("links {}", entity.fields[*field].name),
+                From::Range { field, index: Ranged::Owned(_), .. } => format!("owner's index {}", entity.fields[*field].name),
+                From::Range { field, .. } => format!("index {}", entity.fields[*field].name),
+            };
+            json!({ "from": from, "count": candidates.count, "exact": candidates.exact })
+        });
+        json!({
+            "entity": entity.name, "conditions": self.conditions.len(),
+            "candidates": candidates.collect::<Vec<_>>(), "order": order,
+        })
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn flatten<'f>(filter: Option<&'f Filter>, conditions: &mut Vec<&'f Filter>) {
+    match filter {
+        Some(Filter::And(parts)) => parts.iter().for_each(|part| flatten(Some(part), conditions)),
+        Some(filter) => conditions.push(filter),
+        None => {}
+    }
+}
+
+impl Candidates<'_> {
+    /// Whether no slot comes twice.
+    fn is_set(&self) -> bool {
+        // A node has one value a field, and one target a link.
+        !matches!(&self.from, From::Range { ranges, .. } if overlaps(ranges))
+    }
+
+    /// Shows each slot, until it is told to stop.
+    pub fn each(
+        &self,
+        reading: &Reading,
+        entity: usize,
+        mut show: impl FnMut(u32) -> Result<ControlFlow<()>, QueryError>,
+    ) -> Result<(), QueryError> {
+        let mut slots: Box<dyn Iterator<Item = u32> + '_> = match &self.from {
+            From::All(index) => Box::new(index.iter().map(|(_, slot)| slot)),
+            From::Slots(slots) => Box::new(slots.iter().copied()),
+            From::Links { field, targets } => {
+                Box::new(targets.iter().flat_map(move |target| reading.view.sources(entity, *field, *target)))
+            }
+            From::Range { index, ranges, .. } => {
+                Box::new(ranges.iter().flat_map(move |range| index.range(*range).map(|(_, slot)| slot)))
+            }
+        };
+        let mut steps = 0;
+        slots
+            .try_for_each(|slot| {
+                steps += 1;
+                if steps % STEPS == 0 {
+                    reading.steps(STEPS).map_err(Some)?;
+                }
+                match show(slot).map_err(Some)? {
+                    ControlFlow::Continue(()) => Ok(()),
+                    ControlFlow::Break(()) => Err(None),
+                }
+            })
+            .or_else(|stopped: Option<QueryError>| stopped.map_or(Ok(()), Err))
+    }
+}
+
+/// Whether a slot can be in two of some sorted ranges.
+fn overlaps(ranges: &[(Code, Code)]) -> bool {
+    ranges.windows(2).any(|pair| pair[1].0 <= pair[0].1)
+}
+
+impl Tests<'_> {
+    pub fn pass(&self, reading: &Reading, entity: usize, slot: u32) -> Result<bool, QueryError> {
+        if !self.bits.iter().all(|bits| bits.contains(slot)) {
+            return Ok(false);
+        }
+        if self.filters.is_empty() && self.link.is_none() {
+            return Ok(true);
+        }
+        let node = reading.view.node(entity, slot);
+        if let Some((field, targets)) = &self.link {
+            let names = |target: &u32| node.value(*field) == crate::model::cell::Cell::Link(*target);
+            if !targets.iter().any(names) {
+                return Ok(false);
+            }
+        }
+        for filter in &self.filters {
+            if !filter.matches(reading, entity, slot, &node)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The codes of a value's place in an order: equal ones are told apart by the records.
+pub fn order_range(kind: Option<&Kind>, code: Code) -> (Code, Code) {
+    match kind {
+        Some(Kind::String | Kind::Id) => ([code[0], code[1], 0], [code[0], code[1], u32::MAX]),
+        _ => (code, code),
+    }
+}
