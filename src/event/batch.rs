@@ -69,6 +69,7 @@ impl Batch {
         self.next_offset = offset + 1;
     }
 
+    #[inline]
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
         self.lines.iter().map(|line| Record {
             offset: line.offset,

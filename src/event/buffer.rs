@@ -89,6 +89,7 @@ pub struct Stretch {
 }
 
 impl Stretch {
+    #[inline]
     fn of<T>(self, list: &[T]) -> &[T] {
         list.get(self.start..self.end).unwrap_or_default()
     }
@@ -107,6 +108,7 @@ pub struct Mark {
 
 impl Slot {
     /// The value. `text` is the tape's.
+    #[inline]
     pub fn cell<'a>(self, text: &'a str, made: &'a str, packed: &'a [u8]) -> Cell<'a> {
         match self {
             Slot::Null => Cell::Null,
@@ -129,6 +131,7 @@ impl Slot {
 
 impl Kept {
     /// The field's value among those from `start` on; `Null` where there is none.
+    #[inline]
     pub fn cell<'a>(&'a self, start: usize, field: usize, text: &'a str) -> Cell<'a> {
         let slot = self.patch.get(start..).unwrap_or_default().iter().find(|(known, _)| *known == field);
         slot.map_or(Cell::Null, |(_, slot)| slot.cell(text, &self.made, &self.packed))
@@ -170,6 +173,7 @@ impl Buffer {
         kept.made.truncate(mark.made);
     }
 
+    #[inline]
     pub(super) fn event(&self, stored: &Stored) -> Event<'_> {
         let Buffer { tape: Tape { text, .. }, kept } = self;
         let sequence = stored.sequence.map(|sequence| match sequence {
@@ -225,6 +229,7 @@ impl<'a> Patch<'a> {
         self.slots.is_empty()
     }
 
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = (usize, Cell<'a>)> {
         let Buffer { tape, kept } = self.buffer;
         self.slots.iter().map(|(field, slot)| (*field, slot.cell(&tape.text, &kept.made, &kept.packed)))

@@ -5,7 +5,7 @@
 use super::tape::{Span, Tape, Token};
 
 /// Deeper or wider documents are rare, and read the slow way.
-const DEPTH_MAX: usize = 32;
+const DEPTH_MAX: usize = 8;
 const MEMBERS_MAX: usize = 128;
 
 /// Reads a document that stands at `start` in the tape's text. `None` where it is for the slow way; the tape then holds
@@ -18,18 +18,14 @@ pub fn read(document: &str, start: usize, tape: &mut Tape) -> Option<()> {
         is_ascii &= *byte < 0x7f;
     }
     tape.is_printable = is_plain && is_ascii;
-    let mut quotes = std::mem::take(&mut tape.quotes);
-    quotes.clear();
+    tape.quotes.clear();
     if is_plain {
-        find_quotes(bytes, &mut quotes);
+        find_quotes(bytes, &mut tape.quotes);
     }
+    let Tape { tokens, text, quotes, .. } = tape;
     let word = quotes.first().copied().unwrap_or(0);
-    let mut scanner = Scanner { document, bytes, at: 0, start, tape, is_plain, quotes: &quotes, block: 0, word };
-    let read = scanner.value(DEPTH_MAX);
-    scanner.skip_space();
-    let whole = scanner.at == bytes.len();
-    tape.quotes = quotes;
-    read.filter(|()| whole)
+    let mut scanner = Scanner { document, bytes, at: 0, start, text, is_plain, quotes, block: 0, word };
+    scanner.document(tokens)
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -55,12 +51,25 @@ fn find_quotes(bytes: &[u8], quotes: &mut Vec<u64>) {
     quotes.push(in_block(&last));
 }
 
+/// An array or object that is being read.
+#[derive(Clone, Copy)]
+struct Opened {
+    /// Its token.
+    token: usize,
+    length: usize,
+    closing: u8,
+    /// A bit for every look that a name of it has had: only a name that looks like another is compared.
+    seen: [u64; 4],
+}
+
+/// Where a document is read. Its methods are small and put in place, so that this lives in registers.
 struct Scanner<'a> {
     document: &'a str,
     bytes: &'a [u8],
     at: usize,
     start: usize,
-    tape: &'a mut Tape,
+    /// The tape's.
+    text: &'a mut String,
     /// Whether there is no backslash and no control character, so that every text ends at the next quote.
     is_plain: bool,
     /// Where the quotes are, in a plain document: a bit for every byte.
@@ -71,6 +80,69 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
+    /// Reads it all, without recursion: what is open is remembered.
+    fn document(&mut self, tokens: &mut Vec<Token>) -> Option<()> {
+        let mut opened = [Opened { token: 0, length: 0, closing: 0, seen: [0; 4] }; DEPTH_MAX];
+        let mut depth = 0;
+        loop {
+            let token = match self.peek() {
+                b'"' => Token::Text(self.text()?),
+                opening @ (b'{' | b'[') => {
+                    let (token, closing) = match opening {
+                        b'{' => (Token::Object { length: 0, end: tokens.len() + 1 }, b'}'),
+                        _ => (Token::Array { length: 0, end: tokens.len() + 1 }, b']'),
+                    };
+                    self.at += 1;
+                    if self.peek() == closing {
+                        self.at += 1;
+                        token
+                    } else {
+                        let inner = opened.get_mut(depth)?;
+                        *inner = Opened { token: tokens.len(), length: 0, closing, seen: [0; 4] };
+                        depth += 1;
+                        tokens.push(token);
+                        if closing == b'}' {
+                            self.name(inner, tokens)?;
+                        }
+                        continue;
+                    }
+                }
+                b'-' | b'0'..=b'9' => self.number()?,
+                b't' => self.literal("true", Token::Boolean(true))?,
+                b'f' => self.literal("false", Token::Boolean(false))?,
+                b'n' => self.literal("null", Token::Null)?,
+                _ => return None,
+            };
+            tokens.push(token);
+            // A value has ended, and with it perhaps what it stands in.
+            loop {
+                let Some(inner) = depth.checked_sub(1).and_then(|depth| opened.get_mut(depth)) else {
+                    self.skip_space();
+                    return (self.at == self.bytes.len()).then_some(());
+                };
+                inner.length += 1;
+                let byte = self.peek();
+                self.at += 1;
+                if byte == b',' {
+                    if inner.closing == b'}' {
+                        self.name(inner, tokens)?;
+                    }
+                    break;
+                }
+                if byte != inner.closing {
+                    return None;
+                }
+                let (length, end) = (inner.length, tokens.len());
+                tokens[inner.token] = match byte {
+                    b'}' => Token::Object { length, end },
+                    _ => Token::Array { length, end },
+                };
+                depth -= 1;
+            }
+        }
+    }
+
+    #[inline(always)]
     fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.bytes.get(self.at) {
             self.at += 1;
@@ -78,6 +150,7 @@ impl Scanner<'_> {
     }
 
     /// The next byte that is no space; at the end 0, which begins nothing.
+    #[inline(always)]
     fn peek(&mut self) -> u8 {
         match self.bytes.get(self.at) {
             Some(byte) if *byte > b' ' => *byte,
@@ -88,21 +161,7 @@ impl Scanner<'_> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Option<()> {
-        let token = match self.peek() {
-            b'"' => Token::Text(self.text()?),
-            b'{' => return self.object(depth.checked_sub(1)?),
-            b'[' => return self.array(depth.checked_sub(1)?),
-            b'-' | b'0'..=b'9' => self.number()?,
-            b't' => self.literal("true", Token::Boolean(true))?,
-            b'f' => self.literal("false", Token::Boolean(false))?,
-            b'n' => self.literal("null", Token::Null)?,
-            _ => return None,
-        };
-        self.tape.tokens.push(token);
-        Some(())
-    }
-
+    #[inline(always)]
     fn literal(&mut self, word: &str, token: Token) -> Option<Token> {
         let end = self.at + word.len();
         let found = self.bytes.get(self.at..end)? == word.as_bytes();
@@ -110,87 +169,30 @@ impl Scanner<'_> {
         found.then_some(token)
     }
 
-    fn array(&mut self, depth: usize) -> Option<()> {
-        let opening = self.tape.tokens.len();
-        self.tape.tokens.push(Token::Array { length: 0, end: 0 });
-        self.at += 1;
-        let mut length = 0;
-        if self.peek() == b']' {
-            self.at += 1;
-        } else {
-            loop {
-                self.value(depth)?;
-                length += 1;
-                if self.closes(b']')? {
-                    break;
-                }
-            }
+    /// Reads a member's name and the colon.
+    #[inline(always)]
+    fn name(&mut self, object: &mut Opened, tokens: &mut Vec<Token>) -> Option<()> {
+        if self.peek() != b'"' || object.length == MEMBERS_MAX {
+            return None;
         }
-        self.tape.tokens[opening] = Token::Array { length, end: self.tape.tokens.len() };
+        let name = self.text()?;
+        let look = look(self.text.as_bytes().get(name.start..)?, name.length);
+        let (word, bit) = (look / 64, 1 << (look % 64));
+        let looks_known = object.seen[word] & bit != 0;
+        object.seen[word] |= bit;
+        if looks_known && is_twice(tokens, object.token, self.text, name) {
+            return None;
+        }
+        tokens.push(Token::Text(name));
+        if self.peek() != b':' {
+            return None;
+        }
+        self.at += 1;
         Some(())
-    }
-
-    fn object(&mut self, depth: usize) -> Option<()> {
-        let opening = self.tape.tokens.len();
-        self.tape.tokens.push(Token::Object { length: 0, end: 0 });
-        self.at += 1;
-        let (mut length, mut seen) = (0, [0; 4]);
-        if self.peek() == b'}' {
-            self.at += 1;
-        } else {
-            loop {
-                if self.peek() != b'"' || length == MEMBERS_MAX {
-                    return None;
-                }
-                let name = self.text()?;
-                if self.is_twice(opening, name, &mut seen) {
-                    return None;
-                }
-                self.tape.tokens.push(Token::Text(name));
-                if self.peek() != b':' {
-                    return None;
-                }
-                self.at += 1;
-                self.value(depth)?;
-                length += 1;
-                if self.closes(b'}')? {
-                    break;
-                }
-            }
-        }
-        self.tape.tokens[opening] = Token::Object { length, end: self.tape.tokens.len() };
-        Some(())
-    }
-
-    /// Whether the array or object ends here, rather than going on after a comma.
-    fn closes(&mut self, closing: u8) -> Option<bool> {
-        let byte = self.peek();
-        self.at += 1;
-        if byte == b',' {
-            Some(false)
-        } else if byte == closing {
-            Some(true)
-        } else {
-            None
-        }
-    }
-
-    /// Whether the object has the name already. `seen` has a bit for every look that a name has had: only a name that
-    /// looks like another is compared.
-    fn is_twice(&self, opening: usize, name: Span, seen: &mut [u64; 4]) -> bool {
-        let bytes = self.tape.text.as_bytes();
-        let head = bytes.get(name.start..).and_then(|rest| rest.first_chunk::<8>());
-        let head = head.map_or(0, |head| u64::from_le_bytes(*head));
-        let head = if name.length < 8 { head & !(u64::MAX << (name.length * 8)) } else { head };
-        // The golden ratio's bits: a multiplication that spreads the head over the upper bits.
-        let look = (head ^ name.length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
-        let (word, bit) = (look as usize / 64, 1 << (look % 64));
-        let looks_known = seen[word] & bit != 0;
-        seen[word] |= bit;
-        looks_known && self.tape.has_member(opening, name.text(&self.tape.text))
     }
 
     /// Reads a text; the scanner stands at its opening quote.
+    #[inline(always)]
     fn text(&mut self) -> Option<Span> {
         let from = self.at + 1;
         if self.is_plain {
@@ -199,18 +201,13 @@ impl Scanner<'_> {
             self.at = end + 1;
             return Some(Span { start: self.start + from, length: end - from });
         }
-        let end = self.plain_until(from);
-        match self.bytes.get(end)? {
-            b'"' => {
-                self.at = end + 1;
-                Some(Span { start: self.start + from, length: end - from })
-            }
-            b'\\' => self.escaped(from, end),
-            _ => None,
-        }
+        let (span, end) = text_with_escapes(self.document, from, self.start, self.text)?;
+        self.at = end;
+        Some(span)
     }
 
     /// Where the next quote of a plain document is. Each is asked for once, so that the next is never behind.
+    #[inline(always)]
     fn next_quote(&mut self) -> Option<usize> {
         while self.word == 0 {
             self.block += 1;
@@ -221,76 +218,7 @@ impl Scanner<'_> {
         Some(at)
     }
 
-    /// The first byte from here on that is a quote, a backslash or a control character, eight at a time.
-    fn plain_until(&self, from: usize) -> usize {
-        let mut at = from;
-        while let Some(chunk) = self.bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let word = u64::from_le_bytes(*chunk);
-            // A byte's high bit is set where subtracting borrows: where the byte is 0, or below a space. A borrow may
-            // reach the bytes after it, never one before, and the first is all that is asked for.
-            let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-            let below = |word: u64| word.wrapping_sub(ONES * u64::from(b' ')) & !word;
-            let quote = zero(word ^ (ONES * u64::from(b'"')));
-            let backslash = zero(word ^ (ONES * u64::from(b'\\')));
-            let found = (quote | backslash | below(word)) & HIGHS;
-            if found != 0 {
-                return at + found.trailing_zeros() as usize / 8;
-            }
-            at += 8;
-        }
-        let rest = self.bytes.get(at..).unwrap_or_default();
-        let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-        at + rest.iter().position(special).unwrap_or(rest.len())
-    }
-
-    /// Reads a text whose first backslash is at `at`: what it stands for goes behind the document.
-    fn escaped(&mut self, from: usize, at: usize) -> Option<Span> {
-        let start = self.tape.text.len();
-        let (mut from, mut at) = (from, at);
-        loop {
-            self.tape.text.push_str(self.document.get(from..at)?);
-            at += 1;
-            match self.bytes.get(at - 1)? {
-                b'"' => break,
-                b'\\' => {}
-                _ => return None,
-            }
-            at += 1;
-            let character = match self.bytes.get(at - 1)? {
-                b'"' => '"',
-                b'\\' => '\\',
-                b'/' => '/',
-                b'b' => '\u{8}',
-                b'f' => '\u{c}',
-                b'n' => '\n',
-                b'r' => '\r',
-                b't' => '\t',
-                b'u' => {
-                    let mut code = self.hexadecimal(at)?;
-                    at += 4;
-                    if (0xd800..0xdc00).contains(&code) && self.bytes.get(at..at + 2)? == b"\\u" {
-                        let low = self.hexadecimal(at + 2)?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
-                        code = 0x1_0000 + ((code - 0xd800) << 10) + low;
-                        at += 6;
-                    }
-                    // Half of a pair is no character, and U+0000 is refused.
-                    char::from_u32(code).filter(|character| *character != '\0')?
-                }
-                _ => return None,
-            };
-            self.tape.text.push(character);
-            from = at;
-            at = self.plain_until(from);
-        }
-        self.at = at;
-        Some(Span { start, length: self.tape.text.len() - start })
-    }
-
-    fn hexadecimal(&self, at: usize) -> Option<u32> {
-        let digits = self.bytes.get(at..at + 4)?;
-        digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
-    }
-
+    #[inline(always)]
     fn number(&mut self) -> Option<Token> {
         /// As many digits as always fit.
         const DIGITS_MAX: usize = 18;
@@ -324,4 +252,107 @@ impl Scanner<'_> {
             .or_else(|| if is_integer { written.parse().ok().map(Token::Unsigned) } else { None })
             .or_else(|| serde_json::from_str(written).ok().map(Token::Float))
     }
+}
+
+/// Eight bits that differ for most names. A name begins `rest`, which the tape's text goes on with.
+#[inline(always)]
+fn look(rest: &[u8], length: usize) -> usize {
+    let mut head = [0; 8];
+    match rest.first_chunk::<8>() {
+        Some(chunk) => head = *chunk,
+        None => head[..rest.len()].copy_from_slice(rest),
+    }
+    let head = u64::from_le_bytes(head);
+    let head = if length < 8 { head & !(u64::MAX << (length * 8)) } else { head };
+    // The golden ratio's bits: a multiplication that spreads the head over the upper bits.
+    ((head ^ length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
+}
+
+/// Whether an object that is being read has a member of this name.
+#[cold]
+fn is_twice(tokens: &[Token], object: usize, text: &str, name: Span) -> bool {
+    let (mut at, name) = (object + 1, name.text(text));
+    while let Some(Token::Text(known)) = tokens.get(at) {
+        if known.text(text) == name {
+            return true;
+        }
+        at = match tokens.get(at + 1) {
+            Some(Token::Array { end, .. } | Token::Object { end, .. }) => *end,
+            _ => at + 2,
+        };
+    }
+    false
+}
+
+/// The first byte from here on that is a quote, a backslash or a control character, eight at a time.
+fn plain_until(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        // A byte's high bit is set where subtracting borrows: where the byte is 0, or below a space. A borrow may
+        // reach the bytes after it, never one before, and the first is all that is asked for.
+        let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+        let below = |word: u64| word.wrapping_sub(ONES * u64::from(b' ')) & !word;
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        let found = (quote | backslash | below(word)) & HIGHS;
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    at + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// Reads a text that begins at `from`, and says where what follows it begins. What escapes stand for goes behind the
+/// document, which stands at `start` in `text`.
+fn text_with_escapes(document: &str, from: usize, start: usize, text: &mut String) -> Option<(Span, usize)> {
+    let bytes = document.as_bytes();
+    let mut at = plain_until(bytes, from);
+    if bytes.get(at) == Some(&b'"') {
+        return Some((Span { start: start + from, length: at - from }, at + 1));
+    }
+    let (start, mut from) = (text.len(), from);
+    loop {
+        text.push_str(document.get(from..at)?);
+        at += 1;
+        match bytes.get(at - 1)? {
+            b'"' => return Some((Span { start, length: text.len() - start }, at)),
+            b'\\' => {}
+            _ => return None,
+        }
+        at += 1;
+        let character = match bytes.get(at - 1)? {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let mut code = hexadecimal(bytes, at)?;
+                at += 4;
+                if (0xd800..0xdc00).contains(&code) && bytes.get(at..at + 2)? == b"\\u" {
+                    let low = hexadecimal(bytes, at + 2)?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+                    code = 0x1_0000 + ((code - 0xd800) << 10) + low;
+                    at += 6;
+                }
+                // Half of a pair is no character, and U+0000 is refused.
+                char::from_u32(code).filter(|character| *character != '\0')?
+            }
+            _ => return None,
+        };
+        text.push(character);
+        from = at;
+        at = plain_until(bytes, from);
+    }
+}
+
+fn hexadecimal(bytes: &[u8], at: usize) -> Option<u32> {
+    let digits = bytes.get(at..at + 4)?;
+    digits.iter().try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))
 }

@@ -13,6 +13,7 @@ pub struct Span {
 }
 
 impl Span {
+    #[inline]
     pub fn text(self, kept: &str) -> &str {
         kept.get(self.start..self.start + self.length).unwrap_or_default()
     }
@@ -80,6 +81,7 @@ impl Tape {
         self.members(object + 1, self.tokens.len()).any(|(known, _)| known.text(&self.text) == name)
     }
 
+    #[inline]
     fn after(&self, at: usize) -> usize {
         match self.tokens.get(at) {
             Some(Token::Array { end, .. } | Token::Object { end, .. }) => *end,
@@ -88,6 +90,7 @@ impl Tape {
     }
 
     /// Names and values that stand one after another.
+    #[inline]
     pub fn members(&self, start: usize, end: usize) -> impl Iterator<Item = (Span, Node<'_>)> {
         let mut at = start;
         std::iter::from_fn(move || match self.tokens.get(at) {
@@ -109,10 +112,12 @@ pub struct Node<'t> {
 }
 
 impl<'t> Node<'t> {
+    #[inline]
     pub fn token(self) -> Token {
         self.tape.tokens.get(self.at).copied().unwrap_or(Token::Null)
     }
 
+    #[inline]
     pub fn is_null(self) -> bool {
         self.token() == Token::Null
     }
@@ -122,6 +127,7 @@ impl<'t> Node<'t> {
         self.tape.is_printable
     }
 
+    #[inline]
     pub fn text(self) -> Option<&'t str> {
         match self.token() {
             Token::Text(span) => Some(span.text(&self.tape.text)),
@@ -130,16 +136,19 @@ impl<'t> Node<'t> {
     }
 
     /// What a span of this document says.
+    #[inline]
     pub fn spanned(self, span: Span) -> &'t str {
         span.text(self.kept_text())
     }
 
     /// The text that the spans are of.
+    #[inline]
     pub fn kept_text(self) -> &'t str {
         &self.tape.text
     }
 
     /// An object's members; none of anything else.
+    #[inline]
     pub fn members(self) -> impl Iterator<Item = (Span, Node<'t>)> {
         let end = match self.token() {
             Token::Object { end, .. } => end,

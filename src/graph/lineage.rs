@@ -93,7 +93,7 @@ impl<'a> EventRef<'a> {
         let flags = reader.number();
         let has = |bit: u64| flags & bit != 0;
         let id = reader.text();
-        let mut name = |reader: &mut Reader<'_>| names.text(reader.number() as u32);
+        let name = |reader: &mut Reader<'_>| names.text(reader.number() as u32);
         let (kind, source, topic) = (name(&mut reader), name(&mut reader), name(&mut reader));
         let (partition, offset) = (reader.number() as u32, reader.number());
         let time = Instant { seconds: reader.signed(), nanos: reader.number() as u32 };

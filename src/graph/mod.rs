@@ -177,13 +177,14 @@ impl Graph {
             self.counts[entity].count(old, -1);
             self.counts[entity].count(new, 1);
             self.waiting[entity].note(description, slot, old, new, draft.changed());
+            // In its slot before what it names hears of it: it may name itself.
+            self.put(entity, slot, record.clone());
             for link in &layout.links {
                 self.rename(description.fields[*link].kind.link(), old.link(*link), new.link(*link));
             }
             let into = |record: Packed<'_>| record.merge().map(|merge| merge.into);
             self.rename(Some(entity), into(old), into(new));
         }
-        self.put(entity, slot, record);
         self.spare = draft;
     }
 

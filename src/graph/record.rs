@@ -201,7 +201,9 @@ impl<'a> Packed<'a> {
             0 => {
                 let mut tail = self.tail();
                 let before = self.layout.varying[..place.offset].iter().filter(|field| self.has(**field)).count();
-                (0..before).for_each(|_| drop(tail.long()));
+                for _ in 0..before {
+                    tail.long();
+                }
                 place.storage.read(tail.long())
             }
             width => place.storage.read(&self.fixed()[place.offset..place.offset + width]),
@@ -218,7 +220,9 @@ impl<'a> Packed<'a> {
     pub fn sections(self) -> Sections<'a> {
         let mut tail = self.tail();
         let varying = self.layout.varying.iter().filter(|field| self.has(**field)).count();
-        (0..varying).for_each(|_| drop(tail.long()));
+        for _ in 0..varying {
+            tail.long();
+        }
         let (lineage, stamps) = (tail.long(), tail.long());
         let (attributes, missing, merge) =
             if self.flags().rare() { (tail.long(), tail.long(), tail.long()) } else { (&[][..], &[][..], &[][..]) };

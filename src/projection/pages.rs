@@ -30,10 +30,6 @@ impl<T: Clone> Pages<T> {
         self.length
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
     pub fn get(&self, index: usize) -> Option<&Arc<T>> {
         self.pages.get(index / PAGE)?.get(index % PAGE)
     }

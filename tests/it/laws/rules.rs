@@ -159,7 +159,8 @@ fn agree(rule: &str, parts: &[String], result: &str, row: &[Value]) -> Result<()
     for field in &derived.fields {
         let mut row = row.to_vec();
         row[*field] = Value::Null;
-        prop_assert_eq!(derived.evaluate(&Row(row)), None, "{} without {}", rule, FIELDS[*field].0);
+        let row = Row(row);
+        prop_assert_eq!(derived.evaluate(&row), None, "{} without {}", rule, FIELDS[*field].0);
     }
     if result == "Boolean" && !derived.fields.is_empty() {
         let checked = model(rule, result, true);

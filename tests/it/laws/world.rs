@@ -96,10 +96,10 @@ impl World {
 
     pub fn batch(&self, partition: usize, records: &[(u64, Vec<u8>)], next_offset: u64) -> Batch {
         let mut batch = Batch::new(partition);
-        batch.next_offset = next_offset;
         for (offset, bytes) in records {
             batch.push(&self.decoder, Some(self.partitions[partition].domain), *offset, Instant::EPOCH, bytes);
         }
+        batch.next_offset = next_offset;
         batch
     }
 
