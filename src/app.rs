@@ -126,6 +126,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         limits: config.limits,
         wait_max: Duration::from_millis(config.wait_max_ms),
         query_time_max: Duration::from_millis(config.query_time_max_ms),
+        visited_max: config.visited_max,
     };
     let service = Service {
         api: api.clone(),

@@ -40,6 +40,9 @@ pub struct Options {
     /// How many tokens a query may have.
     #[arg(long, value_name = "N", env = "STAYGRAPH_TOKENS_MAX")]
     pub tokens_max: Option<usize>,
+    /// How many entities a search for paths visits.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_VISITED_MAX")]
+    pub visited_max: Option<usize>,
     /// The most bytes of a body of `POST /events`.
     #[arg(long, value_name = "BYTES", env = "STAYGRAPH_BODY_BYTES_MAX")]
     pub body_bytes_max: Option<usize>,
@@ -84,6 +87,7 @@ struct File {
     depth_max: Option<usize>,
     complexity_max: Option<u64>,
     tokens_max: Option<usize>,
+    visited_max: Option<usize>,
     body_bytes_max: Option<usize>,
     event_bytes_max: Option<usize>,
     ids_remembered: Option<usize>,
@@ -164,6 +168,7 @@ pub struct Config {
     pub limits: Limits,
     pub wait_max_ms: u64,
     pub query_time_max_ms: u64,
+    pub visited_max: usize,
     pub body_bytes_max: usize,
     pub event_bytes_max: usize,
     pub ids_remembered: usize,
@@ -227,6 +232,7 @@ impl Config {
             },
             wait_max_ms,
             query_time_max_ms,
+            visited_max: options.visited_max.or(file.visited_max).unwrap_or(100_000),
             body_bytes_max: options.body_bytes_max.or(file.body_bytes_max).unwrap_or(16 << 20),
             event_bytes_max,
             ids_remembered: options.ids_remembered.or(file.ids_remembered).unwrap_or(1_000_000),

@@ -74,7 +74,10 @@ impl Pipeline {
         let threads = vec![
             spawn("watcher", Box::new(move || watcher.run()))?,
             spawn("reader", Box::new(move || reader.run(&batches, &spare)))?,
-            spawn("projector", Box::new(move || project(projector, (&waiting, &applied), &feeds, &serving, &metrics, clock)))?,
+            spawn(
+                "projector",
+                Box::new(move || project(projector, (&waiting, &applied), &feeds, &serving, &metrics, clock)),
+            )?,
         ];
         Ok(Pipeline { stop, log, threads })
     }

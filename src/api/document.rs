@@ -271,6 +271,10 @@ struct Reach<'a> {
 impl Reach<'_> {
     fn operation(&mut self, operation: &Operation) {
         for field in operation.root_fields(self.document) {
+            // Whom these find is not known before: every domain may be among them.
+            if matches!(field.name.as_str(), "search" | "paths") {
+                (0..self.model.entities.len()).for_each(|entity| self.touch(entity));
+            }
             if matches!(field.name.as_str(), "freshness" | "projection" | "catalog") {
                 self.operational = true;
             }

@@ -63,16 +63,21 @@ pub fn register(builder: SchemaBuilder, model: &Arc<Model>, index: usize) -> Sch
             Ok(Some(FieldValue::list(connection.page.slots.iter().map(node))))
         }))
         .field(field("pageInfo", "PageInfo!", page_info))
-        .field(refusable("totalCount", "Int!", || Some(FieldValue::value(0)), |resolver| {
-            let connection = parent::<Connection>(resolver)?;
-            let context = context(resolver)?;
-            let counted = match (connection.page.total, &connection.arguments) {
-                (Some(total), _) => Ok(total),
-                (None, Some(arguments)) => total(&context.reading, connection.entity, connection.source, arguments),
-                (None, None) => Ok(0),
-            };
-            Ok(counted.map(|total| Some(FieldValue::value(total as u64))))
-        }));
+        .field(refusable(
+            "totalCount",
+            "Int!",
+            || Some(FieldValue::value(0)),
+            |resolver| {
+                let connection = parent::<Connection>(resolver)?;
+                let context = context(resolver)?;
+                let counted = match (connection.page.total, &connection.arguments) {
+                    (Some(total), _) => Ok(total),
+                    (None, Some(arguments)) => total(&context.reading, connection.entity, connection.source, arguments),
+                    (None, None) => Ok(0),
+                };
+                Ok(counted.map(|total| Some(FieldValue::value(total as u64))))
+            },
+        ));
     let edge = Object::new(format!("{name}Edge"))
         .field(field("cursor", "String!", |resolver| {
             let edge = parent::<Edge>(resolver)?;
@@ -108,7 +113,7 @@ pub fn roots(query: Object, model: &Model, index: usize) -> Object {
     query.field(one).field(list)
 }
 
-fn node_value<'a>(entity: usize, slot: u32) -> FieldValue<'a> {
+pub fn node_value<'a>(entity: usize, slot: u32) -> FieldValue<'a> {
     FieldValue::owned_any(NodeRef { entity, slot })
 }
 
@@ -170,7 +175,9 @@ fn common_fields(model: &Arc<Model>, index: usize) -> Vec<Field> {
                 }
                 let members = node.attributes().map(|(name, text)| Ok((async_graphql::Name::new(name), json(text)?)));
                 let members: serde_json::Result<async_graphql::indexmap::IndexMap<_, _>> = members.collect();
-                Ok(Ok(Some(members?).filter(|members| !members.is_empty()).map(|members| FieldValue::value(GraphValue::Object(members)))))
+                Ok(Ok(Some(members?)
+                    .filter(|members| !members.is_empty())
+                    .map(|members| FieldValue::value(GraphValue::Object(members)))))
             },
         ),
     ]

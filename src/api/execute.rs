@@ -27,6 +27,8 @@ pub struct Request {
     pub demand: Result<Demand, String>,
     /// Whether personal data may be read.
     pub personal: bool,
+    /// Whether `extensions.plan` is asked for.
+    pub plan: bool,
 }
 
 /// An answer and what its transport says of it.
@@ -81,6 +83,8 @@ pub struct Api {
     pub wait_max: Duration,
     /// The longest that a query runs.
     pub query_time_max: Duration,
+    /// Entities that a search for paths visits at most.
+    pub visited_max: usize,
 }
 
 impl Api {
@@ -114,12 +118,14 @@ impl Api {
         let started = tokio::time::Instant::now();
         let most = self.query_time_max;
         let over = Box::new(move || started.elapsed() > most);
+        let reading = Reading::new(snapshot.graph.clone(), request.personal, over);
         let context = Arc::new(Context {
-            reading: Reading::new(snapshot.graph.clone(), request.personal, over),
+            reading: if request.plan { reading.note_plans() } else { reading },
             snapshot: snapshot.clone(),
             serving: self.serving.clone(),
             seal: self.seal.clone(),
             now,
+            visited_max: self.visited_max,
             mending: Mending::default(),
         });
         let mut execution = async_graphql::Request::new(request.query)
@@ -146,7 +152,7 @@ impl Api {
         let freshness = self.freshness(&snapshot, &context.reading.touched(), short, now);
         let data = serde_json::to_string(&response.data).unwrap_or_else(|_| "null".into());
         Answer {
-            body: body(&errors, Some(data), &freshness),
+            body: body(&errors, Some(data), &freshness, context.reading.plans()),
             outcome: if errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
             freshness: freshness.header(),
             etag: if prepared.operational || !errors.is_empty() { None } else { freshness.etag(&self.model) },
@@ -206,7 +212,7 @@ impl Api {
         error.extensions.push(("partitions", partitions.into()));
         let freshness = self.freshness(snapshot, domains, short, self.serving.now());
         Answer {
-            body: body(&[error], None, &freshness),
+            body: body(&[error], None, &freshness, None),
             outcome: Outcome::NotFreshEnough,
             freshness: freshness.header(),
             etag: None,
@@ -218,7 +224,7 @@ impl Api {
     fn refusal(&self, snapshot: &Snapshot, errors: &[ApiError], domains: &[usize]) -> Answer {
         let freshness = self.freshness(snapshot, domains, Vec::new(), self.serving.now());
         Answer {
-            body: body(errors, None, &freshness),
+            body: body(errors, None, &freshness, None),
             outcome: Outcome::Refused,
             freshness: freshness.header(),
             etag: None,
@@ -235,7 +241,7 @@ impl Api {
 /// The request's context, as resolvers find it.
 pub struct SharedContext(pub Arc<Context>);
 
-fn body(errors: &[ApiError], data: Option<String>, freshness: &AnswerFreshness) -> String {
+fn body(errors: &[ApiError], data: Option<String>, freshness: &AnswerFreshness, plans: Option<Vec<Json>>) -> String {
     let mut parts = Vec::new();
     if !errors.is_empty() {
         parts.push(format!("\"errors\":{}", errors.iter().map(ApiError::to_json).collect::<Json>()));
@@ -243,6 +249,10 @@ fn body(errors: &[ApiError], data: Option<String>, freshness: &AnswerFreshness) 
     if let Some(data) = data {
         parts.push(format!("\"data\":{data}"));
     }
-    parts.push(format!("\"extensions\":{}", json!({ "freshness": freshness.to_json() })));
+    let mut extensions = json!({ "freshness": freshness.to_json() });
+    if let Some(plans) = plans {
+        extensions["plan"] = plans.into();
+    }
+    parts.push(format!("\"extensions\":{extensions}"));
     format!("{{{}}}", parts.join(","))
 }

@@ -7,6 +7,7 @@ mod document;
 mod entity;
 mod error;
 mod execute;
+mod explore;
 mod freshness;
 mod inputs;
 mod mending;
@@ -31,5 +32,7 @@ pub struct Context {
     pub serving: Arc<Serving>,
     pub seal: Seal,
     pub now: crate::model::value::Instant,
+    /// Entities that a search for paths visits at most.
+    pub visited_max: usize,
     mending: mending::Mending,
 }

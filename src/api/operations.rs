@@ -201,7 +201,8 @@ fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
             "firstSeen": seen.first.to_string(), "lastSeen": seen.last.to_string(),
         })
     };
-    let drift = catalogue.drift.iter().flat_map(|(kind, names)| names.iter().map(move |(name, drift)| (kind, name, drift)));
+    let drift =
+        catalogue.drift.iter().flat_map(|(kind, names)| names.iter().map(move |(name, drift)| (kind, name, drift)));
     let drift = drift.map(|(kind, name, drift)| {
         json!({ "kind": kind.name(), "name": name.as_ref(), "count": drift.count, "lastSeen": drift.last.to_string() })
     });

@@ -6,7 +6,7 @@ use apollo_compiler::validation::Valid;
 use async_graphql::dynamic::{self, Enum, EnumItem, FieldValue, InputValue, Interface, InterfaceField, Object, Scalar};
 
 use super::types::{Described, argument, context, field, path, plain_object, refusable, ty};
-use super::{entity, inputs, operations};
+use super::{entity, explore, inputs, operations};
 use crate::model::Model;
 
 /// The served schema, for both libraries: one validates, the other executes.
@@ -46,8 +46,8 @@ pub fn make(model: &Arc<Model>) -> Result<Schema, String> {
         builder = entity::register(builder, model, index);
         query = entity::roots(query, model, index);
     }
-    builder = operations::register(inputs::register(builder, model));
-    builder = builder.register(operations::roots(query));
+    builder = explore::register(operations::register(inputs::register(builder, model)), model);
+    builder = builder.register(operations::roots(explore::roots(query, model)));
     let executable = builder.finish().map_err(|error| error.to_string())?;
     let sdl = executable.sdl();
     let validated = apollo_compiler::Schema::parse_and_validate(sdl.as_str(), "schema.graphql")

@@ -25,6 +25,8 @@ pub struct Kept {
     pub packed: Vec<u8>,
     /// Texts that no document holds as they are: JSON without spaces, a version written out.
     pub made: String,
+    /// The last source that was judged to be a URI reference.
+    pub source: Option<Span>,
 }
 
 /// A field's value whose text lies elsewhere in the buffer.
@@ -148,6 +150,7 @@ impl Buffer {
         kept.extensions.clear();
         kept.packed.clear();
         kept.made.clear();
+        kept.source = None;
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -171,6 +174,8 @@ impl Buffer {
         kept.extensions.truncate(mark.extensions);
         kept.packed.truncate(mark.packed);
         kept.made.truncate(mark.made);
+        // It may have been taken out.
+        kept.source = None;
     }
 
     #[inline]

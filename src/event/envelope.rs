@@ -88,8 +88,12 @@ pub fn read<'t>(root: Node<'t>, members: &Members<'t>, kept: &mut Kept) -> Resul
     }
     let (id, _) = required(members.id, "id")?;
     let (source, text) = required(members.source, "source")?;
-    if !is_uri_reference(text) {
-        return Err(bad("source", "must be a URI reference, such as `/services/booking`"));
+    // A producer's events follow one another, and each names it again.
+    if kept.source.is_none_or(|known| root.spanned(known) != text) {
+        if !is_uri_reference(text) {
+            return Err(bad("source", "must be a URI reference, such as `/services/booking`"));
+        }
+        kept.source = Some(source);
     }
     let (kind, _) = required(members.kind, "type")?;
     let subject = optional(members.subject, "subject")?;
@@ -155,8 +159,14 @@ pub fn require(parts: &Parts<'_>, by_sequence: bool, kept: &mut Kept) -> Result<
         Some(Token::Text(span)) => Some(Sequence::Text(span)),
         Some(Token::Integer(number)) => {
             let start = kept.made.len();
-            // Writing into a `String` never fails.
-            let _ = write!(kept.made, "{number}");
+            match u8::try_from(number) {
+                // Most versions are small, and formatting is slow for one digit.
+                Ok(digit @ 0..=9) => kept.made.push(char::from(b'0' + digit)),
+                // Writing into a `String` never fails.
+                _ => {
+                    let _ = write!(kept.made, "{number}");
+                }
+            }
             Some(Sequence::Number(Span { start, length: kept.made.len() - start }))
         }
         _ => None,

@@ -56,9 +56,7 @@ impl Draft {
         self.base = Some(base);
         self.changes.clear();
         self.bytes.clear();
-        for section in
-            [&mut self.attributes, &mut self.missing, &mut self.merge, &mut self.lineage, &mut self.stamps]
-        {
+        for section in [&mut self.attributes, &mut self.missing, &mut self.merge, &mut self.lineage, &mut self.stamps] {
             section.changed = false;
         }
     }
@@ -102,7 +100,11 @@ impl Draft {
     }
 
     /// Sets and, where there is no JSON text, removes attributes.
-    pub fn change_attributes<'a>(&mut self, layout: &Layout, changes: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
+    pub fn change_attributes<'a>(
+        &mut self,
+        layout: &Layout,
+        changes: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+    ) {
         let Some(base) = self.base.clone() else { return };
         let old = self.attributes.or(Packed { layout, bytes: &base }.attributes()).to_vec();
         let mut all = std::collections::BTreeMap::new();

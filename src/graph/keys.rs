@@ -61,7 +61,8 @@ impl Keys {
 
     /// Bytes of the tables.
     pub fn size(&self) -> usize {
-        let tables = self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).allocation_size());
+        let tables =
+            self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).allocation_size());
         tables.sum()
     }
 }

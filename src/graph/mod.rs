@@ -33,7 +33,7 @@ pub use draft::Draft;
 pub use index::{ALL, Code, Index, code_of, key_code, prefix_range, text_code};
 pub use lineage::{EventRef, Lineage};
 pub use near::cover;
-pub use paths::{Bounds, Hop, Path, paths};
+pub use paths::{Bounds, Halt, Hop, Path, paths};
 pub use record::{Completeness, Merge, Node, State};
 pub use sets::OWNER_MIN;
 pub use view::{Memory, Owned, View};
@@ -275,7 +275,9 @@ impl Graph {
             let (description, layout) = (&shared.model.entities[entity], &shared.layouts[entity]);
             let degree = |link: usize, target: u32| {
                 let target_entity = description.fields[layout.links[link]].kind.link();
-                target_entity.and_then(|entity| self.named[entity].get(target as usize)).map_or(0, |count| *count as usize)
+                target_entity
+                    .and_then(|entity| self.named[entity].get(target as usize))
+                    .map_or(0, |count| *count as usize)
             };
             let record = |slot: u32, look: &mut dyn FnMut(Packed<'_>)| {
                 if let Some(bytes) = shared.slots[entity].newest(slot, Record::clone) {

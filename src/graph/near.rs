@@ -84,7 +84,9 @@ fn cut(wanted: Box) -> Vec<(u64, u64)> {
         open = next;
     }
     done.extend(open.into_iter().map(|(code, _, bits)| (code, bits)));
-    done.into_iter().map(|(code, bits)| (code, code | (1u64.checked_shl(2 * bits).unwrap_or(0)).wrapping_sub(1))).collect()
+    done.into_iter()
+        .map(|(code, bits)| (code, code | (1u64.checked_shl(2 * bits).unwrap_or(0)).wrapping_sub(1)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -121,10 +123,13 @@ mod tests {
     #[test]
     fn a_small_circle_is_a_small_part() {
         let ranges = cover(GeoPoint { lat: 1.29, lon: 103.85 }, 2.0);
-        let size: f64 = ranges.iter().map(|(low, high)| {
-            let number = |code: &Code| (u64::from(code[0]) << 32 | u64::from(code[1])) as f64;
-            number(high) - number(low)
-        }).sum();
+        let size: f64 = ranges
+            .iter()
+            .map(|(low, high)| {
+                let number = |code: &Code| (u64::from(code[0]) << 32 | u64::from(code[1])) as f64;
+                number(high) - number(low)
+            })
+            .sum();
         assert!(ranges.len() <= RANGES_MAX + 3, "{}", ranges.len());
         assert!(size / 2f64.powi(64) < 1e-6, "{}", size / 2f64.powi(64));
     }

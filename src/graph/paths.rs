@@ -70,11 +70,15 @@ pub fn paths<E>(
     let (mut start, mut end) = (side(from, true), side(to, false));
     while start.depth + end.depth < bounds.hops_max && !start.frontier.is_empty() && !end.frontier.is_empty() {
         // The side with fewer links to look at.
-        let (near, far) =
-            if cost(view, &start, bounds) <= cost(view, &end, bounds) { (&mut start, &mut end) } else { (&mut end, &mut start) };
+        let (near, far) = if cost(view, &start, bounds) <= cost(view, &end, bounds) {
+            (&mut start, &mut end)
+        } else {
+            (&mut end, &mut start)
+        };
         let limit = bounds.visited_max.saturating_sub(far.seen.len());
         near.expand(view, bounds, limit, &mut step)?;
-        let mut meeting: Vec<NodeId> = near.frontier.iter().filter(|node| far.seen.contains_key(node)).copied().collect();
+        let mut meeting: Vec<NodeId> =
+            near.frontier.iter().filter(|node| far.seen.contains_key(node)).copied().collect();
         if !meeting.is_empty() {
             meeting.sort_unstable();
             return Ok(join(&start, &end, &meeting, bounds.first));

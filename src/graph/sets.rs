@@ -113,7 +113,9 @@ impl Waiting {
             let (old, new) = (was.then_some(old), is.then_some(new));
             (0..layout.places.len()).for_each(|field| self.field(entity, slot, field, old, new));
             let key = key_code(old.or(new).map_or("", Packed::key));
-            if let Some(keys) = &mut self.keys { keys.push(key, slot, is); }
+            if let Some(keys) = &mut self.keys {
+                keys.push(key, slot, is);
+            }
         }
     }
 
@@ -205,7 +207,10 @@ impl Waiting {
                     sets.owners[link].remove(&target);
                     for (tree, waiting) in sets.owned[link].iter().zip(&mut self.owned[link]) {
                         waiting.retain(|(entry, _)| entry[0] != target);
-                        waiting.extend(tree.range([target, 0, 0, 0, 0]..=[target, u32::MAX, u32::MAX, u32::MAX, u32::MAX]).map(|entry| (entry, false)));
+                        waiting.extend(
+                            tree.range([target, 0, 0, 0, 0]..=[target, u32::MAX, u32::MAX, u32::MAX, u32::MAX])
+                                .map(|entry| (entry, false)),
+                        );
                     }
                 } else if !owns && becomes {
                     self.owners[link].insert(target);

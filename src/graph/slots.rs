@@ -141,9 +141,7 @@ impl Page {
         if *from <= sequence {
             return Some(newest);
         }
-        let fits = |older: &&Older| {
-            usize::from(older.slot) == slot && older.from <= sequence && sequence < older.until
-        };
+        let fits = |older: &&Older| usize::from(older.slot) == slot && older.from <= sequence && sequence < older.until;
         self.older.iter().find(fits).map(|older| &older.record)
     }
 }
@@ -210,8 +208,7 @@ impl Garbage {
 
     /// Looks at as many pages as the budget has, and drops what no pin needs.
     pub fn collect(&mut self, slots: &[Slots], pins: &[u64], written: usize) {
-        let released: Vec<u64> =
-            self.parked.keys().filter(|pin| pins.binary_search(pin).is_err()).copied().collect();
+        let released: Vec<u64> = self.parked.keys().filter(|pin| pins.binary_search(pin).is_err()).copied().collect();
         for pin in released {
             self.waiting.extend(self.parked.remove(&pin).unwrap_or_default());
         }

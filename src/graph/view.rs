@@ -46,13 +46,7 @@ pub struct Memory {
 }
 
 impl View {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        sets: Vec<Sets>,
-        counts: Vec<Counts>,
-        lengths: Vec<u32>,
-        pin: Pin,
-    ) -> View {
+    pub(super) fn new(shared: Arc<Shared>, sets: Vec<Sets>, counts: Vec<Counts>, lengths: Vec<u32>, pin: Pin) -> View {
         View(Arc::new(Inner { shared, sets, counts, lengths, pin }))
     }
 
@@ -116,9 +110,10 @@ impl View {
         if self.sets(entity).aliases.is_empty() {
             return slot;
         }
-        while let Some(into) = self.record(entity, slot).and_then(|record| {
-            self.packed(entity, &record).merge().filter(|merge| !merge.void).map(|merge| merge.into)
-        }) {
+        while let Some(into) = self
+            .record(entity, slot)
+            .and_then(|record| self.packed(entity, &record).merge().filter(|merge| !merge.void).map(|merge| merge.into))
+        {
             slot = into;
         }
         slot
@@ -197,13 +192,7 @@ impl View {
 
     /// The index that an owner of many has of its own over who links to it: by a field, or by key where there is none. A
     /// range of codes of it, both ends included.
-    pub fn owned(
-        &self,
-        entity: usize,
-        link_field: usize,
-        owner: u32,
-        field: Option<usize>,
-    ) -> Option<Owned<'_>> {
+    pub fn owned(&self, entity: usize, link_field: usize, owner: u32, field: Option<usize>) -> Option<Owned<'_>> {
         let link = self.link(entity, link_field);
         let (sets, layout) = (self.sets(entity), &self.0.shared.layouts[entity]);
         if !sets.owners[link].contains(&owner) {

@@ -191,7 +191,12 @@ fn request(mut members: Map<String, Json>, headers: &HeaderMap, personal: bool) 
     let variables = object(members.remove("variables"), "variables")?;
     let extensions = object(members.remove("extensions"), "extensions")?;
     let demand = demand(extensions.get("freshness"), headers);
-    Ok(Request { query, operation_name, variables, demand, personal })
+    let plan = match extensions.get("plan") {
+        None | Some(Json::Null) => false,
+        Some(Json::Bool(asked)) => *asked,
+        Some(_) => return Err("`extensions.plan` is true or false".into()),
+    };
+    Ok(Request { query, operation_name, variables, demand, personal, plan })
 }
 
 const DEMANDS: [(&str, &str); 4] = [

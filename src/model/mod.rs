@@ -103,6 +103,20 @@ pub enum Kind {
     List(Box<Kind>),
 }
 
+/// A name as an enum's value has it: `checkIn` is `CHECK_IN`.
+pub fn constant_name(name: &str) -> String {
+    let mut constant = String::new();
+    let mut before_is_small = false;
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && before_is_small {
+            constant.push('_');
+        }
+        before_is_small = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        constant.push(letter.to_ascii_uppercase());
+    }
+    constant
+}
+
 impl Kind {
     pub fn link(&self) -> Option<usize> {
         match self {

@@ -64,6 +64,7 @@ const TYPES: &[&str] = &[
     "LinkKind",
     "Subgraph",
     "Path",
+    "PathLink",
     "Change",
     "HistoryConnection",
     "String",
@@ -135,6 +136,17 @@ impl Reader<'_> {
                     self.fault(place, format!("`{name}` starts with `__`, which GraphQL keeps for itself"));
                 } else if !taken.insert(name.clone()) {
                     self.fault(place, format!("the schema has a type `{name}` already: choose another name"));
+                }
+            }
+        }
+        let mut kinds: HashSet<String> = HashSet::new();
+        for (entity, object) in model.entities.iter().zip(types) {
+            let name = super::constant_name(&entity.name);
+            let links = entity.fields.iter().filter(|field| field.kind.link().is_some());
+            let links = links.map(|field| format!("{name}_{}", super::constant_name(&field.name)));
+            for made in links.chain([name.clone()]) {
+                if !kinds.insert(made.clone()) {
+                    self.fault(object.name.location(), format!("`{made}` would name two kinds: choose another name"));
                 }
             }
         }

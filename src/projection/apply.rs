@@ -49,7 +49,9 @@ impl Projector {
             let counters = &mut self.counters[domain];
             match (novelty, won) {
                 (Told::Forgotten, false) => counters.duplicates += 1,
-                (Told::Forgotten, true) => (counters.conflicts, counters.applied) = (counters.conflicts + 1, counters.applied + 1),
+                (Told::Forgotten, true) => {
+                    (counters.conflicts, counters.applied) = (counters.conflicts + 1, counters.applied + 1)
+                }
                 _ => counters.applied += 1,
             }
             self.catalogue(event, place.appended_at);

@@ -51,10 +51,6 @@ impl<T: Clone> Pages<T> {
         let page = Arc::make_mut(self.pages.get_mut(index / PAGE)?);
         page.get_mut(index % PAGE).map(Arc::make_mut)
     }
-
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<T>> {
-        self.pages.iter().flat_map(|page| page.iter())
-    }
 }
 
 #[cfg(test)]
@@ -70,7 +66,6 @@ mod tests {
         pages.push(200);
         assert_eq!((snapshot.len(), **snapshot.get(130).unwrap()), (200, 130));
         assert_eq!((pages.len(), **pages.get(130).unwrap(), **pages.get(200).unwrap()), (201, 7, 200));
-        assert_eq!(snapshot.iter().map(|item| **item).collect::<Vec<_>>(), (0..200).collect::<Vec<_>>());
         assert!(snapshot.get(200).is_none());
     }
 }

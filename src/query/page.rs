@@ -130,7 +130,9 @@ fn cut(reading: &Reading, entity: usize, arguments: &Arguments, slots: Vec<u32>)
         let node = node(slot);
         let after = |cursor: &cursor::Cursor| order.compare_to(&node, &cursor.values, &cursor.key);
         let code = match (term.field, kind) {
-            (Some(field), Some(kind)) => code_of(kind, node.value(field)).map(|code| plan::order_range(Some(kind), code).0),
+            (Some(field), Some(kind)) => {
+                code_of(kind, node.value(field)).map(|code| plan::order_range(Some(kind), code).0)
+            }
             _ => Some(key_code(node.key())),
         };
         let side = match (&arguments.after, &arguments.before) {
@@ -143,7 +145,8 @@ fn cut(reading: &Reading, entity: usize, arguments: &Arguments, slots: Vec<u32>)
     }
     let mut cut_before = ranked.iter().filter(|(side, _)| side.is_lt()).count();
     let mut cut_after = ranked.iter().filter(|(side, _)| side.is_gt()).count();
-    let mut window: Vec<Ranked> = ranked.into_iter().filter(|(side, _)| side.is_eq()).map(|(_, ranked)| ranked).collect();
+    let mut window: Vec<Ranked> =
+        ranked.into_iter().filter(|(side, _)| side.is_eq()).map(|(_, ranked)| ranked).collect();
     let compare = |a: &Ranked, b: &Ranked| {
         let by_code = match (a.code, b.code) {
             (Some(a), Some(b)) if term.descending => b.cmp(&a),
@@ -187,9 +190,9 @@ fn scan(reading: &Reading, entity: usize, source: Source, arguments: &Arguments)
     };
     let mut slots = Vec::new();
     let stopped = view.each(entity, |slot, node| {
-        let linked = members.as_ref().is_none_or(|(field, members)| {
-            members.iter().any(|member| node.value(*field) == Cell::Link(*member))
-        });
+        let linked = members
+            .as_ref()
+            .is_none_or(|(field, members)| members.iter().any(|member| node.value(*field) == Cell::Link(*member)));
         let matches = arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity, slot, node));
         match reading.step().and(matches) {
             Ok(true) if linked => slots.push(slot),

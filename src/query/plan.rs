@@ -42,8 +42,15 @@ pub enum From<'v> {
     /// Known slots.
     Slots(Vec<u32>),
     /// Who links to any of some targets by a field.
-    Links { field: usize, targets: Vec<u32> },
-    Range { field: usize, index: Ranged<'v>, ranges: Vec<(Code, Code)> },
+    Links {
+        field: usize,
+        targets: Vec<u32>,
+    },
+    Range {
+        field: usize,
+        index: Ranged<'v>,
+        ranges: Vec<(Code, Code)>,
+    },
 }
 
 /// An index over a whole entity, or an owner's over its neighbours.
@@ -144,7 +151,9 @@ impl<'v, 'f> Plan<'v, 'f> {
     /// The one owner whose own indexes may serve.
     fn owner(&self, model: &Model) -> Option<(usize, u32)> {
         match (self.source, &self.members[..]) {
-            (Source::Reverse { entity, reverse, .. }, [owner]) => Some((model.entities[entity].reverses[reverse].field, *owner)),
+            (Source::Reverse { entity, reverse, .. }, [owner]) => {
+                Some((model.entities[entity].reverses[reverse].field, *owner))
+            }
             _ => None,
         }
     }
@@ -181,9 +190,7 @@ impl<'v, 'f> Plan<'v, 'f> {
             Filter::Money { field, currency, minor } => {
                 spans::of_money(currency, minor).and_then(|spans| ranged(*field, spans))
             }
-            Filter::Near { field, center, km } => {
-                ranged(*field, Spans { ranges: cover(*center, *km), exact: false })
-            }
+            Filter::Near { field, center, km } => ranged(*field, Spans { ranges: cover(*center, *km), exact: false }),
             Filter::Key(tests) => {
                 let keys: Option<Vec<&str>> = tests.iter().find_map(|test| match test {
                     super::filter::Test::Equal(Value::String(key)) => Some(vec![key.as_ref()]),
@@ -196,16 +203,20 @@ impl<'v, 'f> Plan<'v, 'f> {
                     slots.dedup();
                     slots.retain(|slot| view.node(entity, *slot).is_listed());
                     let count = slots.len();
-                    Candidates { from: From::Slots(slots), count, exact: false, condition: Some(condition), within: whole }
+                    Candidates {
+                        from: From::Slots(slots),
+                        count,
+                        exact: false,
+                        condition: Some(condition),
+                        within: whole,
+                    }
                 })
             }
-            Filter::Link { field, entity: target, filter } => {
-                self.targets(reading, *target, filter)?.map(|targets| {
-                    let count = targets.iter().map(|target| view.degree(entity, *field, *target)).sum();
-                    let from = From::Links { field: *field, targets };
-                    Candidates { from, count, exact: true, condition: Some(condition), within: whole }
-                })
-            }
+            Filter::Link { field, entity: target, filter } => self.targets(reading, *target, filter)?.map(|targets| {
+                let count = targets.iter().map(|target| view.degree(entity, *field, *target)).sum();
+                let from = From::Links { field: *field, targets };
+                Candidates { from, count, exact: true, condition: Some(condition), within: whole }
+            }),
             _ => None,
         })
     }
@@ -233,7 +244,13 @@ impl<'v, 'f> Plan<'v, 'f> {
     }
 
     /// What each of some candidates must pass, so that what passes is the answer. `count` is how many those are.
-    pub fn tests(&self, reading: &Reading, walked: Option<&Candidates<'v>>, within: bool, count: usize) -> Result<Tests<'f>, QueryError> {
+    pub fn tests(
+        &self,
+        reading: &Reading,
+        walked: Option<&Candidates<'v>>,
+        within: bool,
+        count: usize,
+    ) -> Result<Tests<'f>, QueryError> {
         let mut tests = Tests { bits: Vec::new(), filters: Vec::new(), link: None };
         let is_walked = |candidates: &Candidates<'v>| walked.is_some_and(|walked| std::ptr::eq(walked, candidates));
         let mut met: Vec<Option<usize>> = Vec::new();
@@ -302,7 +319,9 @@ impl<'v, 'f> Plan<'v, 'f> {
                 From::All(_) => "all".to_owned(),
                 From::Slots(_) => "keys".to_owned(),
                 From::Links { field, .. } => format!("links {}", entity.fields[*field].name),
-                From::Range { field, index: Ranged::Owned(_), .. } => format!("owner's index {}", entity.fields[*field].name),
+                From::Range { field, index: Ranged::Owned(_), .. } => {
+                    format!("owner's index {}", entity.fields[*field].name)
+                }
                 From::Range { field, .. } => format!("index {}", entity.fields[*field].name),
             };
             json!({ "from": from, "count": candidates.count, "exact": candidates.exact })

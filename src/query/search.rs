@@ -46,7 +46,8 @@ pub fn search(reading: &Reading, text: &str, kinds: &[usize], first: usize) -> R
         let found = all_words(reading, *entity, &readable, &wanted)?;
         for (slot, found) in found {
             let texts = found.fields.iter().map(|field| word_count(reading, *entity, slot, *field)).sum::<usize>();
-            let share = (found.exact as f64 + 0.5 * (wanted.len() - found.exact) as f64) / texts.max(wanted.len()) as f64;
+            let share =
+                (found.exact as f64 + 0.5 * (wanted.len() - found.exact) as f64) / texts.max(wanted.len()) as f64;
             hits.push(Hit { entity: *entity, slot, score: share, fields: found.fields.into_iter().collect() });
         }
     }
@@ -80,7 +81,9 @@ fn all_words(
                     continue;
                 }
                 // Eight bytes and a hash do not tell every word from every other.
-                let Some(whole) = has_word(reading, (entity, slot, *field), word, code == exact, is_last) else { continue };
+                let Some(whole) = has_word(reading, (entity, slot, *field), word, code == exact, is_last) else {
+                    continue;
+                };
                 let found = with_word.entry(slot).or_default();
                 found.exact = found.exact.max(usize::from(whole));
                 found.fields.insert(*field);

@@ -125,7 +125,9 @@ pub fn of_money(currency: &[Test], minor: &[Test]) -> Option<Spans> {
 /// The currencies among some texts; what is none has no amounts.
 fn codes(values: &[Value]) -> Vec<[u8; 3]> {
     let code = |value: &Value| match value {
-        Value::String(text) if text.bytes().all(|letter| letter.is_ascii_uppercase()) => text.as_bytes().try_into().ok(),
+        Value::String(text) if text.bytes().all(|letter| letter.is_ascii_uppercase()) => {
+            text.as_bytes().try_into().ok()
+        }
         _ => None,
     };
     values.iter().filter_map(code).collect()

@@ -39,9 +39,7 @@ pub fn page<'v>(
     };
     let term = arguments.order.first();
     let Some((index, within)) = plan.index(reading, term.field) else { return Ok(None) };
-    let on_field = |candidates: &&Candidates<'v>| {
-        matches!(&candidates.from, From::Range { field, .. } if Some(*field) == term.field)
-    };
+    let on_field = |candidates: &&Candidates<'v>| matches!(&candidates.from, From::Range { field, .. } if Some(*field) == term.field);
     let own = plan.candidates.iter().find(on_field);
     let ranges = match own.map(|own| &own.from) {
         Some(From::Range { ranges, .. }) => ranges.clone(),
@@ -59,7 +57,11 @@ pub fn page<'v>(
     if steps.saturating_mul(WALK_COST) > plan.fewest().count.saturating_mul(SORT_COST) + want {
         return Ok(None);
     }
-    let base = if within { plan.candidates.iter().find(|own| own.condition.is_none()).map_or(0, |own| own.count) } else { all };
+    let base = if within {
+        plan.candidates.iter().find(|own| own.condition.is_none()).map_or(0, |own| own.count)
+    } else {
+        all
+    };
     let kind = term.field.map(|field| &reading.view.model().entities[entity].fields[field].kind);
     let walk = Walk {
         reading,
@@ -120,11 +122,16 @@ impl Walk<'_, '_, '_> {
         let mut slots = Vec::new();
         let mut group: Vec<u32> = Vec::new();
         let mut group_place = None;
-        let mut ranges: Vec<(Code, Code)> = self.ranges.iter().map(|(low, high)| match place {
-            Some((from, _)) if !descends => ((*low).max(from), *high),
-            Some((_, to)) => (*low, (*high).min(to)),
-            None => (*low, *high),
-        }).filter(|(low, high)| low <= high).collect();
+        let mut ranges: Vec<(Code, Code)> = self
+            .ranges
+            .iter()
+            .map(|(low, high)| match place {
+                Some((from, _)) if !descends => ((*low).max(from), *high),
+                Some((_, to)) => (*low, (*high).min(to)),
+                None => (*low, *high),
+            })
+            .filter(|(low, high)| low <= high)
+            .collect();
         if descends {
             ranges.reverse();
         }
@@ -167,11 +174,16 @@ impl Walk<'_, '_, '_> {
     ) {
         let order = &self.arguments.order;
         if group.len() > 1 || cursor.is_some() {
-            let mut nodes: Vec<_> = group.drain(..).map(|slot| (self.reading.view.node(self.entity, slot), slot)).collect();
+            let mut nodes: Vec<_> =
+                group.drain(..).map(|slot| (self.reading.view.node(self.entity, slot), slot)).collect();
             if let Some(cursor) = cursor {
                 nodes.retain(|(node, _)| {
                     let side = order.compare_to(node, &cursor.values, &cursor.key);
-                    if backward { side.is_lt() || inclusive && side.is_eq() } else { side.is_gt() || inclusive && side.is_eq() }
+                    if backward {
+                        side.is_lt() || inclusive && side.is_eq()
+                    } else {
+                        side.is_gt() || inclusive && side.is_eq()
+                    }
                 });
             }
             nodes.sort_unstable_by(|(a, _), (b, _)| order.compare(a, b));

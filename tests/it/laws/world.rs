@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use staygraph::event::{Batch, Decoder, OrderBy, Buffer};
+use staygraph::event::{Batch, Buffer, Decoder, OrderBy};
 use staygraph::model::Model;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
