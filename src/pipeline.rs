@@ -19,6 +19,8 @@ const BATCH_BYTES: usize = 1 << 20;
 const BATCHES_MAX: usize = 8;
 /// How often the log's ends are asked for when nothing else asks: well below the least sensible `fresh_within`.
 const HEARTBEAT: Duration = Duration::from_millis(250);
+/// While more waits, a version is published this often: a flood is seen in steps.
+const PUBLISH_MS_MAX: i64 = 250;
 /// The windows' samples.
 const SAMPLE_MS: i64 = 1000;
 
@@ -204,26 +206,38 @@ fn project(
     metrics: &Metrics,
     clock: fn() -> Instant,
 ) {
-    while let Ok(first) = waiting.recv() {
-        let mut appended: Vec<(usize, Instant)> = Vec::new();
-        let mut next = Some(first);
-        // As many as may wait, so that a flood is published in steps that readers see.
-        for _ in 0..=BATCHES_MAX {
-            let Some(batch) = next.take() else { break };
-            let live = batch.records().filter(|record| record.appended_at >= serving.started_at);
-            appended.extend(live.map(|record| (feeds[batch.partition].domain, record.appended_at)));
-            projector.apply(&batch, clock());
-            // Nobody takes it once the reader has ended.
-            let _ = applied.send(batch);
-            next = waiting.try_recv().ok();
+    let mut appended: Vec<(usize, Instant)> = Vec::new();
+    let mut next = waiting.recv().ok();
+    let mut published_at = Instant::EPOCH;
+    while let Some(batch) = next.take() {
+        let live = batch.records().filter(|record| record.appended_at >= serving.started_at);
+        appended.extend(live.map(|record| (feeds[batch.partition].domain, record.appended_at)));
+        projector.apply(&batch, clock());
+        // Nobody takes it once the reader has ended.
+        let _ = applied.send(batch);
+        let left = PUBLISH_MS_MAX - clock().millis_since(published_at);
+        if left > 0 {
+            next = match is_hydrating(&projector, serving, feeds.len()) {
+                // The next one comes: fewer versions of more events cost less, and nobody calls this fresh yet.
+                true => waiting.recv_timeout(Duration::from_millis(left as u64)).ok(),
+                false => waiting.try_recv().ok(),
+            };
         }
-        if let Some(batch) = next {
-            projector.apply(&batch, clock());
-        }
-        serving.publish(projector.publish());
-        let now = clock();
-        for (domain, at) in appended {
-            metrics.visible(domain, now.micros().saturating_sub(at.micros()).max(0) as f64 / 1e6);
+        if next.is_none() {
+            serving.publish(projector.publish());
+            published_at = clock();
+            for (domain, at) in appended.drain(..) {
+                metrics.visible(domain, published_at.micros().saturating_sub(at.micros()).max(0) as f64 / 1e6);
+            }
+            metrics.versions(projector.pinned(), projector.backlog());
+            next = waiting.recv().ok();
         }
     }
+}
+
+/// Whether records that were there at the start are still to come.
+fn is_hydrating(projector: &Projector, serving: &Serving, partitions: usize) -> bool {
+    let is_short =
+        |partition: usize| serving.target(partition).is_some_and(|target| projector.position(partition) < target);
+    serving.ready_at().is_none() && (0..partitions).any(is_short)
 }

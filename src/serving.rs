@@ -3,10 +3,10 @@
 //! An answer's freshness comes from its version's own positions and the newest ends, so that an answer and its age cannot
 //! disagree.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use tokio::sync::oneshot;
 
 use crate::freshness::{Demand, DomainStatus, Inputs, PartitionStatus, Sample, Thresholds, Window, domain, partition};
@@ -62,7 +62,7 @@ pub struct Serving {
     append_times: AppendTimes,
     contact_now: ContactNow,
     /// By partition: the last answer of `append_times`, since many queries ask for the same.
-    append_time_cache: Mutex<HashMap<usize, (u64, Instant)>>,
+    append_time_cache: DashMap<usize, (u64, Instant)>,
     pub started_at: Instant,
     ready_at: OnceLock<Instant>,
     clock: fn() -> Instant,
@@ -85,7 +85,7 @@ impl Serving {
             waiters: Mutex::default(),
             append_times,
             contact_now,
-            append_time_cache: Mutex::default(),
+            append_time_cache: DashMap::new(),
             started_at: clock(),
             ready_at: OnceLock::new(),
             clock,
@@ -213,14 +213,12 @@ impl Serving {
     }
 
     fn appended_at(&self, partition: usize, offset: u64) -> Option<Instant> {
-        let cache = || self.append_time_cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, at)) = cache().get(&partition)
-            && *known == offset
-        {
-            return Some(*at);
+        let known = self.append_time_cache.get(&partition).map(|known| *known);
+        if let Some((_, at)) = known.filter(|(known, _)| *known == offset) {
+            return Some(at);
         }
         let at = (self.append_times)(partition, offset)?;
-        cache().insert(partition, (offset, at));
+        self.append_time_cache.insert(partition, (offset, at));
         Some(at)
     }
 

@@ -54,6 +54,8 @@ pub struct Metrics {
     query: HistogramVec,
     entities: GaugeVec,
     ready: Gauge,
+    pinned: Gauge,
+    garbage: Gauge,
 }
 
 impl Metrics {
@@ -100,12 +102,20 @@ impl Metrics {
             query: HistogramVec::new(seconds("query_seconds", "GraphQL requests, by outcome."), &["outcome"])?,
             entities: GaugeVec::new(Opts::new("entities", "Nodes that lists hold."), &["entity"])?,
             ready: Gauge::with_opts(Opts::new("ready", "1 once hydrated."))?,
+            pinned: Gauge::with_opts(Opts::new(
+                "versions_pinned",
+                "Versions that somebody reads, the newest among them.",
+            ))?,
+            garbage: Gauge::with_opts(Opts::new(
+                "garbage_pages",
+                "Pages with records that are kept for a version, or wait to be dropped.",
+            ))?,
             visible_by_domain: model.domains.iter().map(|domain| visible.with_label_values(&[&domain.name])).collect(),
             visible,
             registry,
             model,
         };
-        let collectors: [Box<dyn prometheus::core::Collector>; 11] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 13] = [
             Box::new(build),
             Box::new(metrics.applied.clone()),
             Box::new(metrics.duplicate.clone()),
@@ -117,6 +127,8 @@ impl Metrics {
             Box::new(metrics.query.clone()),
             Box::new(metrics.entities.clone()),
             Box::new(metrics.ready.clone()),
+            Box::new(metrics.pinned.clone()),
+            Box::new(metrics.garbage.clone()),
         ];
         for collector in collectors {
             metrics.registry.register(collector)?;
@@ -127,6 +139,12 @@ impl Metrics {
     /// An event became readable this many seconds after its append.
     pub fn visible(&self, domain: usize, seconds: f64) {
         self.visible_by_domain[domain].observe(seconds);
+    }
+
+    /// How many versions are read, and how many pages hold records for old ones.
+    pub fn versions(&self, pinned: usize, garbage: usize) {
+        self.pinned.set(pinned as f64);
+        self.garbage.set(garbage as f64);
     }
 
     /// A GraphQL request ended.

@@ -162,6 +162,11 @@ impl Projector {
         }
     }
 
+    /// The next record of a partition to apply.
+    pub fn position(&self, partition: usize) -> u64 {
+        self.applied[partition]
+    }
+
     /// Pages of the graph with records that are kept for a version, or wait to be dropped.
     pub fn backlog(&self) -> usize {
         self.graph.backlog()
