@@ -274,9 +274,11 @@ fn run(entities: u64) {
     say(
         "graph: update",
         &format!(
-            "{}, {:.0} % of the floor; longest publication {longest:?}",
+            "{}, {:.0} % of the floor; of it publishing {:.0} %, the longest {:?}",
             rate(updates as usize, graph_took),
-            share(graph_took)
+            share(graph_took),
+            publications.all.as_secs_f64() / graph_took.as_secs_f64() * 100.0,
+            publications.longest
         ),
     );
     let memory = newest.lock().map(|newest| newest.graph.memory(0)).unwrap_or_default();

@@ -31,6 +31,19 @@ impl Counts {
         }
     }
 
+    /// Takes a record out and puts the next one of its slot in.
+    pub(super) fn replace(&mut self, old: Packed<'_>, new: Packed<'_>) {
+        let plain = |record: Packed<'_>| record.flags().state() == State::Present && !record.flags().rare();
+        if plain(old) && plain(new) && old.flags() == new.flags() {
+            // What most updates come to: a bit or two.
+            turn(&mut self.filled, old.presence(), new.presence());
+            turn(&mut self.breaches, old.breaches(), new.breaches());
+        } else {
+            self.count(old, -1);
+            self.count(new, 1);
+        }
+    }
+
     /// Adds a record `sign` times: 1, or −1 before it changes.
     pub(super) fn count(&mut self, record: Packed<'_>, sign: i64) {
         if record.is_alias() || !record.exists() {
@@ -57,6 +70,18 @@ impl Counts {
         }
         if flags.erased() && flags.state() != State::Reference {
             self.erased += sign;
+        }
+    }
+}
+
+/// Adds the bits that came and takes away those that went.
+fn turn(counts: &mut [i64], old: &[u8], new: &[u8]) {
+    for (byte, (before, after)) in old.iter().zip(new).enumerate() {
+        let mut turned = before ^ after;
+        while turned != 0 {
+            let place = turned.trailing_zeros() as usize;
+            counts[byte * 8 + place] += if after & (1 << place) != 0 { 1 } else { -1 };
+            turned &= turned - 1;
         }
     }
 }

@@ -83,6 +83,13 @@ impl Draft {
         self.flags.set_erased();
     }
 
+    /// What the rules kept of it so far.
+    pub(super) fn stamps<'a>(&'a self, layout: &'a Layout) -> &'a [u8] {
+        let bytes = self.base.as_deref().unwrap_or(&[0, 0]);
+        let base = Packed { layout, bytes };
+        if base.is_reference() { &[] } else { base.sections().stamps }
+    }
+
     /// The bytes that the rules keep of it.
     pub fn set_stamps(&mut self) -> &mut Vec<u8> {
         self.stamps.start()

@@ -8,7 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
 use super::layout::Layout;
-use super::record::Packed;
+use super::record::{Packed, Record};
 use super::slots::Slots;
 
 /// So many that growing one is short.
@@ -42,14 +42,23 @@ impl Keys {
         ((hash >> 56) as usize % SHARDS, hash as u32)
     }
 
-    pub fn find(&self, key: &str, slots: &Slots, layout: &Layout) -> Option<u32> {
+    /// The slot of a key, and what `look` makes of its newest record.
+    pub fn find<T>(&self, key: &str, slots: &Slots, layout: &Layout, look: impl Fn(&Record) -> T) -> Option<(u32, T)> {
         let (shard, hash) = self.hash(key);
         let table = self.shards[shard].read().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = None;
         let is_it = |entry: &Entry| {
-            let same = |record: &super::record::Record| Packed { layout, bytes: record }.key() == key;
-            entry.hash == hash && slots.newest(entry.slot, same) == Some(true)
+            let same = |record: &Record| {
+                let same = Packed { layout, bytes: record }.key_bytes() == key.as_bytes();
+                same.then(|| look(record))
+            };
+            if entry.hash == hash {
+                seen = slots.newest(entry.slot, same).flatten();
+            }
+            seen.is_some()
         };
-        table.find(spread(hash), is_it).map(|entry| entry.slot)
+        let slot = table.find(spread(hash), is_it)?.slot;
+        seen.map(|seen| (slot, seen))
     }
 
     /// Adds a key that is not there; only the writer does.

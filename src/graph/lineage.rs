@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::bytes::{Reader, put, put_long, put_signed};
-use super::names::{Names, Naming};
+use super::names::Names;
 use crate::model::value::Instant;
 
 /// An entity's lineage: its last event and where the log has it.
@@ -48,7 +48,7 @@ const HAS_SEQUENCE: u64 = 4;
 const SEQUENCE_IS_NUMBER: u64 = 8;
 
 impl Lineage<'_> {
-    pub fn pack(&self, out: &mut Vec<u8>, naming: &mut Naming, names: &Names) {
+    pub fn pack(&self, out: &mut Vec<u8>, mut number_of: impl FnMut(&str) -> u32) {
         let number = self.sequence.and_then(|text| text.parse::<u64>().ok().filter(|_| !text.starts_with(['0', '+'])));
         let flag = |on: bool, bit: u64| if on { bit } else { 0 };
         put(
@@ -60,7 +60,7 @@ impl Lineage<'_> {
         );
         put_long(out, self.id.as_bytes());
         for name in [self.kind, self.source, self.topic] {
-            put(out, u64::from(naming.number(names, name)));
+            put(out, u64::from(number_of(name)));
         }
         put(out, u64::from(self.partition));
         put(out, self.offset);
@@ -75,7 +75,7 @@ impl Lineage<'_> {
             (None, None) => {}
         }
         if let Some(dataschema) = self.dataschema {
-            put(out, u64::from(naming.number(names, dataschema)));
+            put(out, u64::from(number_of(dataschema)));
         }
         if let Some(traceparent) = self.traceparent {
             put_long(out, traceparent.as_bytes());

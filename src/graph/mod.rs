@@ -115,15 +115,40 @@ impl Graph {
     /// The slot of a key; an unseen one gets an empty record, which does not exist until something names it.
     pub fn slot(&mut self, entity: usize, key: &str) -> u32 {
         let shared = &self.shared;
-        if let Some(slot) = shared.keys[entity].find(key, &shared.slots[entity], &shared.layouts[entity]) {
-            return slot;
-        }
+        let found = shared.keys[entity].find(key, &shared.slots[entity], &shared.layouts[entity], |_| ());
+        found.map_or_else(|| self.add(entity, key, record::reference(key)), |(slot, ())| slot)
+    }
+
+    fn add(&mut self, entity: usize, key: &str, record: Record) -> u32 {
         let slot = self.lengths[entity];
-        shared.slots[entity].push(slot, self.sequence, record::reference(key));
-        shared.keys[entity].insert(key, slot);
+        self.shared.slots[entity].push(slot, self.sequence, record);
+        self.shared.keys[entity].insert(key, slot);
         self.lengths[entity] += 1;
         self.named[entity].push(0);
         slot
+    }
+
+    /// The slot of a key, as [`Graph::slot`], with its next record begun.
+    pub fn open(&mut self, entity: usize, key: &str) -> Draft {
+        let shared = &self.shared;
+        let found = shared.keys[entity].find(key, &shared.slots[entity], &shared.layouts[entity], Record::clone);
+        let (slot, base) = found.unwrap_or_else(|| {
+            let base = record::reference(key);
+            (self.add(entity, key, base.clone()), base)
+        });
+        let mut draft = std::mem::take(&mut self.spare);
+        draft.begin(entity, slot, base);
+        draft
+    }
+
+    /// Gives a draft's buffers back, where nothing came of it.
+    pub fn abandon(&mut self, draft: Draft) {
+        self.spare = draft;
+    }
+
+    /// What the rules keep of a draft's entity.
+    pub fn stamps<'a>(&'a self, draft: &'a Draft) -> &'a [u8] {
+        draft.stamps(&self.shared.layouts[draft.entity])
     }
 
     fn newest(&self, entity: usize, slot: u32) -> Record {
@@ -152,7 +177,7 @@ impl Graph {
     }
 
     pub fn set_lineage(&mut self, draft: &mut Draft, lineage: &Lineage<'_>) {
-        lineage.pack(draft.set_lineage(), &mut self.naming, &self.shared.names);
+        lineage.pack(draft.set_lineage(), |text| self.naming.number(&self.shared.names, text));
     }
 
     /// Sets and, where there is no JSON text, removes attributes.
@@ -174,8 +199,7 @@ impl Graph {
         self.bytes = bytes;
         if let Some(base) = draft.base.take() {
             let (old, new) = (Packed { layout, bytes: &base }, Packed { layout, bytes: &record });
-            self.counts[entity].count(old, -1);
-            self.counts[entity].count(new, 1);
+            self.counts[entity].replace(old, new);
             self.waiting[entity].note(description, slot, old, new, draft.changed());
             // In its slot before what it names hears of it: it may name itself.
             self.put(entity, slot, record.clone());

@@ -22,11 +22,22 @@ impl Names {
 #[derive(Default)]
 pub struct Naming {
     numbers: HashMap<Arc<str>, u32, DefaultHashBuilder>,
+    /// The last texts asked for, by their length: events come in runs of few.
+    recent: [Option<(Arc<str>, u32)>; RECENT],
 }
+
+const RECENT: usize = 16;
 
 impl Naming {
     pub fn number(&mut self, names: &Names, text: &str) -> u32 {
-        if let Some(number) = self.numbers.get(text) {
+        let place = text.len() % RECENT;
+        if let Some((known, number)) = &self.recent[place]
+            && **known == *text
+        {
+            return *number;
+        }
+        if let Some((known, number)) = self.numbers.get_key_value(text) {
+            self.recent[place] = Some((known.clone(), *number));
             return *number;
         }
         let text: Arc<str> = text.into();

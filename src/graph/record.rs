@@ -160,8 +160,12 @@ impl<'a> Packed<'a> {
     }
 
     pub fn key(self) -> &'a str {
+        std::str::from_utf8(self.key_bytes()).unwrap_or_default()
+    }
+
+    pub fn key_bytes(self) -> &'a [u8] {
         let start = self.key_start();
-        std::str::from_utf8(&self.bytes[start..start + usize::from(self.bytes[1])]).unwrap_or_default()
+        &self.bytes[start..start + usize::from(self.bytes[1])]
     }
 
     /// A bit a check: whether the state breaks it. Empty for a reference.

@@ -3,7 +3,7 @@
 //! They hold what lists hold: entities that are present and no aliases. So a count is a difference of two ranks, and a
 //! reverse link needs no look at the records behind it.
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 use super::index::{Code, Index, Pending, code_of, key_code, text_code};
 use super::layout::Layout;

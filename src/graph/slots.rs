@@ -19,6 +19,9 @@ const SEGMENTS: usize = 23;
 /// Pages that one collection looks at beside those that the last batch wrote to: what a large release leaves is spread.
 const COLLECT_MIN: usize = 4096;
 
+/// Room for older records that a page keeps once it had them.
+const OLDER_KEPT: usize = 4;
+
 #[derive(Default)]
 struct Page {
     newest: Vec<(u64, Record)>,
@@ -119,7 +122,7 @@ impl Slots {
             needed = needed.or(pin.copied());
             pin.is_some()
         });
-        if held.older.is_empty() {
+        if held.older.is_empty() && held.older.capacity() > OLDER_KEPT {
             held.older = Vec::new();
         }
         if pins.binary_search(&held.parked).is_ok() {
@@ -127,11 +130,6 @@ impl Slots {
         }
         held.parked = needed.unwrap_or(0);
         needed
-    }
-
-    /// How many older records are kept.
-    pub fn older(&self, slots: usize) -> usize {
-        (0..slots.div_ceil(PAGE)).filter_map(|page| self.read(page)).map(|page| page.older.len()).sum()
     }
 }
 

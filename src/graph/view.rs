@@ -97,7 +97,8 @@ impl View {
     /// The slot of a key, whether or not anything is there.
     pub(super) fn slot_of(&self, entity: usize, key: &str) -> Option<u32> {
         let shared = &self.0.shared;
-        shared.keys.get(entity)?.find(key, &shared.slots[entity], &shared.layouts[entity])
+        let found = shared.keys.get(entity)?.find(key, &shared.slots[entity], &shared.layouts[entity], |_| ())?;
+        Some(found.0)
     }
 
     fn packed<'a>(&'a self, entity: usize, record: &'a Record) -> Packed<'a> {

@@ -33,9 +33,9 @@ impl Sources for &Graph {
 impl Projector {
     pub(super) fn apply_event(&mut self, event: &Event<'_>, place: Place) {
         let (entity, domain) = (event.entity, self.model.entities[event.entity].domain);
-        let slot = self.graph.slot(entity, event.key);
+        let draft = self.graph.open(entity, event.key);
         let mut record = std::mem::take(&mut self.record);
-        record.read(self.graph.node(entity, slot).stamps(), self.model.entities[entity].fields.len());
+        record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
         let order = self.order(event, &place);
         let novelty = self.novelty(event, &mut record, order, place.partition);
         let counters = &mut self.counters[domain];
@@ -44,8 +44,10 @@ impl Projector {
             Told::Conflict => counters.conflicts += 1,
             Told::New | Told::Forgotten => {}
         }
-        if novelty != Told::Duplicate {
-            let won = self.take(event, slot, &mut record, order, &place);
+        if novelty == Told::Duplicate {
+            self.graph.abandon(draft);
+        } else {
+            let won = self.take(event, draft, &mut record, order, &place);
             let counters = &mut self.counters[domain];
             match (novelty, won) {
                 (Told::Forgotten, false) => counters.duplicates += 1,
@@ -54,7 +56,7 @@ impl Projector {
                 }
                 _ => counters.applied += 1,
             }
-            self.catalogue(event, place.appended_at);
+            self.catalogue(event, order, place.appended_at);
         }
         self.record = record;
     }
@@ -73,9 +75,9 @@ impl Projector {
     }
 
     fn novelty(&mut self, event: &Event<'_>, record: &mut Record, order: Order<'_>, partition: usize) -> Told {
-        let print = fingerprint((event.envelope.source, event.envelope.id));
+        let print = || fingerprint((event.envelope.source, event.envelope.id));
         let novelty = match self.rules[self.model.entities[event.entity].domain].order_by {
-            OrderBy::Position => self.recent[partition].see(print),
+            OrderBy::Position => self.recent[partition].see(print()),
             OrderBy::Time => match record.novelty(order, print) {
                 // Several producers may well agree on a time.
                 Novelty::Conflict => Novelty::New,
@@ -97,9 +99,15 @@ impl Projector {
     }
 
     /// Lets the event set what nothing greater has set. Gives whether it set anything.
-    fn take(&mut self, event: &Event<'_>, slot: u32, record: &mut Record, order: Order<'_>, place: &Place) -> bool {
-        let entity = event.entity;
-        let mut draft = self.graph.edit(entity, slot);
+    fn take(
+        &mut self,
+        event: &Event<'_>,
+        mut draft: Draft,
+        record: &mut Record,
+        order: Order<'_>,
+        place: &Place,
+    ) -> bool {
+        let (entity, slot) = (event.entity, draft.slot);
         let setter = record.enter(order);
         let (mut undone, mut won) = (false, false);
         match event.action {
@@ -235,14 +243,20 @@ impl Projector {
         }
     }
 
-    fn catalogue(&mut self, event: &Event<'_>, at: Instant) {
-        let catalogue = Arc::make_mut(&mut self.catalogue[event.entity]);
-        catalogue.event(event.envelope.kind, event.in_model, event.envelope.source, at);
-        for (name, _) in event.attributes.iter() {
-            catalogue.drift(DriftKind::Attribute, name, at);
+    fn catalogue(&mut self, event: &Event<'_>, order: Order<'_>, at: Instant) {
+        let kind = self.graph.name(event.envelope.kind);
+        if self.tally.is_full() {
+            self.settle_tally();
         }
-        for name in event.unknown_extensions.iter() {
-            catalogue.drift(DriftKind::Extension, name, at);
+        self.tally.event(event.entity, kind, order.source.0, event.in_model, at);
+        if !event.attributes.is_empty() || !event.unknown_extensions.is_empty() {
+            let catalogue = Arc::make_mut(&mut self.catalogue[event.entity]);
+            for (name, _) in event.attributes.iter() {
+                catalogue.drift(DriftKind::Attribute, name, at);
+            }
+            for name in event.unknown_extensions.iter() {
+                catalogue.drift(DriftKind::Extension, name, at);
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::model::value::Instant;
 const NAMES_MAX: usize = 1000;
 /// The name under which they are counted.
 const OTHERS: &str = "(others)";
+/// Kinds of events that are counted apart before they are put into the catalogues.
+const TALLY_MAX: usize = 64;
 
 /// How often something was seen, and when, by the log's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,16 +56,20 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    pub fn event(&mut self, kind: &str, in_model: bool, source: &str, at: Instant) {
-        see(&mut self.event_types, kind, in_model, at);
+    fn event(&mut self, kind: &str, in_model: bool, source: &str, tallied: &Tallied) {
+        see(&mut self.event_types, kind, in_model, tallied);
         // No model names a producer.
-        see(&mut self.producers, source, false, at);
+        see(&mut self.producers, source, false, tallied);
         if !in_model {
-            self.drift(DriftKind::EventType, kind, at);
+            self.drifts(DriftKind::EventType, kind, tallied.count, tallied.last);
         }
     }
 
     pub fn drift(&mut self, kind: DriftKind, name: &str, at: Instant) {
+        self.drifts(kind, name, 1, at);
+    }
+
+    fn drifts(&mut self, kind: DriftKind, name: &str, count: u64, at: Instant) {
         let names = self.drift.entry(kind).or_default();
         if !names.contains_key(name) {
             let name = if names.len() < NAMES_MAX { name } else { OTHERS };
@@ -71,7 +77,7 @@ impl Catalogue {
         }
         let name = if names.contains_key(name) { name } else { OTHERS };
         if let Some(drift) = names.get_mut(name) {
-            drift.count += 1;
+            drift.count += count;
             drift.last = drift.last.max(at);
         }
     }
@@ -81,13 +87,50 @@ impl Catalogue {
     }
 }
 
-fn see(names: &mut BTreeMap<Arc<str>, Seen>, name: &str, in_model: bool, at: Instant) {
-    if let Some(seen) = names.get_mut(name) {
-        seen.count += 1;
-        seen.first = seen.first.min(at);
-        seen.last = seen.last.max(at);
-        return;
+fn see(names: &mut BTreeMap<Arc<str>, Seen>, name: &str, in_model: bool, tallied: &Tallied) {
+    let name = if names.contains_key(name) || names.len() < NAMES_MAX { name } else { OTHERS };
+    if !names.contains_key(name) {
+        names.insert(name.into(), Seen { count: 0, first: tallied.first, last: tallied.last, in_model });
     }
-    let name = if names.len() < NAMES_MAX { name } else { OTHERS };
-    names.entry(name.into()).or_insert(Seen { count: 0, first: at, last: at, in_model }).count += 1;
+    if let Some(seen) = names.get_mut(name) {
+        seen.count += tallied.count;
+        seen.first = seen.first.min(tallied.first);
+        seen.last = seen.last.max(tallied.last);
+    }
+}
+
+/// Events since the last version, by entity, type and producer: counted by numbers, and by names only then.
+#[derive(Default)]
+pub struct Tally(Vec<((usize, u32, u32, bool), Tallied)>);
+
+struct Tallied {
+    count: u64,
+    first: Instant,
+    last: Instant,
+}
+
+impl Tally {
+    pub fn event(&mut self, entity: usize, kind: u32, source: u32, in_model: bool, at: Instant) {
+        let what = (entity, kind, source, in_model);
+        match self.0.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, tallied)) => {
+                tallied.count += 1;
+                tallied.first = tallied.first.min(at);
+                tallied.last = tallied.last.max(at);
+            }
+            // Many names are a producer's fault, and would be looked through for each event.
+            None => self.0.push((what, Tallied { count: 1, first: at, last: at })),
+        }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= TALLY_MAX
+    }
+
+    /// Puts what was counted into the catalogues. `text` gives a name's text.
+    pub fn settle(&mut self, catalogues: &mut [Arc<Catalogue>], text: impl Fn(u32) -> Arc<str>) {
+        for ((entity, kind, source, in_model), tallied) in self.0.drain(..) {
+            Arc::make_mut(&mut catalogues[entity]).event(&text(kind), in_model, &text(source), &tallied);
+        }
+    }
 }

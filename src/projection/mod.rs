@@ -96,6 +96,7 @@ pub struct Projector {
     applied: Vec<u64>,
     counters: Vec<Counters>,
     catalogue: Vec<Arc<Catalogue>>,
+    tally: catalogue::Tally,
     dead_letters: DeadLetters,
     version: u64,
 }
@@ -120,6 +121,7 @@ impl Projector {
             applied: vec![0; partitions.len()],
             counters: vec![Counters::default(); model.domains.len()],
             catalogue: model.entities.iter().map(|_| Arc::new(Catalogue::default())).collect(),
+            tally: catalogue::Tally::default(),
             dead_letters: DeadLetters::default(),
             version: 0,
             topic_ranks: partitions.iter().map(rank).collect(),
@@ -151,6 +153,7 @@ impl Projector {
     /// A new version of everything applied so far.
     pub fn publish(&mut self) -> Snapshot {
         self.version += 1;
+        self.settle_tally();
         Snapshot {
             version: self.version,
             graph: self.graph.publish(),
@@ -165,6 +168,10 @@ impl Projector {
     /// The next record of a partition to apply.
     pub fn position(&self, partition: usize) -> u64 {
         self.applied[partition]
+    }
+
+    fn settle_tally(&mut self) {
+        self.tally.settle(&mut self.catalogue, |name| self.graph.text(name));
     }
 
     /// Pages of the graph with records that are kept for a version, or wait to be dropped.

@@ -99,7 +99,7 @@ impl Record {
 
     /// Packs what is still named, and keeps the fingerprints of what is not. `print` makes one of a source and an id.
     pub fn write(&mut self, out: &mut Vec<u8>, tell_duplicates: bool, print: impl Fn(u32, &str) -> u64) {
-        let mut renumbered = [0u32; 256];
+        let mut renumbered = [0u32; 32];
         let mut many = Vec::new();
         let renumbered: &mut [u32] = if self.setters.len() < renumbered.len() {
             &mut renumbered
@@ -185,7 +185,7 @@ impl Record {
     }
 
     /// What an event is to those that the entity had: told by its stamp and, under it, by source and id.
-    pub fn novelty(&self, order: Order<'_>, print: u64) -> Novelty {
+    pub fn novelty(&self, order: Order<'_>, print: impl Fn() -> u64) -> Novelty {
         let mut taken = false;
         for setter in self.setters.iter().filter(|setter| setter.stamp == order.stamp) {
             if setter.source == order.source.0 && self.id(*setter) == order.id {
@@ -194,7 +194,7 @@ impl Record {
             taken = true;
         }
         for (_, known) in self.prints.iter().filter(|(stamp, _)| *stamp == order.stamp) {
-            if *known == print {
+            if *known == print() {
                 return Novelty::Duplicate;
             }
             taken = true;
