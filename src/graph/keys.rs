@@ -7,10 +7,6 @@ use std::sync::{PoisonError, RwLock};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
-use super::layout::Layout;
-use super::record::{Packed, Record};
-use super::slots::Slots;
-
 /// So many that growing one is short.
 const SHARDS: usize = 256;
 
@@ -42,23 +38,11 @@ impl Keys {
         ((hash >> 56) as usize % SHARDS, hash as u32)
     }
 
-    /// The slot of a key, and what `look` makes of its newest record.
-    pub fn find<T>(&self, key: &str, slots: &Slots, layout: &Layout, look: impl Fn(&Record) -> T) -> Option<(u32, T)> {
+    /// The slot of a key. `is_it` says whether a slot has it.
+    pub fn find(&self, key: &str, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let (shard, hash) = self.hash(key);
         let table = self.shards[shard].read().unwrap_or_else(PoisonError::into_inner);
-        let mut seen = None;
-        let is_it = |entry: &Entry| {
-            let same = |record: &Record| {
-                let same = Packed { layout, bytes: record }.key_bytes() == key.as_bytes();
-                same.then(|| look(record))
-            };
-            if entry.hash == hash {
-                seen = slots.newest(entry.slot, same).flatten();
-            }
-            seen.is_some()
-        };
-        let slot = table.find(spread(hash), is_it)?.slot;
-        seen.map(|seen| (slot, seen))
+        table.find(spread(hash), |entry| entry.hash == hash && is_it(entry.slot)).map(|entry| entry.slot)
     }
 
     /// Adds a key that is not there; only the writer does.

@@ -63,8 +63,8 @@ struct Shared {
 pub struct Graph {
     shared: Arc<Shared>,
     naming: names::Naming,
-    /// By entity: slots so far.
-    lengths: Vec<u32>,
+    /// By entity and slot: the newest record, for the writer's own looks, which then need no lock.
+    newest: Vec<Vec<Record>>,
     /// By entity and slot: how many links and merges name it.
     named: Vec<Vec<u32>>,
     sets: Vec<Sets>,
@@ -87,7 +87,7 @@ impl Graph {
             model.entities.iter().zip(&layouts).map(|(entity, layout)| Sets::new(entity, layout)).collect();
         Graph {
             naming: names::Naming::default(),
-            lengths: vec![0; entities],
+            newest: vec![Vec::new(); entities],
             named: vec![Vec::new(); entities],
             waiting: sets.iter().map(Waiting::new).collect(),
             sets,
@@ -114,31 +114,26 @@ impl Graph {
 
     /// The slot of a key; an unseen one gets an empty record, which does not exist until something names it.
     pub fn slot(&mut self, entity: usize, key: &str) -> u32 {
-        let shared = &self.shared;
-        let found = shared.keys[entity].find(key, &shared.slots[entity], &shared.layouts[entity], |_| ());
-        found.map_or_else(|| self.add(entity, key, record::reference(key)), |(slot, ())| slot)
+        self.find(entity, key).unwrap_or_else(|| self.add(entity, key))
     }
 
-    fn add(&mut self, entity: usize, key: &str, record: Record) -> u32 {
-        let slot = self.lengths[entity];
+    fn find(&self, entity: usize, key: &str) -> Option<u32> {
+        let (newest, layout) = (&self.newest[entity], &self.shared.layouts[entity]);
+        let has_key = |slot: u32| {
+            let record = newest.get(slot as usize);
+            record.is_some_and(|record| Packed { layout, bytes: record }.key_bytes() == key.as_bytes())
+        };
+        self.shared.keys[entity].find(key, has_key)
+    }
+
+    fn add(&mut self, entity: usize, key: &str) -> u32 {
+        let slot = self.newest[entity].len() as u32;
+        let record = record::reference(key);
+        self.newest[entity].push(record.clone());
         self.shared.slots[entity].push(slot, self.sequence, record);
         self.shared.keys[entity].insert(key, slot);
-        self.lengths[entity] += 1;
         self.named[entity].push(0);
         slot
-    }
-
-    /// The slot of a key, as [`Graph::slot`], with its next record begun.
-    pub fn open(&mut self, entity: usize, key: &str) -> Draft {
-        let shared = &self.shared;
-        let found = shared.keys[entity].find(key, &shared.slots[entity], &shared.layouts[entity], Record::clone);
-        let (slot, base) = found.unwrap_or_else(|| {
-            let base = record::reference(key);
-            (self.add(entity, key, base.clone()), base)
-        });
-        let mut draft = std::mem::take(&mut self.spare);
-        draft.begin(entity, slot, base);
-        draft
     }
 
     /// Gives a draft's buffers back, where nothing came of it.
@@ -152,7 +147,7 @@ impl Graph {
     }
 
     fn newest(&self, entity: usize, slot: u32) -> Record {
-        self.shared.slots[entity].newest(slot, Record::clone).unwrap_or_else(|| record::reference(""))
+        self.newest[entity][slot as usize].clone()
     }
 
     /// A slot as the writer sees it: what is published next.
@@ -213,6 +208,7 @@ impl Graph {
     }
 
     fn put(&mut self, entity: usize, slot: u32, record: Record) {
+        self.newest[entity][slot as usize] = record.clone();
         if self.shared.slots[entity].replace(slot, self.sequence, record) {
             self.fresh.push((entity, slot));
         }
@@ -304,9 +300,7 @@ impl Graph {
                     .map_or(0, |count| *count as usize)
             };
             let record = |slot: u32, look: &mut dyn FnMut(Packed<'_>)| {
-                if let Some(bytes) = shared.slots[entity].newest(slot, Record::clone) {
-                    look(Packed { layout, bytes: &bytes });
-                }
+                look(Packed { layout, bytes: &self.newest[entity][slot as usize] });
             };
             waiting.publish(&mut self.sets[entity], description, degree, record);
         }
@@ -315,7 +309,13 @@ impl Graph {
         // Needed by the version before this one, and so not looked at before the next.
         self.fresh.drain(..).for_each(|(entity, slot)| self.garbage.add(entity, slot));
         self.sequence += 1;
-        View::new(self.shared.clone(), self.sets.clone(), self.counts.clone(), self.lengths.clone(), pin)
+        View::new(
+            self.shared.clone(),
+            self.sets.clone(),
+            self.counts.clone(),
+            self.newest.iter().map(|slots| slots.len() as u32).collect(),
+            pin,
+        )
     }
 
     /// Pages with records that are kept for a version, or wait to be dropped.

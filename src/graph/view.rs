@@ -96,9 +96,9 @@ impl View {
 
     /// The slot of a key, whether or not anything is there.
     pub(super) fn slot_of(&self, entity: usize, key: &str) -> Option<u32> {
-        let shared = &self.0.shared;
-        let found = shared.keys.get(entity)?.find(key, &shared.slots[entity], &shared.layouts[entity], |_| ())?;
-        Some(found.0)
+        let (slots, keys) = (self.0.shared.slots.get(entity)?, self.0.shared.keys.get(entity)?);
+        let has_key = |record: &Record| self.packed(entity, record).key_bytes() == key.as_bytes();
+        keys.find(key, |slot| slots.newest(slot, has_key) == Some(true))
     }
 
     fn packed<'a>(&'a self, entity: usize, record: &'a Record) -> Packed<'a> {

@@ -33,7 +33,8 @@ impl Sources for &Graph {
 impl Projector {
     pub(super) fn apply_event(&mut self, event: &Event<'_>, place: Place) {
         let (entity, domain) = (event.entity, self.model.entities[event.entity].domain);
-        let draft = self.graph.open(entity, event.key);
+        let slot = self.graph.slot(entity, event.key);
+        let draft = self.graph.edit(entity, slot);
         let mut record = std::mem::take(&mut self.record);
         record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
         let order = self.order(event, &place);
