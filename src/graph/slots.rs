@@ -6,9 +6,9 @@
 //! reader that holds an old version costs one record a slot, not one for each write since.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::record::Record;
+use super::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Slots a page.
 pub const PAGE: usize = 64;
