@@ -243,6 +243,47 @@ fn a_held_version_costs_one_record_a_slot() {
     });
 }
 
+/// Two hold versions of one page, which is not written any more, and let go one after the other.
+fn let_go(analyst_first: bool) {
+    Builder::new().check(move || {
+        let (slots, pins) = ([Slots::default()], Arc::<Pins>::default());
+        let mut garbage = Garbage::default();
+        let record = |sequence: u64| -> Record { [sequence as u8].into() };
+        slots[0].push(0, 1, record(1));
+        let analyst = pins.pin(1);
+        let mut newest: Option<Pin> = None;
+        let mut publish = |sequence: u64, writes: bool| {
+            if writes {
+                assert!(slots[0].replace(0, sequence, record(sequence)));
+            }
+            let before = newest.replace(pins.pin(sequence));
+            garbage.collect(&slots, &pins.all(), 1);
+            if writes {
+                garbage.add(0, 0);
+            }
+            before
+        };
+        publish(2, true);
+        let reader = publish(3, true).expect("version 2 came before");
+        publish(4, false);
+        assert_eq!(slots[0].older(1), 2, "one for the analyst, one for the reader");
+        let (first, second) = if analyst_first { (analyst, reader) } else { (reader, analyst) };
+        drop(first);
+        publish(5, false);
+        assert_eq!(slots[0].at(0, second.sequence()), Some(record(second.sequence())));
+        assert_eq!(slots[0].older(1), 1, "one for who is left");
+        drop(second);
+        publish(6, false);
+        assert_eq!(slots[0].older(1), 0);
+        assert_eq!(garbage.backlog(), 0);
+    });
+}
+
+#[test]
+fn a_record_goes_with_the_last_who_needs_it() {
+    let_go(true);
+}
+
 #[test]
 #[should_panic = "entity"]
 fn a_reader_without_a_pin_is_caught() {

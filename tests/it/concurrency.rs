@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use staygraph::event::{Batch, Decoder, OrderBy};
-use staygraph::graph::{ALL, Code, Node, OWNER_MIN, State, View, code_of, text_code, words};
+use staygraph::graph::{ALL, Code, OWNER_MIN, State, View, code_of, text_code, words};
 use staygraph::model::Model;
 use staygraph::model::cell::Cell;
 use staygraph::model::value;
@@ -150,8 +150,8 @@ fn check_pairs(view: &View) {
             view.node(entity, slot)
         };
         let (guest, stay) = (node(GUEST, 'g'), node(STAY, 's'));
-        let of = |node: &Node<'_>| (node.state(), format!("{:?}", node.value(NUMBER)));
-        assert_eq!(of(&guest), of(&stay), "pair {pair} of version {}", view.sequence());
+        assert_eq!(guest.state(), stay.state(), "pair {pair} of version {}", view.sequence());
+        assert_eq!(guest.value(NUMBER), stay.value(NUMBER), "pair {pair} of version {}", view.sequence());
     }
     // The writer may have made it by now, for a version to come.
     assert_eq!((view.find(GUEST, &format!("g{pairs}")), view.find(STAY, &format!("s{pairs}"))), (None, None));
@@ -270,7 +270,10 @@ fn read(published: &ArcSwap<Snapshot>, until: Instant, number: u64) -> Done {
     loop {
         let snapshot = published.load_full();
         check_pairs(&snapshot.graph);
-        check_sets(&snapshot.graph);
+        // The dearer look is the rarer, so that many versions are taken.
+        if done.checks % 3 == 0 {
+            check_sets(&snapshot.graph);
+        }
         done.versions.insert(snapshot.version);
         done.checks += 1;
         if done.checks % 7 == number {
