@@ -37,8 +37,8 @@ const NUMBER: usize = 0;
 const NAME: usize = 1;
 pub const OWNER: usize = 1;
 
-/// Pairs at the start: more than make an owner of many.
-const PAIRS_MIN: usize = OWNER_MIN + 76;
+/// Pairs at the start: nine in ten of them make an owner of many.
+const PAIRS_MIN: usize = OWNER_MIN + 176;
 /// Pairs at the end: in the third segment of slots.
 const PAIRS_MAX: usize = 3500;
 /// The most pairs that one version changes.
@@ -219,7 +219,7 @@ fn check_sets(view: &View) {
 fn change(feed: &mut Feed, pairs: &mut usize, version: u64) {
     let (new, changed) =
         if version == 0 { (PAIRS_MIN, 0) } else { (2.min(PAIRS_MAX - *pairs), feed.random(CHANGED_MAX)) };
-    let flood = version / TIDE % 2 == 0;
+    let flood = (version / TIDE).is_multiple_of(2);
     for change in 0..changed + new as u64 {
         let pair = if change < new as u64 { *pairs + change as usize } else { feed.random(*pairs as u64) as usize };
         if change >= new as u64 && feed.random(12) == 0 {
@@ -271,7 +271,7 @@ fn read(published: &ArcSwap<Snapshot>, until: Instant, number: u64) -> Done {
         let snapshot = published.load_full();
         check_pairs(&snapshot.graph);
         // The dearer look is the rarer, so that many versions are taken.
-        if done.checks % 3 == 0 {
+        if done.checks.is_multiple_of(3) {
             check_sets(&snapshot.graph);
         }
         done.versions.insert(snapshot.version);
@@ -281,7 +281,7 @@ fn read(published: &ArcSwap<Snapshot>, until: Instant, number: u64) -> Done {
             done.validated += 1;
         }
         let over = now() >= until;
-        if done.checks % patience == 0 || over {
+        if done.checks.is_multiple_of(patience) || over {
             if let Some((old, first)) = kept.take() {
                 assert_eq!(digest(&old.graph), first, "version {} is not what it was", old.version);
                 check_pairs(&old.graph);
