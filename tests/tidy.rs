@@ -405,6 +405,8 @@ fn no_file_is_a_city() {
 #[test]
 fn only_tests_unwrap() {
     let mut files = rust_files("src");
+    // A room's tests in a file of their own.
+    files.retain(|file| !file.path.ends_with("/tests.rs"));
     for file in &mut files {
         if let Some(start) = file.code.find("#[cfg(test)]") {
             file.code.truncate(start);

@@ -185,12 +185,6 @@ impl<'a> Packed<'a> {
     }
 }
 
-impl Default for Flags {
-    fn default() -> Flags {
-        Flags(0)
-    }
-}
-
 impl Operands for Drafted<'_> {
     fn value(&self, field: usize) -> Cell<'_> {
         self.cell(field)

@@ -19,6 +19,7 @@ mod paths;
 mod record;
 mod sets;
 mod slots;
+mod sync;
 mod tree;
 mod validate;
 mod view;
@@ -321,6 +322,11 @@ impl Graph {
     /// Pages with records that are kept for a version, or wait to be dropped.
     pub fn backlog(&self) -> usize {
         self.garbage.backlog()
+    }
+
+    /// Records that are kept beside the newest. Looks at every page.
+    pub fn older(&self) -> usize {
+        self.shared.slots.iter().zip(&self.newest).map(|(slots, newest)| slots.older(newest.len())).sum()
     }
 
     /// The versions that somebody reads, the newest among them.

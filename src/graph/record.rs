@@ -61,7 +61,7 @@ pub struct Merge<'a> {
 }
 
 /// A record's flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub u8);
 
 impl Flags {

@@ -34,6 +34,9 @@ pub struct Sets {
     pub owned: Vec<Vec<Tree<[u32; 5]>>>,
 }
 
+/// Changes of one index of the owners of a link.
+type OwnedChanges = Vec<([u32; 5], bool)>;
+
 /// Changes that wait for the next version.
 #[derive(Default)]
 pub struct Waiting {
@@ -42,7 +45,7 @@ pub struct Waiting {
     keys: Option<Pending>,
     words: Vec<Pending>,
     aliases: Vec<([u32; 2], bool)>,
-    owned: Vec<Vec<Vec<([u32; 5], bool)>>>,
+    owned: Vec<Vec<OwnedChanges>>,
     /// By link: the owners, as the writer looks them up.
     owners: Vec<HashSet<u32>>,
 }

@@ -6,9 +6,9 @@
 //! reader that holds an old version costs one record a slot, not one for each write since.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::record::Record;
+use super::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Slots a page.
 pub const PAGE: usize = 64;
@@ -26,8 +26,8 @@ const OLDER_KEPT: usize = 4;
 struct Page {
     newest: Vec<(u64, Record)>,
     older: Vec<Older>,
-    /// The pin whose release has this page looked at again; 0 for none.
-    parked: u64,
+    /// The pins whose release has this page looked at again.
+    parked: Vec<u64>,
 }
 
 struct Older {
@@ -113,23 +113,30 @@ impl Slots {
         true
     }
 
-    /// Drops a page's records that no pin needs. Gives a pin to wait for where some stay and the page waits for none.
-    fn collect(&self, page: usize, pins: &[u64]) -> Option<u64> {
-        let mut held = self.write(page)?;
-        let mut needed = None;
-        held.older.retain(|older| {
+    /// Drops a page's records that no pin needs. What stays waits for a pin that needs it: `park` is told of those that the
+    /// page waits for from now on.
+    fn collect(&self, page: usize, pins: &[u64], mut park: impl FnMut(u64)) {
+        let Some(mut held) = self.write(page) else { return };
+        let Page { older, parked, .. } = &mut *held;
+        parked.retain(|pin| pins.binary_search(pin).is_ok());
+        older.retain(|older| {
             let pin = pins.get(pins.partition_point(|pin| *pin < older.from)).filter(|pin| **pin < older.until);
-            needed = needed.or(pin.copied());
+            if let Some(pin) = pin.filter(|pin| !parked.contains(pin)) {
+                parked.push(*pin);
+                park(*pin);
+            }
             pin.is_some()
         });
-        if held.older.is_empty() && held.older.capacity() > OLDER_KEPT {
-            held.older = Vec::new();
+        if older.is_empty() {
+            // A page that is written often keeps a little room.
+            older.shrink_to(OLDER_KEPT);
+            *parked = Vec::new();
         }
-        if pins.binary_search(&held.parked).is_ok() {
-            return None;
-        }
-        held.parked = needed.unwrap_or(0);
-        needed
+    }
+
+    /// How many older records are kept.
+    pub fn older(&self, slots: usize) -> usize {
+        (0..slots.div_ceil(PAGE)).filter_map(|page| self.read(page)).map(|page| page.older.len()).sum()
     }
 }
 
@@ -192,7 +199,7 @@ impl Drop for Pin {
 #[derive(Default)]
 pub struct Garbage {
     waiting: VecDeque<(u16, u32)>,
-    /// By the pin that some record of the page waits for.
+    /// By pin: pages with a record that waits for it.
     parked: BTreeMap<u64, Vec<(u16, u32)>>,
 }
 
@@ -212,13 +219,12 @@ impl Garbage {
         }
         for _ in 0..COLLECT_MIN + 2 * written {
             let Some((entity, page)) = self.waiting.pop_front() else { break };
-            if let Some(pin) = slots[usize::from(entity)].collect(page as usize, pins) {
-                self.parked.entry(pin).or_default().push((entity, page));
-            }
+            let park = |pin: u64| self.parked.entry(pin).or_default().push((entity, page));
+            slots[usize::from(entity)].collect(page as usize, pins, park);
         }
     }
 
-    /// Pages that a collection has still to look at.
+    /// Pages that a collection has still to look at, each once for every pin that it waits for.
     pub fn backlog(&self) -> usize {
         self.waiting.len() + self.parked.values().map(Vec::len).sum::<usize>()
     }

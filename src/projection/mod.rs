@@ -179,6 +179,11 @@ impl Projector {
         self.graph.backlog()
     }
 
+    /// Records of the graph that are kept for older versions, or wait to be dropped. Looks at every page.
+    pub fn older(&self) -> usize {
+        self.graph.older()
+    }
+
     /// The versions that somebody reads, the newest among them.
     pub fn pinned(&self) -> usize {
         self.graph.pinned()

@@ -1,7 +1,6 @@
 //! Pages of a list, by the Relay cursor connections specification: along an index where that is less work, else by
 //! sorting what the filter leaves.
 
-use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 use serde_json::Value as Json;
@@ -9,7 +8,7 @@ use serde_json::Value as Json;
 use super::cursor::{self, Seal};
 use super::plan::{self, Plan};
 use super::{Filter, Order, QueryError, Reading, input, walk};
-use crate::graph::{Code, code_of, key_code};
+use crate::graph::{Code, Node, code_of, key_code};
 use crate::model::cell::Cell;
 
 /// Edges of a page where neither `first` nor `last` is given.
@@ -113,10 +112,11 @@ pub fn total(reading: &Reading, entity: usize, source: Source, arguments: &Argum
     Plan::new(reading, entity, source, arguments.filter.as_ref())?.count(reading)
 }
 
-/// A slot with the first term of its place in an order.
-struct Ranked {
+/// A slot with its node, and the code of the first term of its place in an order.
+struct Ranked<'v> {
     slot: u32,
     code: Option<Code>,
+    node: Node<'v>,
 }
 
 /// Cuts the window out of all that a list has.
@@ -124,36 +124,33 @@ fn cut(reading: &Reading, entity: usize, arguments: &Arguments, slots: Vec<u32>)
     let total = slots.len();
     let (order, term) = (&arguments.order, arguments.order.first());
     let kind = term.field.map(|field| &reading.view.model().entities[entity].fields[field].kind);
-    let node = |slot: u32| reading.view.node(entity, slot);
-    let mut ranked = Vec::with_capacity(slots.len());
+    let (mut cut_before, mut cut_after) = (0, 0);
+    let mut window = Vec::with_capacity(slots.len());
     for slot in slots {
-        let node = node(slot);
-        let after = |cursor: &cursor::Cursor| order.compare_to(&node, &cursor.values, &cursor.key);
-        let code = match (term.field, kind) {
-            (Some(field), Some(kind)) => {
-                code_of(kind, node.value(field)).map(|code| plan::order_range(Some(kind), code).0)
-            }
-            _ => Some(key_code(node.key())),
-        };
-        let side = match (&arguments.after, &arguments.before) {
-            (Some(cursor), _) if after(cursor).is_le() => Ordering::Less,
-            (_, Some(cursor)) if after(cursor).is_ge() => Ordering::Greater,
-            _ => Ordering::Equal,
-        };
-        ranked.push((side, Ranked { slot, code }));
         reading.step()?;
+        let node = reading.view.node(entity, slot);
+        let side = |cursor: &cursor::Cursor| order.compare_to(&node, &cursor.values, &cursor.key);
+        match (&arguments.after, &arguments.before) {
+            (Some(cursor), _) if side(cursor).is_le() => cut_before += 1,
+            (_, Some(cursor)) if side(cursor).is_ge() => cut_after += 1,
+            _ => {
+                let code = match (term.field, kind) {
+                    (Some(field), Some(kind)) => {
+                        code_of(kind, node.value(field)).map(|code| plan::order_range(Some(kind), code).0)
+                    }
+                    _ => Some(key_code(node.key())),
+                };
+                window.push(Ranked { slot, code, node });
+            }
+        }
     }
-    let mut cut_before = ranked.iter().filter(|(side, _)| side.is_lt()).count();
-    let mut cut_after = ranked.iter().filter(|(side, _)| side.is_gt()).count();
-    let mut window: Vec<Ranked> =
-        ranked.into_iter().filter(|(side, _)| side.is_eq()).map(|(_, ranked)| ranked).collect();
-    let compare = |a: &Ranked, b: &Ranked| {
+    let compare = |a: &Ranked<'_>, b: &Ranked<'_>| {
         let by_code = match (a.code, b.code) {
             (Some(a), Some(b)) if term.descending => b.cmp(&a),
             (Some(a), Some(b)) => a.cmp(&b),
             (a, b) => a.is_none().cmp(&b.is_none()),
         };
-        by_code.then_with(|| order.compare(&node(a.slot), &node(b.slot)))
+        by_code.then_with(|| order.compare(&a.node, &b.node))
     };
     if let Some(first) = arguments.first
         && window.len() > first

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::filter::Filter;
 use super::spans::{self, Spans};
 use super::{QueryError, Reading, Source};
-use crate::graph::{Code, Index, Owned, cover};
+use crate::graph::{ALL, Code, Index, Owned, cover};
 use crate::model::value::Value;
 use crate::model::{Kind, Model};
 
@@ -63,6 +63,7 @@ pub enum Ranged<'v> {
 impl<'v> Ranged<'v> {
     pub fn count(self, range: (Code, Code)) -> usize {
         match self {
+            Ranged::Whole(index) if range == ALL => index.len(),
             Ranged::Whole(index) => index.count(range),
             Ranged::Owned(owned) => owned.count(range),
         }

@@ -7,6 +7,8 @@ use super::{QueryError, Reading};
 use crate::graph::{ALL, Code, code_of, key_code};
 use crate::model::Kind;
 
+/// So few are sorted without a look at indexes.
+const SORTED_AT_ONCE: usize = 128;
 /// What a step costs along an index, and in a sort, in the same measure.
 const WALK_COST: usize = 2;
 const SORT_COST: usize = 3;
@@ -37,6 +39,10 @@ pub fn page<'v>(
         (None, Some(_), None, _) => true,
         _ => return Ok(None),
     };
+    let want = arguments.first.or(arguments.last).unwrap_or_default();
+    if plan.fewest().count <= SORTED_AT_ONCE {
+        return Ok(None);
+    }
     let term = arguments.order.first();
     let Some((index, within)) = plan.index(reading, term.field) else { return Ok(None) };
     let on_field = |candidates: &&Candidates<'v>| matches!(&candidates.from, From::Range { field, .. } if Some(*field) == term.field);
@@ -45,8 +51,7 @@ pub fn page<'v>(
         Some(From::Range { ranges, .. }) => ranges.clone(),
         _ => vec![ALL],
     };
-    let entries: usize = ranges.iter().map(|range| index.count(*range)).sum();
-    let want = arguments.first.or(arguments.last).unwrap_or_default();
+    let entries = own.map_or_else(|| index.count(ALL), |own| own.count);
     let all = reading.view.keys(entity).len().max(1);
     // As if conditions had nothing to do with each other.
     let others = plan.candidates.iter().filter(|candidates| {

@@ -1,6 +1,7 @@
 //! The tests of the whole: laws of the projection, and the real binary as its users meet it.
 
 mod answers;
+mod concurrency;
 mod conformance;
 mod demo;
 mod durability;
@@ -11,5 +12,6 @@ mod lifecycle;
 mod messages;
 mod oracle;
 mod queries;
+mod soak;
 mod support;
 mod write;
