@@ -1,12 +1,11 @@
 //! The graph's core beside a floor: dense columns without locks, versions, checks or lineage, kept here to be beaten by
-//! nobody. One process, one run: compare within it. `cargo bench --bench core -- 1000000 5000000`.
-
-mod support;
+//! nobody. One process, one run: compare within it. `cargo bench -- core 1000000`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as Clock};
 
+use super::support::{Numbers, percentile, rate, resident, say, timed};
 use hashbrown::HashMap;
 use staygraph::event::{Batch, Decoder, Event, OrderBy};
 use staygraph::model::Model;
@@ -14,10 +13,6 @@ use staygraph::model::cell::Cell;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
 use staygraph::projection::{DomainRules, Partition, Projector, Snapshot};
-use support::{Numbers, percentile, rate, resident, say, timed};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const MODEL: &str = r#"
 type Thing @entity(domain: "things", event: "thing") {
@@ -229,7 +224,7 @@ fn analyse(newest: &Mutex<Arc<Snapshot>>, stop: &AtomicBool) {
     }
 }
 
-fn run(entities: u64) {
+fn measure(entities: u64) {
     println!("\n== {entities} entities, 1.75 links each; a version every {BATCH} events");
     let model = Arc::new(Model::parse(MODEL, "bench.graphql").unwrap_or_else(|faults| panic!("{faults:?}")));
     let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence], 1 << 20);
@@ -349,8 +344,6 @@ fn run(entities: u64) {
     say("graph: pages kept for it afterwards", &format!("{}", projector.backlog()));
 }
 
-fn main() {
-    let sizes: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    let sizes = if sizes.is_empty() { vec![1_000_000, 5_000_000] } else { sizes };
-    sizes.into_iter().for_each(run);
+pub fn run(sizes: &[u64]) {
+    sizes.iter().for_each(|entities| measure(*entities));
 }

@@ -1,12 +1,11 @@
 //! The questions that docs/performance.md compares services by, answered by the core alone on the demo's data: plan, walk
-//! and read every field that is asked for, without GraphQL and JSON. `cargo bench --bench peers`.
-
-mod support;
+//! and read every field that is asked for, without GraphQL and JSON. `cargo bench -- peers`.
 
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Instant as Clock;
 
+use super::support::{percentile, resident, say, timed};
 use serde_json::{Value as Json, json};
 use staygraph::event::{Batch, Decoder, OrderBy};
 use staygraph::graph::{Bounds, View, paths};
@@ -15,10 +14,6 @@ use staygraph::model::{Model, SHIPPED};
 use staygraph::position::LogId;
 use staygraph::projection::{DomainRules, Partition, Projector};
 use staygraph::query::{Arguments, Page, Reading, Seal, Source, page, total};
-use support::{percentile, resident, say, timed};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn load(model: &Arc<Model>) -> (Projector, View) {
     let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence; model.domains.len()], 1 << 20);
@@ -133,7 +128,7 @@ impl Bench {
     }
 }
 
-fn main() {
+pub fn run() {
     let model = Arc::new(Model::parse(SHIPPED, "model.graphql").unwrap_or_else(|faults| panic!("{faults:?}")));
     let before = resident();
     let ((projector, view), took) = timed(|| load(&model));
@@ -232,7 +227,7 @@ fn main() {
         nodes
     });
     let between = json!({
-        "filter": { "checkIn": { "gte": "2023-06-01", "lt": "2023-07-01" }, "property": { "neighbourhood": { "eq": "Kallang" } } },
+        "filter": { "checkIn": { "gte": "2019-07-01", "lt": "2019-08-01" }, "property": { "neighbourhood": { "eq": "Kallang" } } },
         "orderBy": [{ "checkIn": "ASC" }], "first": 50,
     });
     ask("Q4 a neighbourhood's stays of a month, sorted, 50", 65.0, || {

@@ -1,0 +1,27 @@
+//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way` a part.
+
+mod core;
+mod peers;
+mod support;
+mod way;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let sizes: Vec<u64> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    let wanted = |name: &str| {
+        arguments.iter().all(|argument| argument.parse::<u64>().is_ok())
+            || arguments.iter().any(|argument| argument == name)
+    };
+    if wanted("peers") {
+        peers::run();
+    }
+    if wanted("core") {
+        core::run(if sizes.is_empty() { &[1_000_000, 5_000_000] } else { &sizes });
+    }
+    if wanted("way") {
+        way::run(sizes.first().copied().unwrap_or(1_000_000));
+    }
+}
