@@ -129,6 +129,10 @@ impl Side {
                     self.reach((target as u32, slot), from, Hop { entity, field, forward: self.is_start }, &mut next);
                 }
             }
+            // A node's own links are few; those to it are counted one by one.
+            if self.seen.len() > limit {
+                return Err(Halt::Visited);
+            }
             for member in view.merged(entity, slot) {
                 for (source, description) in model.entities.iter().enumerate() {
                     for (field, link) in description.fields.iter().enumerate() {

@@ -9,9 +9,8 @@ use super::index::{Code, Index, Pending, code_of, key_code, text_code};
 use super::layout::Layout;
 use super::record::Packed;
 use super::tree::Tree;
-use super::words::words;
+use super::words::words_of;
 use crate::model::Entity;
-use crate::model::cell::Cell;
 
 /// An owner with more neighbours over one link has indexes of its own over them.
 pub const OWNER_MIN: usize = 1024;
@@ -161,8 +160,8 @@ impl Waiting {
         }
         if let Some(place) = layout.searchable.iter().position(|known| *known == field) {
             let of = |record: Option<Packed<'_>>| -> Vec<Code> {
-                let Some(Cell::String(text)) = record.map(|record| record.cell(field)) else { return Vec::new() };
-                words(text).map(|word| text_code(&word)).collect()
+                let words = record.map(|record| words_of(record.cell(field)));
+                words.iter().flatten().map(|word| text_code(word)).collect()
             };
             let (from, to) = (of(old), of(new));
             from.iter().filter(|code| !to.contains(code)).for_each(|code| self.words[place].push(*code, slot, false));

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::index::{Code, code_of, key_code, text_code};
 use super::record::Packed;
 use super::sets::OWNER_MIN;
-use super::words::words;
+use super::words::words_of;
 use super::{Counts, View};
-use crate::model::cell::Cell;
 
 /// What the records say that the sets hold.
 #[derive(Default)]
@@ -106,9 +105,8 @@ impl View {
             expected.fields[place].extend(code_of(&fields[*field].kind, packed.cell(*field)).map(|code| (code, slot)));
         }
         for (place, field) in layout.searchable.iter().enumerate() {
-            if let Cell::String(text) = packed.cell(*field) {
-                expected.words[place].extend(words(text).map(|word| (text_code(&word), slot)));
-            }
+            let words = words_of(packed.cell(*field));
+            expected.words[place].extend(words.iter().map(|word| (text_code(word), slot)));
         }
         expected.keys.insert((key_code(packed.key()), slot));
     }

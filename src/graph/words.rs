@@ -4,6 +4,8 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::model::cell::Cell;
+
 /// A longer word is cut; nobody types more.
 const WORD_CHARS_MAX: usize = 64;
 
@@ -13,6 +15,15 @@ pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
         let plain = word.nfkd().filter(|letter| !is_combining_mark(*letter));
         plain.flat_map(char::to_lowercase).take(WORD_CHARS_MAX).collect()
     })
+}
+
+/// The words of a field's value: of a text, or of a list's texts.
+pub fn words_of(cell: Cell<'_>) -> Vec<String> {
+    match cell {
+        Cell::String(text) => words(text).collect(),
+        Cell::List(items) => items.iter().flat_map(words_of).collect(),
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]

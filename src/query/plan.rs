@@ -87,6 +87,9 @@ pub struct Plan<'v, 'f> {
     pub candidates: Vec<Candidates<'v>>,
     /// For a reverse list: the slots that answer with its node.
     members: Vec<u32>,
+    /// Whether what no list holds counts too: a link may name what is deleted, or has no events of its own. Of such an
+    /// entity nothing is known but its key.
+    unlisted: bool,
 }
 
 /// A set of slots as bits.
@@ -123,6 +126,16 @@ impl<'v, 'f> Plan<'v, 'f> {
         source: Source,
         filter: Option<&'f Filter>,
     ) -> Result<Plan<'v, 'f>, QueryError> {
+        Plan::over(reading, entity, source, filter, false)
+    }
+
+    fn over(
+        reading: &'v Reading,
+        entity: usize,
+        source: Source,
+        filter: Option<&'f Filter>,
+        unlisted: bool,
+    ) -> Result<Plan<'v, 'f>, QueryError> {
         let mut conditions = Vec::new();
         flatten(filter, &mut conditions);
         let view = &reading.view;
@@ -138,8 +151,11 @@ impl<'v, 'f> Plan<'v, 'f> {
                 (members.clone(), (From::Links { field, targets: members }, count))
             }
         };
-        let own = Candidates { from: own.0, count: own.1, exact: true, condition: None, within: true };
-        let mut plan = Plan { entity, source, conditions, candidates: vec![own], members };
+        let mut candidates = vec![Candidates { from: own.0, count: own.1, exact: true, condition: None, within: true }];
+        if unlisted {
+            candidates.clear();
+        }
+        let mut plan = Plan { entity, source, conditions, candidates, members, unlisted };
         for condition in 0..plan.conditions.len() {
             if let Some(candidates) = plan.candidates_of(reading, condition)? {
                 plan.candidates.push(candidates);
@@ -202,7 +218,10 @@ impl<'v, 'f> Plan<'v, 'f> {
                     let mut slots: Vec<u32> = keys.into_iter().filter_map(|key| view.find_self(entity, key)).collect();
                     slots.sort_unstable();
                     slots.dedup();
-                    slots.retain(|slot| view.node(entity, *slot).is_listed());
+                    slots.retain(|slot| {
+                        let node = view.node(entity, *slot);
+                        node.is_listed() || self.unlisted && !node.is_alias()
+                    });
                     let count = slots.len();
                     Candidates {
                         from: From::Slots(slots),
@@ -224,10 +243,9 @@ impl<'v, 'f> Plan<'v, 'f> {
 
     /// The targets, and all that answer with them, of a filter through a link, where they are few.
     fn targets(&self, reading: &'v Reading, entity: usize, filter: &Filter) -> Result<Option<Vec<u32>>, QueryError> {
-        let plan = Plan::new(reading, entity, Source::All, Some(filter))?;
+        let plan = Plan::over(reading, entity, Source::All, Some(filter), true)?;
         // Without a condition of its own it would be all.
-        let narrowed = plan.candidates.iter().any(|candidates| candidates.condition.is_some());
-        if !narrowed || plan.candidates[0].count > TARGETS_MAX {
+        if plan.candidates.first().is_none_or(|fewest| fewest.count > TARGETS_MAX) {
             return Ok(None);
         }
         reading.touch(entity);

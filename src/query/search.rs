@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{QueryError, Reading};
-use crate::graph::{prefix_range, text_code, words};
-use crate::model::cell::Cell;
+use crate::graph::{prefix_range, text_code, words, words_of};
 
 /// Words of a question that count; what comes after is ignored.
 const WORDS_MAX: usize = 16;
@@ -113,17 +112,13 @@ fn has_word(
     whole: bool,
     beginning: bool,
 ) -> Option<bool> {
-    let node = reading.view.node(entity, slot);
-    let Cell::String(text) = node.value(field) else { return None };
-    if whole && words(text).any(|known| known == word) {
+    let known = words_of(reading.view.node(entity, slot).value(field));
+    if whole && known.iter().any(|known| known == word) {
         return Some(true);
     }
-    (beginning && words(text).any(|known| known.starts_with(word) && known != word)).then_some(false)
+    (beginning && known.iter().any(|known| known.starts_with(word) && known != word)).then_some(false)
 }
 
 fn word_count(reading: &Reading, entity: usize, slot: u32, field: usize) -> usize {
-    match reading.view.node(entity, slot).value(field) {
-        Cell::String(text) => words(text).count(),
-        _ => 0,
-    }
+    words_of(reading.view.node(entity, slot).value(field)).len()
 }

@@ -119,7 +119,11 @@ pub fn of_money(currency: &[Test], minor: &[Test]) -> Option<Spans> {
         let code = |minor: i64| code_of(&Kind::Money, Cell::Money(Money { minor, currency }));
         (low <= high).then(|| code(low).zip(code(high))).flatten()
     };
-    Some(Spans { ranges: named.into_iter().filter_map(range).collect(), exact: false })
+    let mut ranges: Vec<(Code, Code)> = named.into_iter().filter_map(range).collect();
+    // Whoever walks them takes them to be ascending and apart; a currency may be named twice, and in any order.
+    ranges.sort_unstable();
+    ranges.dedup();
+    Some(Spans { ranges, exact: false })
 }
 
 /// The currencies among some texts; what is none has no amounts.
