@@ -12,11 +12,14 @@ use super::filter::Filter;
 use super::spans::{self, Spans};
 use super::{QueryError, Reading, Source};
 use crate::graph::{ALL, Code, Index, Owned, cover};
+use crate::model::Kind;
+use crate::model::cell::Cell;
 use crate::model::value::Value;
-use crate::model::{Kind, Model};
 
 /// Targets of a link that are looked up one by one at most.
 const TARGETS_MAX: usize = 4096;
+/// Targets whose sources are counted one by one at most.
+const COUNTED_MAX: usize = 32;
 /// Slots between two reports of work.
 const STEPS: u64 = 64;
 /// Reading a record costs about as much as putting this many slots into a set of bits.
@@ -29,6 +32,8 @@ pub struct Candidates<'v> {
     pub count: usize,
     /// Whether they are just those that their condition holds for.
     pub exact: bool,
+    /// Whether `count` is their number, and not about their number.
+    counted: bool,
     /// The condition that they stand for; the list's own source where there is none.
     pub condition: Option<usize>,
     /// Whether they are among the source's alone.
@@ -80,13 +85,13 @@ impl<'v> Ranged<'v> {
 /// What a list's filter comes to on one version.
 pub struct Plan<'v, 'f> {
     entity: usize,
-    source: Source,
     /// The conditions that must all hold.
     pub conditions: Vec<&'f Filter>,
     /// The source first, then what indexes give, fewest first.
     pub candidates: Vec<Candidates<'v>>,
-    /// For a reverse list: the slots that answer with its node.
-    members: Vec<u32>,
+    /// The link that everything in the list has, and the slots that it may name: of a reverse list, those that answer
+    /// with its node; of another, the one owner of many that a condition comes to.
+    link: Option<(usize, Vec<u32>)>,
     /// Whether what no list holds counts too: a link may name what is deleted, or has no events of its own. Of such an
     /// entity nothing is known but its key.
     unlisted: bool,
@@ -115,8 +120,8 @@ impl Bits {
 pub struct Tests<'f> {
     bits: Vec<Bits>,
     filters: Vec<&'f Filter>,
-    /// For a reverse list whose candidates are others' too: the link's field, and the targets that count.
-    link: Option<(usize, Vec<u32>)>,
+    /// Links, each with the targets that count.
+    links: Vec<(usize, Bits)>,
 }
 
 impl<'v, 'f> Plan<'v, 'f> {
@@ -139,23 +144,27 @@ impl<'v, 'f> Plan<'v, 'f> {
         let mut conditions = Vec::new();
         flatten(filter, &mut conditions);
         let view = &reading.view;
-        let (members, own) = match source {
-            Source::All => {
-                let keys = view.keys(entity);
-                (Vec::new(), (From::All(keys), keys.len()))
-            }
+        let link = match source {
             Source::Reverse { entity: target, slot, reverse } => {
                 let field = view.model().entities[target].reverses[reverse].field;
-                let members = view.merged(target, slot);
-                let count = members.iter().map(|member| view.degree(entity, field, *member)).sum();
-                (members.clone(), (From::Links { field, targets: members }, count))
+                Some((field, view.merged(target, slot)))
+            }
+            Source::All if unlisted => None,
+            Source::All => one_owner(reading, entity, &mut conditions)?,
+        };
+        let (from, count) = match &link {
+            None => {
+                let keys = view.keys(entity);
+                (From::All(keys), keys.len())
+            }
+            Some((field, members)) => {
+                let count = members.iter().map(|member| view.degree(entity, *field, *member)).sum();
+                (From::Links { field: *field, targets: members.clone() }, count)
             }
         };
-        let mut candidates = vec![Candidates { from: own.0, count: own.1, exact: true, condition: None, within: true }];
-        if unlisted {
-            candidates.clear();
-        }
-        let mut plan = Plan { entity, source, conditions, candidates, members, unlisted };
+        let own = Candidates { from, count, exact: true, counted: true, condition: None, within: true };
+        let candidates = if unlisted { Vec::new() } else { vec![own] };
+        let mut plan = Plan { entity, conditions, candidates, link, unlisted };
         for condition in 0..plan.conditions.len() {
             if let Some(candidates) = plan.candidates_of(reading, condition)? {
                 plan.candidates.push(candidates);
@@ -165,21 +174,12 @@ impl<'v, 'f> Plan<'v, 'f> {
         Ok(plan)
     }
 
-    /// The one owner whose own indexes may serve.
-    fn owner(&self, model: &Model) -> Option<(usize, u32)> {
-        match (self.source, &self.members[..]) {
-            (Source::Reverse { entity, reverse, .. }, [owner]) => {
-                Some((model.entities[entity].reverses[reverse].field, *owner))
-            }
-            _ => None,
-        }
-    }
-
     /// The narrowest index over a field, or over keys; and whether it holds the source's alone.
     pub fn index(&self, reading: &'v Reading, field: Option<usize>) -> Option<(Ranged<'v>, bool)> {
         let view = &reading.view;
-        if let Some((link, owner)) = self.owner(view.model())
-            && let Some(owned) = view.owned(self.entity, link, owner, field)
+        if let Some((link, members)) = &self.link
+            && let [owner] = members[..]
+            && let Some(owned) = view.owned(self.entity, *link, owner, field)
         {
             return Some((Ranged::Owned(owned), true));
         }
@@ -187,7 +187,7 @@ impl<'v, 'f> Plan<'v, 'f> {
             Some(field) => view.index(self.entity, field)?,
             None => view.keys(self.entity),
         };
-        Some((Ranged::Whole(index), self.source == Source::All))
+        Some((Ranged::Whole(index), self.link.is_none()))
     }
 
     fn candidates_of(&self, reading: &'v Reading, condition: usize) -> Result<Option<Candidates<'v>>, QueryError> {
@@ -197,9 +197,9 @@ impl<'v, 'f> Plan<'v, 'f> {
             let (index, within) = self.index(reading, Some(field))?;
             let count = spans.ranges.iter().map(|range| index.count(*range)).sum();
             let from = From::Range { field, index, ranges: spans.ranges };
-            Some(Candidates { from, count, exact: spans.exact, condition: Some(condition), within })
+            Some(Candidates { from, count, exact: spans.exact, counted: true, condition: Some(condition), within })
         };
-        let whole = self.source == Source::All;
+        let whole = self.link.is_none();
         Ok(match self.conditions[condition] {
             Filter::Field { field, tests } => {
                 spans::of_tests(&fields[*field].kind, tests).and_then(|spans| ranged(*field, spans))
@@ -227,34 +227,25 @@ impl<'v, 'f> Plan<'v, 'f> {
                         from: From::Slots(slots),
                         count,
                         exact: false,
+                        counted: true,
                         condition: Some(condition),
                         within: whole,
                     }
                 })
             }
-            Filter::Link { field, entity: target, filter } => self.targets(reading, *target, filter)?.map(|targets| {
-                let count = targets.iter().map(|target| view.degree(entity, *field, *target)).sum();
+            Filter::Link { field, entity: target, filter } => targets(reading, *target, filter)?.map(|targets| {
+                let counted = targets.len() <= COUNTED_MAX;
+                let count = if counted {
+                    targets.iter().map(|target| view.degree(entity, *field, *target)).sum()
+                } else {
+                    // As if all had about as many.
+                    targets.len() * view.keys(entity).len() / view.keys(*target).len().max(1)
+                };
                 let from = From::Links { field: *field, targets };
-                Candidates { from, count, exact: true, condition: Some(condition), within: whole }
+                Candidates { from, count, exact: true, counted, condition: Some(condition), within: whole }
             }),
             _ => None,
         })
-    }
-
-    /// The targets, and all that answer with them, of a filter through a link, where they are few.
-    fn targets(&self, reading: &'v Reading, entity: usize, filter: &Filter) -> Result<Option<Vec<u32>>, QueryError> {
-        let plan = Plan::over(reading, entity, Source::All, Some(filter), true)?;
-        // Without a condition of its own it would be all.
-        if plan.candidates.first().is_none_or(|fewest| fewest.count > TARGETS_MAX) {
-            return Ok(None);
-        }
-        reading.touch(entity);
-        let mut targets = Vec::new();
-        plan.each(reading, |slot| {
-            targets.extend(reading.view.merged(entity, slot));
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(Some(targets))
     }
 
     /// The fewest candidates: what a walk without an order starts from.
@@ -270,7 +261,7 @@ impl<'v, 'f> Plan<'v, 'f> {
         within: bool,
         count: usize,
     ) -> Result<Tests<'f>, QueryError> {
-        let mut tests = Tests { bits: Vec::new(), filters: Vec::new(), link: None };
+        let mut tests = Tests { bits: Vec::new(), filters: Vec::new(), links: Vec::new() };
         let is_walked = |candidates: &Candidates<'v>| walked.is_some_and(|walked| std::ptr::eq(walked, candidates));
         let mut met: Vec<Option<usize>> = Vec::new();
         if let Some(walked) = walked.filter(|walked| walked.exact) {
@@ -280,24 +271,31 @@ impl<'v, 'f> Plan<'v, 'f> {
             met.push(None);
         }
         for candidates in self.candidates.iter().filter(|candidates| candidates.exact && !is_walked(candidates)) {
-            if !met.contains(&candidates.condition) && candidates.count <= count.saturating_mul(RECORD_COST) {
-                let mut bits = Bits::new(reading.view.slots(self.entity));
-                candidates.each(reading, self.entity, |slot| {
-                    bits.insert(slot);
-                    Ok(ControlFlow::Continue(()))
-                })?;
-                tests.bits.push(bits);
-                met.push(candidates.condition);
+            if met.contains(&candidates.condition) {
+                continue;
             }
+            match &candidates.from {
+                // Whom a record names is soon looked up; who names them takes a walk.
+                From::Links { field, targets } if candidates.count > count => {
+                    let target = reading.view.model().entities[self.entity].fields[*field].kind.link();
+                    let mut bits = Bits::new(target.map_or(0, |target| reading.view.slots(target)));
+                    targets.iter().for_each(|target| bits.insert(*target));
+                    tests.links.push((*field, bits));
+                }
+                _ if candidates.count <= count.saturating_mul(RECORD_COST) => {
+                    let mut bits = Bits::new(reading.view.slots(self.entity));
+                    candidates.each(reading, self.entity, |slot| {
+                        bits.insert(slot);
+                        Ok(ControlFlow::Continue(()))
+                    })?;
+                    tests.bits.push(bits);
+                }
+                _ => continue,
+            }
+            met.push(candidates.condition);
         }
         let unmet = (0..self.conditions.len()).filter(|condition| !met.contains(&Some(*condition)));
         tests.filters = unmet.map(|condition| self.conditions[condition]).collect();
-        if !met.contains(&None)
-            && let Source::Reverse { entity, reverse, .. } = self.source
-        {
-            let field = reading.view.model().entities[entity].reverses[reverse].field;
-            tests.link = Some((field, self.members.clone()));
-        }
         Ok(tests)
     }
 
@@ -317,7 +315,7 @@ impl<'v, 'f> Plan<'v, 'f> {
     /// How many slots the filter holds for.
     pub fn count(&self, reading: &Reading) -> Result<usize, QueryError> {
         let fewest = self.fewest();
-        let whole = fewest.exact && fewest.within && fewest.is_set();
+        let whole = fewest.exact && fewest.counted && fewest.within && fewest.is_set();
         if whole && self.conditions.iter().enumerate().all(|(condition, _)| fewest.condition == Some(condition)) {
             return Ok(fewest.count);
         }
@@ -350,6 +348,42 @@ impl<'v, 'f> Plan<'v, 'f> {
             "candidates": candidates.collect::<Vec<_>>(), "order": order,
         })
     }
+}
+
+/// The targets, and all that answer with them, of a filter through a link, where they are few.
+fn targets(reading: &Reading, entity: usize, filter: &Filter) -> Result<Option<Vec<u32>>, QueryError> {
+    let plan = Plan::over(reading, entity, Source::All, Some(filter), true)?;
+    // Without a condition of its own it would be all.
+    if plan.candidates.first().is_none_or(|fewest| fewest.count > TARGETS_MAX) {
+        return Ok(None);
+    }
+    reading.touch(entity);
+    let mut targets = Vec::new();
+    plan.each(reading, |slot| {
+        targets.extend(reading.view.merged(entity, slot));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Some(targets))
+}
+
+/// The one owner of many that a condition through a link comes to, and the link: it has indexes of its own over who links
+/// to it. The condition is then met by where the list comes from.
+fn one_owner(
+    reading: &Reading,
+    entity: usize,
+    conditions: &mut Vec<&Filter>,
+) -> Result<Option<(usize, Vec<u32>)>, QueryError> {
+    for place in 0..conditions.len() {
+        if let Filter::Link { field, entity: target, filter } = conditions[place]
+            && let Some(targets) = targets(reading, *target, filter)?
+            && let [owner] = targets[..]
+            && reading.view.owned(entity, *field, owner, None).is_some()
+        {
+            conditions.remove(place);
+            return Ok(Some((*field, targets)));
+        }
+    }
+    Ok(None)
 }
 
 fn text(value: &Value) -> Option<&str> {
@@ -417,13 +451,12 @@ impl Tests<'_> {
         if !self.bits.iter().all(|bits| bits.contains(slot)) {
             return Ok(false);
         }
-        if self.filters.is_empty() && self.link.is_none() {
+        if self.filters.is_empty() && self.links.is_empty() {
             return Ok(true);
         }
         let node = reading.view.node(entity, slot);
-        if let Some((field, targets)) = &self.link {
-            let names = |target: &u32| node.value(*field) == crate::model::cell::Cell::Link(*target);
-            if !targets.iter().any(names) {
+        for (field, targets) in &self.links {
+            if !matches!(node.value(*field), Cell::Link(target) if targets.contains(target)) {
                 return Ok(false);
             }
         }
