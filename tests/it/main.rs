@@ -10,6 +10,8 @@ mod laws;
 mod lifecycle;
 mod messages;
 mod oracle;
+mod plans;
 mod queries;
 mod support;
+mod walks;
 mod write;
