@@ -25,7 +25,7 @@ use staygraph::query::{Arguments, Page, QueryError, Reading, Seal, Source, page,
 /// Questions in all, spread over the worlds and their versions.
 const CASES: u32 = 800;
 /// Lists that are walked from end to end.
-const WALKS: u32 = 100;
+const WALKS: u32 = 250;
 /// Looks at the clock that a naive answer may take: filters through many links are left out.
 const LOOKS_MAX: u32 = 40;
 
@@ -796,6 +796,33 @@ proptest! {
                 walk(view, question.entity, source, &question.input, &all, size, backward);
             }
         }
+    }
+}
+
+/// What random questions found once, and may not find at every run.
+#[test]
+fn questions_that_were_once_answered_wrongly() {
+    let by_price = json!([{ "price": "DESC" }, { "key": "ASC" }]);
+    let cases = [
+        // A currency named twice gave everything twice; an order by the amount followed that of the names.
+        (ITEM, json!({ "price": { "currency": { "in": ["AAA", "AAA"] } } }), json!([])),
+        (
+            ITEM,
+            json!({ "price": { "currency": { "in": ["ZZZ", "AAA", "SGD", "ZZZ"] }, "minor": { "gt": -32 } } }),
+            by_price,
+        ),
+        // A link may name who has no events, or is deleted: no list has them, and so no index.
+        (LOT, json!({ "holder": { "key": { "in": ["o40", "o41", "o42", "o43", "o01", "o02"] } } }), json!([])),
+        (ITEM, json!({ "owner": { "key": { "eq": "o41" }, "completeness": { "eq": "REFERENCE" } } }), json!([])),
+        (ITEM, json!({ "twin": { "owner": { "key": { "eq": "o42" } } } }), json!([])),
+    ];
+    for (view, (entity, filter, order)) in (0..4).flat_map(|view| cases.iter().map(move |case| (view, case))) {
+        let window = Window { first: Some(1000), after: None, last: None, before: None };
+        let input = json!({ "filter": filter, "orderBy": order });
+        let question = Question { world: 0, view, entity: *entity, of: None, input, window };
+        let all = naive(&reading(&WORLDS[0].views[view], LOOKS_MAX), *entity, Source::All, &question.input);
+        assert!(view > 0 || !all.unwrap().is_empty(), "{question:?}");
+        answers_as_naively(&question).unwrap_or_else(|error| panic!("{error}: {question:?}"));
     }
 }
 

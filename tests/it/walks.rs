@@ -22,9 +22,9 @@ use crate::plans::Teller;
 use crate::support::{Service, event, folder};
 
 /// Graphs that petgraph walks, and pairs whose paths are sought.
-const CASES: u32 = 250;
+const CASES: u32 = 500;
 /// Questions of words.
-const SEARCHES: u32 = 250;
+const SEARCHES: u32 = 400;
 
 const MODEL: &str = r#"
 type City @entity(domain: "cities", event: "city") {
