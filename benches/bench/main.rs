@@ -1,5 +1,7 @@
 //! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way` a part.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 mod core;
 mod peers;
 mod support;

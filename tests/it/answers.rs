@@ -59,6 +59,8 @@ fn demands_that_are_not_met_or_not_readable() {
     let partition = rest.split_once('/').unwrap().1.split_once('@').unwrap().0.to_owned();
     let far = format!("{topic}/{partition}@99999");
     let query = "{ reservation(key: \"r\") { key } }";
+    // It is applied before anything is asked of it.
+    service.ask(query, &[("freshness-at-least", &position), ("freshness-wait", "20s")]);
     let failed = service.ask(query, &[("freshness-at-least", &far), ("freshness-otherwise", "fail")]);
     assert_eq!(failed.status, 412);
     let json = failed.json();
