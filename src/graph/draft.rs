@@ -2,10 +2,10 @@
 
 use super::bytes::{Reader, put, put_long, put_signed};
 use super::layout::{HEAD, Layout};
-use super::record::{Flags, Merge, Packed, Record, State};
+use super::record::{Flags, Merge, Packed, Record, State, bit};
 use crate::model::cell::Cell;
 use crate::model::value::LONG_MAX;
-use crate::model::{Entity, Kind, Operands};
+use crate::model::{Entity, Kind, Operands, Rule};
 
 /// Changes to one slot's record, until they are committed.
 #[derive(Default)]
@@ -160,9 +160,14 @@ impl Draft {
 
     /// Computes the derived fields anew. A result beyond its field's range is null, and a personal one of who is erased.
     pub(super) fn derive(&mut self, entity: &Entity, layout: &Layout) {
+        let base = Drafted { draft: self, layout }.base();
+        let anew = base.is_reference() || self.flags.erased() != base.flags().erased();
         for field in &layout.derived {
             let description = &entity.fields[*field];
             let Some(rule) = &description.derived else { continue };
+            if !anew && !self.changed().any(|changed| rule.fields.contains(&changed)) {
+                continue;
+            }
             let value = if self.erased() && description.personal {
                 None
             } else {
@@ -213,8 +218,14 @@ impl<'a> Drafted<'a> {
         let mut flags = draft.flags;
         flags.set_named(false);
         out.resize(HEAD + layout.breach_bytes, 0);
+        let anew = base.is_reference() || draft.flags.erased() != base.flags().erased();
+        let reads_changed = |rule: &Rule| anew || draft.changed().any(|field| rule.fields.contains(&field));
         for (check, description) in entity.checks.iter().enumerate() {
-            if description.rule.holds(&self) == Some(false) {
+            let breaks = match reads_changed(&description.rule) {
+                true => description.rule.holds(&self) == Some(false),
+                false => bit(base.breaches(), check),
+            };
+            if breaks {
                 out[HEAD + check / 8] |= 1 << (check % 8);
             }
         }
@@ -237,10 +248,13 @@ impl<'a> Drafted<'a> {
             }
         }
         out.extend_from_slice(key.as_bytes());
+        let mut old_cells = base.varying();
         for field in &layout.varying {
-            match self.cell(*field) {
-                Cell::String(text) | Cell::Json(text) => put_long(out, text.as_bytes()),
-                Cell::List(list) => put_long(out, list.bytes()),
+            let old = base.has(*field).then(|| old_cells.long());
+            match (draft.change(*field), old) {
+                (Some(Cell::String(text) | Cell::Json(text)), _) => put_long(out, text.as_bytes()),
+                (Some(Cell::List(list)), _) => put_long(out, list.bytes()),
+                (None, Some(bytes)) => put_long(out, bytes),
                 _ => {}
             }
         }

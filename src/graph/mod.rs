@@ -119,12 +119,18 @@ impl Graph {
     }
 
     fn find(&self, entity: usize, key: &str) -> Option<u32> {
-        let (newest, layout) = (&self.newest[entity], &self.shared.layouts[entity]);
-        let has_key = |slot: u32| {
-            let record = newest.get(slot as usize);
-            record.is_some_and(|record| Packed { layout, bytes: record }.key_bytes() == key.as_bytes())
-        };
-        self.shared.keys[entity].find(key, has_key)
+        self.shared.keys[entity].find(key, |slot| self.has_key(entity, slot, key))
+    }
+
+    fn has_key(&self, entity: usize, slot: u32, key: &str) -> bool {
+        let layout = &self.shared.layouts[entity];
+        let record = self.newest[entity].get(slot as usize);
+        record.is_some_and(|record| Packed { layout, bytes: record }.key_bytes() == key.as_bytes())
+    }
+
+    /// The slots of many keys of an entity, none where one is new: what a batch needs, looked up beforehand.
+    pub fn find_all<'a>(&self, entity: usize, keys: impl Iterator<Item = &'a str>, found: &mut Vec<Option<u32>>) {
+        self.shared.keys[entity].find_all(keys, |slot, key| self.has_key(entity, slot, key), found);
     }
 
     fn add(&mut self, entity: usize, key: &str) -> u32 {

@@ -196,6 +196,11 @@ impl<'a> Packed<'a> {
         Reader(&self.bytes[self.key_start() + usize::from(self.bytes[1])..])
     }
 
+    /// The varying cells, one after another, those that are present.
+    pub fn varying(self) -> Reader<'a> {
+        if self.is_reference() { Reader(&[]) } else { self.tail() }
+    }
+
     pub fn cell(self, field: usize) -> Cell<'a> {
         if !self.has(field) {
             return Cell::Null;

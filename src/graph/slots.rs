@@ -99,6 +99,16 @@ impl Slots {
         out.extend(slots.map(|(slot, record)| ((page * PAGE + slot) as u32, record.clone())));
     }
 
+    /// Looks at a page's records as of a sequence in place: the lock is held for as many looks as a page has slots.
+    pub fn look_at_page(&self, page: usize, sequence: u64, mut look: impl FnMut(u32, &Record)) {
+        let Some(held) = self.read(page) else { return };
+        for slot in 0..held.newest.len() {
+            if let Some(record) = held.at(slot, sequence) {
+                look((page * PAGE + slot) as u32, record);
+            }
+        }
+    }
+
     /// Replaces the newest record. Gives whether an older one was kept, which a collection has to look at later.
     pub fn replace(&self, slot: u32, sequence: u64, record: Record) -> bool {
         let Some(mut page) = self.write(slot as usize / PAGE) else { return false };

@@ -143,6 +143,24 @@ impl View {
         ControlFlow::Continue(())
     }
 
+    /// The slots, of those that lists hold in a page of them, where a field's value passes a test. For fields without an
+    /// index: the cells lie at one offset of the packed records, and no record is taken out.
+    pub fn scan(&self, entity: usize, page: u32, field: usize, passes: impl Fn(Cell<'_>) -> bool) -> Vec<u32> {
+        let mut slots = Vec::new();
+        self.0.shared.slots[entity].look_at_page(page as usize, self.sequence(), |slot, record| {
+            let packed = self.packed(entity, record);
+            if packed.is_listed() && passes(packed.cell(field)) {
+                slots.push(slot);
+            }
+        });
+        slots
+    }
+
+    /// Pages of an entity's slots.
+    pub fn pages(&self, entity: usize) -> u32 {
+        self.0.lengths[entity].div_ceil(PAGE as u32)
+    }
+
     pub(super) fn sets(&self, entity: usize) -> &Sets {
         &self.0.sets[entity]
     }

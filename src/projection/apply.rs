@@ -22,6 +22,8 @@ pub(super) struct Place {
     pub offset: u64,
     pub appended_at: Instant,
     pub now: Instant,
+    /// The slot of the event's entity, where it had one when the batch came.
+    pub known: Option<u32>,
 }
 
 impl Sources for &Graph {
@@ -33,7 +35,7 @@ impl Sources for &Graph {
 impl Projector {
     pub(super) fn apply_event(&mut self, event: &Event<'_>, place: Place) {
         let (entity, domain) = (event.entity, self.model.entities[event.entity].domain);
-        let slot = self.graph.slot(entity, event.key);
+        let slot = place.known.unwrap_or_else(|| self.graph.slot(entity, event.key));
         let draft = self.graph.edit(entity, slot);
         let mut record = std::mem::take(&mut self.record);
         record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());

@@ -134,20 +134,38 @@ impl Projector {
     /// Applies records in their order. Those before the partition's position are in already, and left out.
     pub fn apply(&mut self, batch: &Batch, now: Instant) {
         let partition = batch.partition;
-        for record in batch.records() {
+        let subjects = self.subjects(batch);
+        for (record, known) in batch.records().zip(subjects) {
             if record.offset < self.applied[partition] {
                 continue;
             }
             match record.outcome {
                 Ok(event) => {
                     let (offset, appended_at) = (record.offset, record.appended_at);
-                    self.apply_event(&event, apply::Place { partition, offset, appended_at, now });
+                    self.apply_event(&event, apply::Place { partition, offset, appended_at, now, known });
                 }
                 Err(refused) => self.bury(refused, partition, record.offset, record.appended_at),
             }
             self.applied[partition] = record.offset + 1;
         }
         self.applied[partition] = self.applied[partition].max(batch.next_offset);
+    }
+
+    /// By record: the slot of its event's entity, where it has one.
+    fn subjects(&self, batch: &Batch) -> Vec<Option<u32>> {
+        let mut subjects = vec![None; batch.len()];
+        let mut found = Vec::new();
+        for entity in self.model.domains[self.partitions[batch.partition].domain].entities.iter().copied() {
+            let of_entity = |place: &(usize, crate::event::Record<'_>)| {
+                place.1.outcome.as_ref().is_ok_and(|event| event.entity == entity)
+            };
+            let places: Vec<usize> = batch.records().enumerate().filter(of_entity).map(|(place, _)| place).collect();
+            let keys = batch.records().filter_map(|record| record.outcome.ok());
+            found.clear();
+            self.graph.find_all(entity, keys.filter(|event| event.entity == entity).map(|event| event.key), &mut found);
+            places.iter().zip(&found).for_each(|(place, slot)| subjects[*place] = *slot);
+        }
+        subjects
     }
 
     /// A new version of everything applied so far.

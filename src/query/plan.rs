@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use serde_json::{Value as Json, json};
 
-use super::filter::Filter;
+use super::filter::{Filter, passes};
 use super::spans::{self, Spans};
 use super::{QueryError, Reading, Source};
 use crate::graph::{ALL, Code, Index, Owned, cover};
@@ -307,6 +307,22 @@ impl<'v, 'f> Plan<'v, 'f> {
     ) -> Result<(), QueryError> {
         let fewest = self.fewest();
         let tests = self.tests(reading, Some(fewest), fewest.within, fewest.count)?;
+        let field = self.conditions.iter().find_map(|condition| match condition {
+            Filter::Field { field, tests } => Some((*field, tests)),
+            _ => None,
+        });
+        if let (From::All(_), Some((field, cells))) = (&fewest.from, field) {
+            // No index narrows anything: the cells of one field are looked at, page by page.
+            for page in 0..reading.view.pages(self.entity) {
+                reading.steps(STEPS)?;
+                for slot in reading.view.scan(self.entity, page, field, |cell| passes(cell, cells)) {
+                    if tests.pass(reading, self.entity, slot)? && show(slot)?.is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            return Ok(());
+        }
         fewest.each(reading, self.entity, |slot| {
             if tests.pass(reading, self.entity, slot)? { show(slot) } else { Ok(ControlFlow::Continue(())) }
         })
