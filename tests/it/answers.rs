@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Service, event, folder};
+use crate::support::{Service, event, folder, root};
 
 fn reservation(key: &str, sequence: u64, data: Json) -> Json {
     event("reservation.booked", key, sequence, data)
@@ -268,4 +268,25 @@ fn personal_data_stays_on_this_machine() {
         "",
     );
     assert_eq!(after["people"], json!({ "totalCount": 1, "nodes": [] }));
+}
+
+#[test]
+fn who_reads_too_long_is_told_so_and_let_go() {
+    let data = folder();
+    let service = Service::start_with(data.path(), &root("model.graphql"), &["--query-time-max", "1ms"]);
+    let stay = |number: u64| reservation(&format!("r{number}"), 1, json!({ "guestId": "g", "propertyId": "h" }));
+    let events: Vec<Json> = (0..1500).map(stay).collect();
+    let position = service.write(&events);
+    service.read("{ reservation(key: \"r1\") { key } }", &position);
+    // Every stay of the guest is asked of every stay of the guest.
+    let endless = "{ reservations(filter: { guest: { reservations: { every: { guest: { reservations: { every: { \
+                   key: { ne: \"x\" } } } } } } } }) { totalCount } }";
+    let answer = service.ask(endless, &[]).json();
+    assert_eq!(answer["errors"][0]["extensions"]["code"], json!("QUERY_TIMEOUT"), "{answer}");
+    let position = service.write(&[stay(2000)]);
+    service.read("{ reservation(key: \"r1\") { key } }", &position);
+    let metrics = service.get("/metrics", &[]).text;
+    let pinned = metrics.lines().find_map(|line| line.strip_prefix("staygraph_versions_pinned "));
+    // The newest one, and the one before it at the moment that it was published.
+    assert!(pinned.and_then(|count| count.parse::<f64>().ok()).is_some_and(|count| count <= 2.0), "{pinned:?}");
 }
