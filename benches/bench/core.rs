@@ -260,7 +260,6 @@ fn measure(entities: u64) {
 
     let mut projector = projector(&model);
     let newest = Mutex::new(Arc::new(projector.publish()));
-    let before = resident();
     let (_, took) = timed(|| apply(&mut projector, &creates, &newest));
     say("graph: create", &rate(entities as usize, took));
     drop(creates);
@@ -292,10 +291,6 @@ fn measure(entities: u64) {
             each(memory.stamps),
             each(memory.indexes),
         ),
-    );
-    say(
-        "graph: resident bytes an entity, all of it",
-        &format!("{}", (resident().saturating_sub(before)) / entities as usize),
     );
 
     let third = round(3);
