@@ -6,7 +6,7 @@
 use super::tree::Tree;
 use crate::model::Kind;
 use crate::model::cell::Cell;
-use crate::model::value::GeoPoint;
+use crate::model::value::{GeoPoint, YEAR_0000};
 
 /// The order-preserving part of a value, in words; those that a kind does not use are 0.
 pub type Code = [u32; 3];
@@ -146,7 +146,8 @@ fn bounds<const N: usize>((low, high): (Code, Code)) -> ([u32; N], [u32; N]) {
     (entry(low, 0), entry(high, u32::MAX))
 }
 
-fn wide(number: u64) -> Code {
+/// A code of 64 bits.
+pub fn wide(number: u64) -> Code {
     [(number >> 32) as u32, number as u32, 0]
 }
 
@@ -168,7 +169,7 @@ pub fn code(cell: Cell<'_>) -> Option<Code> {
             wide(if bits >> 63 == 1 { !bits } else { bits | (1 << 63) })
         }
         // The years 0000 to 9999 in 39 bits; of a second's fraction what the rest holds.
-        Cell::DateTime(at) => wide((((at.seconds + 62_167_219_200) as u64) << 24) | u64::from(at.nanos >> 6)),
+        Cell::DateTime(at) => wide((((at.seconds - YEAR_0000) as u64) << 24) | u64::from(at.nanos >> 6)),
         // Three letters in 15 bits, then 2^53 minor units either way.
         Cell::Money(money) => {
             let letters = money.currency.iter().fold(0u64, |code, letter| code * 26 + u64::from(letter - b'A'));

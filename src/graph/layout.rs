@@ -8,7 +8,7 @@
 //! presence nor cells. The sections are lineage, the rules' own bytes, and, where a flag says so, what is rare.
 
 use crate::model::cell::{Cell, List};
-use crate::model::value::{Date, GeoPoint, Instant, Money};
+use crate::model::value::{Date, GeoPoint, Instant, Money, YEAR_0000};
 use crate::model::{Entity, Kind, Model};
 
 /// How a field's value is stored.
@@ -31,8 +31,6 @@ pub enum Storage {
     List,
     Json,
 }
-
-const YEAR_0000: i64 = -62_167_219_200;
 
 impl Storage {
     fn of(kind: &Kind) -> Storage {

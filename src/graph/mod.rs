@@ -31,7 +31,7 @@ use std::sync::Arc;
 pub use bytes::{Reader, put, put_long, put_signed};
 pub use counts::Counts;
 pub use draft::Draft;
-pub use index::{ALL, Code, Index, code_of, key_code, prefix_range, text_code};
+pub use index::{ALL, Code, Index, code_of, key_code, prefix_range, text_code, wide};
 pub use lineage::{EventRef, Lineage};
 pub use near::cover;
 pub use paths::{Bounds, Halt, Hop, Path, paths};

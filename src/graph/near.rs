@@ -1,11 +1,10 @@
 //! A circle on the globe as ranges of the Z-order curve that `GeoPoint` indexes are in (Tropf and Herzog, 1981).
 
-use super::index::{Code, grid};
-use crate::model::value::GeoPoint;
+use super::index::{Code, grid, wide};
+use crate::model::value::{EARTH_RADIUS_KM, GeoPoint};
 
 /// Ranges that a circle is cut into; more of them hold fewer points outside it.
 const RANGES_MAX: usize = 32;
-const EARTH_RADIUS_KM: f64 = 6371.0088;
 
 /// A rectangle of the grid, both ends included.
 #[derive(Clone, Copy)]
@@ -25,8 +24,7 @@ pub fn cover(center: GeoPoint, km: f64) -> Vec<(Code, Code)> {
             _ => joined.push((low, high)),
         }
     }
-    let code = |number: u64| [(number >> 32) as u32, number as u32, 0];
-    joined.into_iter().map(|(low, high)| (code(low), code(high))).collect()
+    joined.into_iter().map(|(low, high)| (wide(low), wide(high))).collect()
 }
 
 /// The rectangle around a circle: two where it crosses the 180th meridian, all longitudes where it holds a pole.

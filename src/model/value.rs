@@ -72,6 +72,9 @@ impl Money {
     }
 }
 
+/// The Earth's mean radius.
+pub const EARTH_RADIUS_KM: f64 = 6371.0088;
+
 /// A place on the globe, in degrees.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GeoPoint {
@@ -82,7 +85,6 @@ pub struct GeoPoint {
 impl GeoPoint {
     /// The great-circle distance in kilometres, on a sphere of the Earth's mean radius (the haversine formula).
     pub fn distance_km(&self, other: &GeoPoint) -> f64 {
-        const EARTH_RADIUS_KM: f64 = 6371.0088;
         let (lat_a, lat_b) = (self.lat.to_radians(), other.lat.to_radians());
         let lat_half = (lat_b - lat_a) / 2.0;
         let lon_half = (other.lon - self.lon).to_radians() / 2.0;
@@ -131,7 +133,8 @@ pub struct Instant {
     pub nanos: u32,
 }
 
-const YEAR_0000: i64 = -62_167_219_200;
+/// Seconds from the epoch to the first instant there is, in the year 0000.
+pub const YEAR_0000: i64 = -62_167_219_200;
 const YEAR_9999_END: i64 = 253_402_300_799;
 
 impl Instant {

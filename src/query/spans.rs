@@ -1,7 +1,7 @@
 //! Filters as ranges of an index's codes.
 
 use super::filter::Test;
-use crate::graph::{ALL, Code, code_of, prefix_range};
+use crate::graph::{ALL, Code, code_of, prefix_range, wide};
 use crate::model::Kind;
 use crate::model::cell::Cell;
 use crate::model::value::{Money, Value};
@@ -80,10 +80,6 @@ fn is_narrow(kind: &Kind) -> bool {
 
 fn number(code: Code) -> u64 {
     u64::from(code[0]) << 32 | u64::from(code[1])
-}
-
-fn wide(number: u64) -> Code {
-    [(number >> 32) as u32, number as u32, 0]
 }
 
 /// What lies in a range of both. A range whose end lies before its start holds nothing.
