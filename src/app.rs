@@ -8,33 +8,41 @@ use std::time::Duration;
 
 use crate::api::{self, Api};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, SourceKind, TopicConfig};
 use crate::event::Decoder;
 use crate::http::{Service, router};
 use crate::intake::Intake;
 use crate::model::Model;
-use crate::pipeline::{Feed, Parts, Pipeline};
-use crate::projection::{Partition, Projector};
+use crate::pipeline::{Format, Parts, Pipeline};
+use crate::projection::{Projector, Topic};
 use crate::query::Seal;
 use crate::serving::{DomainServing, Serving};
+use crate::source::Source;
+use crate::source::embedded::{self, Embedded};
+use crate::source::kafka::{self, Kafka};
 use crate::source::log::Log;
 use crate::telemetry::Metrics;
 
 /// How long requests under way may take at a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The log with what is needed to write to it; nothing runs yet.
+/// The embedded log, where some topic is in it, with what is needed to write to it; nothing runs yet.
 pub struct Store {
     pub config: Config,
     pub model: Arc<Model>,
-    pub log: Arc<Log>,
-    pub intake: Intake,
+    pub embedded: Option<EmbeddedStore>,
     decoder: Decoder,
-    feeds: Vec<Feed>,
-    partitions: Vec<Partition>,
 }
 
-/// Opens the embedded log and the topics of every domain.
+/// The embedded log and the way into it.
+pub struct EmbeddedStore {
+    pub log: Arc<Log>,
+    pub intake: Intake,
+    /// By topic of the configuration: its number in the log, where it is there.
+    places: Vec<Option<usize>>,
+}
+
+/// Opens the embedded log and its topics, where some domain reads it.
 pub fn open(mut config: Config) -> Result<Store, String> {
     let model = Arc::new(std::mem::replace(
         &mut config.model,
@@ -42,26 +50,31 @@ pub fn open(mut config: Config) -> Result<Store, String> {
     ));
     let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
     let decoder = Decoder::new(model.clone(), order_by, config.event_bytes_max);
+    let embedded = match config.sources.iter().position(|source| source.kind == SourceKind::Log) {
+        Some(source) => Some(open_log(&config, source, &decoder)?),
+        None => {
+            std::fs::create_dir_all(&config.data_dir)
+                .map_err(|error| format!("{} cannot be made: {error}", config.data_dir.display()))?;
+            None
+        }
+    };
+    Ok(Store { config, model, embedded, decoder })
+}
+
+fn open_log(config: &Config, source: usize, decoder: &Decoder) -> Result<EmbeddedStore, String> {
     let log = Log::open(&config.data_dir.join("log"), config.free_bytes_min, clock::now)
         .map_err(|error| error.to_string())?;
-    let (mut feeds, mut partitions, mut written) = (Vec::new(), Vec::new(), Vec::new());
-    for (domain, domain_config) in config.domains.iter().enumerate() {
-        for (place, name) in domain_config.topics.iter().enumerate() {
-            let topic = log.topic(name).map_err(|error| error.to_string())?;
-            if place == 0 {
-                written.push(topic);
-            }
-            let known = log.topics()[topic].clone();
-            for number in 0..known.partitions {
-                feeds.push(Feed { topic, number, domain, late_ms: 0 });
-                let source = domain_config.source.as_str().into();
-                partitions.push(Partition { domain, source, topic: known.name.clone(), log: known.id, number });
-            }
-        }
-    }
+    let place = |topic: &TopicConfig| (topic.source == source).then(|| log.topic(&topic.name)).transpose();
+    let places: Vec<Option<usize>> =
+        config.topics.iter().map(place).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    // A domain's events go to the first of its topics.
+    let written = |domain: usize| {
+        let first = config.topics.iter().position(|topic| topic.domains.contains(&domain));
+        first.and_then(|topic| places[topic])
+    };
+    let written = (0..config.domains.len()).map(written).collect();
     let log = Arc::new(log);
-    let intake = Intake::new(log.clone(), decoder.clone(), written);
-    Ok(Store { config, model, log, intake, decoder, feeds, partitions })
+    Ok(EmbeddedStore { intake: Intake::new(log.clone(), decoder.clone(), written), log, places })
 }
 
 /// A domain that is applied late on purpose.
@@ -74,43 +87,42 @@ pub struct Late {
 /// The service, projecting.
 pub struct App {
     pub api: Api,
-    pub log: Arc<Log>,
     service: Service,
     pipeline: Pipeline,
 }
 
-/// Starts projecting what the log holds.
+/// Starts projecting what the sources hold.
 pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
-    let Store { config, model, log, intake, decoder, mut feeds, partitions } = store;
+    let Store { config, model, embedded, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
     let metrics =
         Arc::new(Metrics::new(model.clone()).map_err(|error| format!("the metrics cannot be made: {error}"))?);
+    let sources = sources(&config, embedded.as_ref(), late.as_ref());
     let rules = config.domains.iter().map(|domain| domain.rules).collect();
-    let mut projector = Projector::new(model.clone(), rules, partitions, config.ids_remembered);
+    let topic = |topic: &TopicConfig| Topic {
+        source: config.sources[topic.source].name.as_str().into(),
+        name: topic.name.as_str().into(),
+        domains: topic.domains.as_slice().into(),
+    };
+    let topics = config.topics.iter().map(topic).collect();
+    let mut projector = Projector::new(model.clone(), rules, topics, config.ids_remembered);
     let domains = config.domains.iter().enumerate().map(|(index, domain)| DomainServing {
         thresholds: domain.thresholds,
         held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.clone()),
     });
-    let places: Vec<(usize, u32)> = feeds.iter().map(|feed| (feed.topic, feed.number)).collect();
-    let (times_log, contact_log) = (log.clone(), log.clone());
+    let woken = sources.clone();
     let serving = Arc::new(Serving::new(
         model.clone(),
         domains.collect(),
         projector.publish(),
-        Box::new(move |partition, offset| {
-            let (topic, number) = places[partition];
-            times_log.appended_at(topic, number, offset).ok().flatten()
-        }),
-        Box::new(move || contact_log.wake()),
+        sources.len(),
+        Box::new(move || woken.iter().for_each(|source| source.wake())),
         clock::now,
     ));
-    for feed in &mut feeds {
-        feed.late_ms = late.as_ref().filter(|late| late.domain == feed.domain).map_or(0, |late| late.ms);
-    }
     let parts = Parts {
-        log: log.clone(),
-        feeds,
+        sources,
+        formats: config.topics.iter().map(|topic| Format { domains: topic.domains.as_slice().into() }).collect(),
         decoder,
         projector,
         serving: serving.clone(),
@@ -130,12 +142,41 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     };
     let service = Service {
         api: api.clone(),
-        intake,
+        intake: embedded.map(|embedded| embedded.intake),
         metrics,
         cors_origins: config.cors_origins,
         body_bytes_max: config.body_bytes_max,
     };
-    Ok(App { api, log, service, pipeline })
+    Ok(App { api, service, pipeline })
+}
+
+/// The sources that some topic is read from.
+fn sources(config: &Config, embedded: Option<&EmbeddedStore>, late: Option<&Late>) -> Vec<Arc<dyn Source>> {
+    let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+    for (index, source) in config.sources.iter().enumerate() {
+        let topics = config.topics.iter().enumerate().filter(|(_, topic)| topic.source == index);
+        match (&source.kind, embedded) {
+            (SourceKind::Kafka(kafka), _) => {
+                let subscription = |(topic, config): (usize, &TopicConfig)| kafka::Subscription {
+                    topic,
+                    name: config.name.as_str().into(),
+                };
+                let topics = topics.map(subscription).collect();
+                sources.push(Arc::new(Kafka::new(&source.name, kafka.clone(), topics)));
+            }
+            (SourceKind::Log, Some(embedded)) => {
+                let subscription = |(topic, config): (usize, &TopicConfig)| {
+                    let late = late.filter(|late| config.domains.contains(&late.domain));
+                    let late_ms = late.map_or(0, |late| late.ms);
+                    embedded.places[topic].map(|place| embedded::Subscription { topic, place, late_ms })
+                };
+                let topics = topics.filter_map(subscription).collect();
+                sources.push(Arc::new(Embedded::new(embedded.log.clone(), topics, clock::now)));
+            }
+            (SourceKind::Log, None) => {}
+        }
+    }
+    sources
 }
 
 impl App {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
-use crate::event::{Buffer, Code, Decoder, Rejection};
+use crate::event::{Buffer, Code, Decoder, Event, Rejection};
 use crate::position::{Entry, Position};
 use crate::source::log::{Log, LogError, NewRecord};
 
@@ -106,12 +106,12 @@ pub enum Refusal {
 pub struct Intake {
     log: Arc<Log>,
     decoder: Decoder,
-    /// By domain: the topic that its events are written to.
-    topics: Vec<usize>,
+    /// By domain: the topic that its events are written to; none where another source holds them.
+    topics: Vec<Option<usize>>,
 }
 
 impl Intake {
-    pub fn new(log: Arc<Log>, decoder: Decoder, topics: Vec<usize>) -> Intake {
+    pub fn new(log: Arc<Log>, decoder: Decoder, topics: Vec<Option<usize>>) -> Intake {
         Intake { log, decoder, topics }
     }
 
@@ -139,20 +139,36 @@ impl Intake {
         self.append(&parts, shape)
     }
 
+    /// Refuses an event of a domain that the embedded log does not hold.
+    fn elsewhere(&self, domain: usize, event: &Event<'_>) -> Box<Rejection> {
+        let name = &self.decoder.model().domains[domain].name;
+        Box::new(Rejection {
+            code: Code::UnknownEntity,
+            field: Some("type".into()),
+            message: format!("events of the domain `{name}` come from another source: write to its topic there"),
+            id: Some(event.envelope.id.to_owned()),
+            kind: Some(event.envelope.kind.to_owned()),
+            subject: Some(event.key.to_owned()),
+        })
+    }
+
     /// Judges and appends events that are apart already.
     fn append(&self, parts: &[(Option<usize>, &[u8])], shape: Shape) -> Result<Receipt, Refusal> {
         let mut fates = Vec::with_capacity(parts.len());
         let (mut records, mut buffer) = (Vec::new(), Buffer::default());
         for (index, (line, bytes)) in parts.iter().enumerate() {
-            let (id, outcome) = match self.decoder.decode(bytes, None, &mut buffer) {
+            let (id, outcome) = match self.decoder.decode(bytes, &[], &mut buffer) {
                 Ok(event) => {
                     let domain = self.decoder.model().entities[event.entity].domain;
-                    records.push(NewRecord {
-                        topic: self.topics[domain],
-                        key: event.key.as_bytes().to_vec(),
-                        bytes: bytes.to_vec(),
-                    });
-                    (Some(event.envelope.id.to_string()), None)
+                    let id = Some(event.envelope.id.to_string());
+                    match self.topics[domain] {
+                        Some(topic) => {
+                            let (key, bytes) = (event.key.as_bytes().to_vec(), bytes.to_vec());
+                            records.push(NewRecord { topic, key, bytes });
+                            (id, None)
+                        }
+                        None => (id, Some(self.elsewhere(domain, &event))),
+                    }
                 }
                 Err(rejection) => (rejection.id.clone(), Some(rejection)),
             };

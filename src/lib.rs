@@ -5,7 +5,7 @@
 //! no clock, no files, no network, no threads. Above them lie the edges: where events come from ([`source`], [`intake`]),
 //! the loop ([`pipeline`]), what is published ([`serving`]), and what people and programs hold on to ([`api`], [`http`],
 //! [`cli`], [`demo`]). [`app`] alone wires them together. ARCHITECTURE.md says which room may know which.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod model;
 

@@ -171,11 +171,13 @@ impl Metrics {
                 raise(&self.dead, &[name, code.name()], of_code.sum());
             }
         }
-        for (partition, status) in snapshot.partitions.iter().zip(&freshness.partitions) {
-            let number = partition.number.to_string();
-            let labels = [self.model.domains[partition.domain].name.as_str(), &partition.topic, &number];
-            set(&self.lag, &labels, status.lag_events.map(|lag| lag as f64));
-            set(&self.staleness, &labels, status.staleness_ms.map(|ms| ms as f64 / 1000.0));
+        for (place, status) in freshness.partitions.iter().enumerate() {
+            let (topic, number) = (snapshot.topic(place), snapshot.partitions[place].number.to_string());
+            for domain in topic.domains.iter() {
+                let labels = [self.model.domains[*domain].name.as_str(), &topic.name, &number];
+                set(&self.lag, &labels, status.lag_events.map(|lag| lag as f64));
+                set(&self.staleness, &labels, status.staleness_ms.map(|ms| ms as f64 / 1000.0));
+            }
         }
         for (index, entity) in self.model.entities.iter().enumerate() {
             self.entities.with_label_values(&[&entity.name]).set(snapshot.graph.counts(index).listed as f64);

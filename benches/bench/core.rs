@@ -12,7 +12,7 @@ use staygraph::model::Model;
 use staygraph::model::cell::Cell;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
-use staygraph::projection::{DomainRules, Partition, Projector, Snapshot};
+use staygraph::projection::{DomainRules, Partition, Projector, Snapshot, Topic};
 
 const MODEL: &str = r#"
 type Thing @entity(domain: "things", event: "thing") {
@@ -82,7 +82,7 @@ fn batches(decoder: &Decoder, first: u64, events: u64, mut event: impl FnMut(u64
     let batch = |start: u64| {
         let mut batch = Batch::new(0);
         for number in start..(start + BATCH as u64).min(first + events) {
-            batch.push(decoder, Some(0), number, Instant::EPOCH, event(number - first).as_bytes());
+            batch.push(decoder, &[0], number, Instant::EPOCH, event(number - first).as_bytes());
         }
         batch
     };
@@ -148,9 +148,10 @@ impl Columns {
 }
 
 fn projector(model: &Arc<Model>) -> Projector {
-    let partition = Partition { domain: 0, source: "log".into(), topic: "things".into(), log: LogId(1), number: 0 };
     let rules = DomainRules { order_by: OrderBy::Sequence, report_gaps: true };
-    Projector::new(model.clone(), vec![rules], vec![partition], 1000)
+    let mut projector = Projector::new(model.clone(), vec![rules], Topic::of_domains(model, "log"), 1000);
+    projector.add(Partition { topic: 0, log: LogId(1), number: 0, lost: None }, 0);
+    projector
 }
 
 /// How long the versions of some batches took to publish: the longest, and all together.

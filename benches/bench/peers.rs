@@ -12,21 +12,17 @@ use staygraph::graph::{Bounds, View, paths};
 use staygraph::model::value::Instant;
 use staygraph::model::{Model, SHIPPED};
 use staygraph::position::LogId;
-use staygraph::projection::{DomainRules, Partition, Projector};
+use staygraph::projection::{DomainRules, Partition, Projector, Topic};
 use staygraph::query::{Arguments, Page, Reading, Seal, Source, page, total};
 
 fn load(model: &Arc<Model>) -> (Projector, View) {
     let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence; model.domains.len()], 1 << 20);
-    let partitions = model.domains.iter().enumerate().map(|(domain, description)| Partition {
-        domain,
-        source: "log".into(),
-        topic: description.name.as_str().into(),
-        log: LogId(domain as u32),
-        number: 0,
-    });
     let rules = DomainRules { order_by: OrderBy::Sequence, report_gaps: true };
-    let mut projector =
-        Projector::new(model.clone(), vec![rules; model.domains.len()], partitions.collect(), 1_000_000);
+    let topics = Topic::of_domains(model, "log");
+    let mut projector = Projector::new(model.clone(), vec![rules; model.domains.len()], topics, 1_000_000);
+    for topic in 0..model.domains.len() {
+        projector.add(Partition { topic, log: LogId(topic as u32), number: 0, lost: None }, 0);
+    }
     let mut batches: Vec<Batch> = (0..model.domains.len()).map(Batch::new).collect();
     let mut offsets = vec![0u64; model.domains.len()];
     for name in ["base", "trickle"] {
@@ -38,9 +34,9 @@ fn load(model: &Arc<Model>) -> (Projector, View) {
         decoder_of_text.read_to_end(&mut text).unwrap_or_else(|error| panic!("{path}: {error}"));
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let mut buffer = staygraph::event::Buffer::default();
-            let Ok(event) = decoder.decode(line, None, &mut buffer) else { continue };
+            let Ok(event) = decoder.decode(line, &[], &mut buffer) else { continue };
             let domain = model.entities[event.entity].domain;
-            batches[domain].push(&decoder, Some(domain), offsets[domain], Instant::EPOCH, line);
+            batches[domain].push(&decoder, &[domain], offsets[domain], Instant::EPOCH, line);
             offsets[domain] += 1;
             if batches[domain].len() == 3000 {
                 projector.apply(&batches[domain], Instant::EPOCH);

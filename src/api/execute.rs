@@ -193,7 +193,8 @@ impl Api {
         let partitions: Vec<Json> = short
             .iter()
             .map(|name| {
-                let place = snapshot.partitions.iter().position(|known| *name == format!("{}/{}", known.topic, known.number));
+                let places = 0..freshness.partitions.len();
+                let place = places.into_iter().find(|place| *name == snapshot.name(*place));
                 let status = place.map(|place| &freshness.partitions[place]);
                 let wanted = demand.at_least.iter().flat_map(crate::position::Position::entries);
                 let wanted = wanted.into_iter().find(|entry| *name == format!("{}/{}", entry.topic, entry.partition));

@@ -88,18 +88,20 @@ fn text(at: Option<Instant>) -> Option<String> {
 /// A `DomainFreshness`.
 pub fn domain(model: &Model, snapshot: &Snapshot, freshness: &Freshness, domain: usize) -> Json {
     let status = &freshness.domains[domain];
-    let partitions = snapshot.partitions.iter().zip(&freshness.partitions).filter(|(known, _)| known.domain == domain);
+    let partitions = freshness.partitions.iter().enumerate();
+    let partitions = partitions.filter(|(place, _)| snapshot.topic(*place).domains.contains(&domain));
     json!({
         "domain": model.domains[domain].name, "status": status.status.name(), "cause": status.cause.name(),
-        "reason": status.reason.as_ref(), "asOf": text(status.as_of), "asOfBasis": status.as_of.map(|_| "APPEND"),
+        "reason": status.reason.as_ref(), "asOf": text(status.as_of), "asOfBasis": status.as_of.map(|_| status.as_of_basis.name()),
         "stalenessMs": status.staleness_ms, "lagEvents": status.lag_events, "caughtUpInMs": status.caught_up_in_ms,
-        "partitions": partitions.map(|(known, status)| partition(known, status)).collect::<Vec<_>>(),
+        "partitions": partitions.map(|(place, status)| partition(snapshot, place, status)).collect::<Vec<_>>(),
     })
 }
 
-fn partition(known: &crate::projection::Partition, status: &PartitionStatus) -> Json {
+fn partition(snapshot: &Snapshot, place: usize, status: &PartitionStatus) -> Json {
+    let topic = snapshot.topic(place);
     json!({
-        "source": known.source.as_ref(), "topic": known.topic.as_ref(), "partition": known.number,
+        "source": topic.source.as_ref(), "topic": topic.name.as_ref(), "partition": snapshot.partitions[place].number,
         "start": status.start, "applied": status.applied, "end": status.end, "contactAt": text(status.contact_at),
         "lagEvents": status.lag_events, "asOf": text(status.as_of), "stalenessMs": status.staleness_ms,
         "appliedPerSecond": status.applied_per_second, "appendedPerSecond": status.appended_per_second,

@@ -184,8 +184,8 @@ fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
     let entity = &model.entities[index];
     let counts = context.reading.view.counts(index);
     let catalogue = &context.snapshot.catalogue[index];
-    let partitions = context.snapshot.partitions.iter().filter(|partition| partition.domain == entity.domain);
-    let mut topics: Vec<&str> = partitions.map(|partition| partition.topic.as_ref()).collect();
+    let topics = context.snapshot.topics.iter().filter(|topic| topic.domains.contains(&entity.domain));
+    let mut topics: Vec<&str> = topics.map(|topic| topic.name.as_ref()).collect();
     topics.dedup();
     let fields = entity.fields.iter().zip(&counts.filled).map(|(field, filled)| {
         json!({

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::{Failure, one, say};
 use crate::app;
 use crate::config::{Config, LogOptions, ModelText, Options};
-use crate::intake::{Refusal, Shape, too_large_line};
+use crate::intake::{Intake, Refusal, Shape, too_large_line};
 use crate::position::Position;
 use crate::telemetry::start_logs;
 
@@ -39,7 +39,7 @@ pub struct Append {
 /// Where the lines go.
 enum Target {
     Service(String),
-    Log(Box<app::Store>),
+    Log(Box<Intake>),
 }
 
 impl Append {
@@ -51,7 +51,9 @@ impl Append {
                     Options { data_dir: self.data, config: self.config, model: self.model, ..Options::default() };
                 let config = Config::read(&options, logs, &ModelText::File)?;
                 start_logs(config.log_format, config.verbose);
-                Target::Log(Box::new(app::open(config).map_err(one)?))
+                let embedded = app::open(config).map_err(one)?.embedded;
+                let none = "no domain is read from the embedded log: append to the source that they are read from";
+                Target::Log(Box::new(embedded.ok_or_else(|| one(none.into()))?.intake))
             }
             to => {
                 start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
@@ -146,7 +148,7 @@ impl Tally {
 
 fn send(target: &Target, chunk: &Chunk) -> Result<Json, Failure> {
     match target {
-        Target::Log(store) => match store.intake.take(&chunk.bytes, Shape::Lines) {
+        Target::Log(intake) => match intake.take(&chunk.bytes, Shape::Lines) {
             Ok(receipt) => Ok(receipt.to_json()),
             Err(Refusal::TooLarge(message)) if chunk.lines == 1 => Ok(too_large_line(&message)),
             Err(Refusal::Unreadable(message) | Refusal::TooLarge(message)) => Err(one(message)),

@@ -11,6 +11,7 @@ use super::{Failure, interrupted, one, runtime, say, url};
 use crate::app::{self, Late};
 use crate::config::{Config, LogOptions, ModelText, Options};
 use crate::demo::{State, Trickle, append_base, append_rest, entities_of, prepare_folder};
+use crate::source::log::Log;
 use crate::telemetry::start_logs;
 
 /// How late `--late` applies a domain.
@@ -57,17 +58,18 @@ impl Demo {
         prepare_folder(&self.data, self.fresh).map_err(one)?;
         let mut state = State::read(&self.data).map_err(one)?;
         let store = app::open(config).map_err(one)?;
+        let embedded = store.embedded.as_ref().ok_or_else(|| one("the demo needs the embedded log".into()))?;
+        let (log, intake) = (embedded.log.clone(), embedded.intake.clone());
         if !state.is_loaded() {
             let mut progress = Progress::new("appending", Some(State::base_events()));
-            append_base(&store.intake, &mut state, |appended| progress.at(appended)).map_err(one)?;
+            append_base(&intake, &mut state, |appended| progress.at(appended)).map_err(one)?;
             progress.done();
         }
         if self.no_trickle {
-            append_rest(&store.intake, &mut state).map_err(one)?;
+            append_rest(&intake, &mut state).map_err(one)?;
         }
-        let intake = store.intake.clone();
         let app = app::start(store, late).map_err(one)?;
-        project(&app);
+        project(&app, &log);
         let trickle = (!self.no_trickle).then(|| Trickle::start(intake, state)).transpose().map_err(one)?;
         say(&screen(&url(address)));
         let served = runtime()?.block_on(async { app.serve(listener, interrupted()).await });
@@ -77,7 +79,7 @@ impl Demo {
 }
 
 /// Shows the projection's progress until it has caught up with the log.
-fn project(app: &app::App) {
+fn project(app: &app::App, log: &Log) {
     let serving = &app.api.serving;
     let position = || {
         let snapshot = serving.snapshot();
@@ -85,10 +87,10 @@ fn project(app: &app::App) {
         (snapshot.applied.iter().sum::<u64>(), targets.sum::<u64>())
     };
     let mut progress = Progress::new("projecting", Some(position().1));
-    let mut seen = app.log.commits();
+    let mut seen = log.commits();
     while serving.ready_at().is_none() {
         // Sleeps on the log's own signal; nobody appends now, so this is a tick.
-        seen = app.log.wait(seen, Duration::from_millis(50));
+        seen = log.wait(seen, Duration::from_millis(50));
         progress.at(position().0);
     }
     progress.done();

@@ -61,9 +61,10 @@ impl Batch {
         self.lines.is_empty()
     }
 
-    /// Decodes a record into the batch; one that is refused is kept with its bytes. `domain` is the topic's.
-    pub fn push(&mut self, decoder: &Decoder, domain: Option<usize>, offset: u64, appended_at: Instant, bytes: &[u8]) {
-        let outcome = decoder.read(bytes, domain, &mut self.buffer);
+    /// Decodes an event into the batch; one that is refused is kept with its bytes. `domains` are the topic's, none where any
+    /// will do.
+    pub fn push(&mut self, decoder: &Decoder, domains: &[usize], offset: u64, appended_at: Instant, bytes: &[u8]) {
+        let outcome = decoder.read(bytes, domains, &mut self.buffer);
         let outcome = outcome.map_err(|rejection| Refused { rejection, bytes: bytes.into() });
         self.lines.push(Line { offset, appended_at, outcome });
         self.next_offset = offset + 1;

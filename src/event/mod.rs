@@ -161,21 +161,21 @@ impl Decoder {
         self.order_by.get(domain).copied().unwrap_or_default()
     }
 
-    /// Reads one event in CloudEvents' structured JSON, in place of what the buffer held. `domain` is the topic's, where
-    /// the event comes from one.
+    /// Reads one event in CloudEvents' structured JSON, in place of what the buffer held. `domains` are the topic's,
+    /// none where any will do.
     pub fn decode<'b>(
         &self,
         bytes: &[u8],
-        domain: Option<usize>,
+        domains: &[usize],
         buffer: &'b mut Buffer,
     ) -> Result<Event<'b>, Box<Rejection>> {
         buffer.clear();
-        let stored = self.read(bytes, domain, buffer)?;
+        let stored = self.read(bytes, domains, buffer)?;
         Ok(buffer.event(&stored))
     }
 
     /// Reads one event behind those that the buffer holds. Of one that is refused, nothing stays there.
-    fn read(&self, bytes: &[u8], domain: Option<usize>, buffer: &mut Buffer) -> Result<Stored, Box<Rejection>> {
+    fn read(&self, bytes: &[u8], domains: &[usize], buffer: &mut Buffer) -> Result<Stored, Box<Rejection>> {
         if bytes.len() > self.event_bytes_max {
             let message =
                 format!("the event has {} bytes, and at most {} are taken", bytes.len(), self.event_bytes_max);
@@ -183,7 +183,7 @@ impl Decoder {
         }
         let mark = buffer.mark();
         let read = match buffer.tape.read(bytes) {
-            Ok(()) => self.judge(domain, buffer).map_err(|mut rejection| {
+            Ok(()) => self.judge(domains, buffer).map_err(|mut rejection| {
                 let text = |name| buffer.tape.root().get(name).and_then(|value| value.text()).map(str::to_owned);
                 rejection.id = text("id");
                 rejection.kind = text("type");
@@ -199,13 +199,13 @@ impl Decoder {
     }
 
     /// Judges what was read onto the buffer's tape, in the contract's order.
-    fn judge(&self, domain: Option<usize>, buffer: &mut Buffer) -> Result<Stored, Rejection> {
+    fn judge(&self, domains: &[usize], buffer: &mut Buffer) -> Result<Stored, Rejection> {
         let Buffer { tape, kept } = buffer;
         let before = [kept.patch.len(), kept.attributes.len(), kept.extensions.len()];
         let root = tape.root();
         let members = envelope::Members::of(root);
         let parts = envelope::read(root, &members, kept)?;
-        let route = self.routes.find(&self.model, root.spanned(parts.kind), domain)?;
+        let route = self.routes.find(&self.model, root.spanned(parts.kind), domains)?;
         let by_sequence = self.order_by(self.model.entities[route.entity].domain) == OrderBy::Sequence;
         let required = envelope::require(&parts, by_sequence, kept)?;
         let head = data::Head { route, key: root.spanned(required.subject), time: required.time };

@@ -74,8 +74,8 @@ impl Routes {
         self.0.get(kind.len())?.iter().find(|known| known.kind == kind)
     }
 
-    /// The type's entity and effects; `domain` is the topic's, where the event comes from one.
-    pub fn find(&self, model: &Model, kind: &str, domain: Option<usize>) -> Result<Route<'_>, Rejection> {
+    /// The type's entity and effects; `domains` are the topic's, none where any will do.
+    pub fn find(&self, model: &Model, kind: &str, domains: &[usize]) -> Result<Route<'_>, Rejection> {
         let route = match self.known(kind) {
             Some(Known { entity, happening, effects, .. }) => {
                 Route { entity: *entity, happening: *happening, effects, in_model: true }
@@ -86,7 +86,7 @@ impl Routes {
             }
         };
         let entity = &model.entities[route.entity];
-        if domain.is_some_and(|domain| domain != entity.domain) {
+        if !domains.is_empty() && !domains.contains(&entity.domain) {
             let own = &model.domain_of(route.entity).name;
             let message = format!("events of {} belong to the domain `{own}`, not to this topic's", entity.name);
             return Err(unknown(message));

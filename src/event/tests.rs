@@ -51,7 +51,7 @@ fn an_event_lies_in_its_batch() {
     let mut batch = Batch::new(3);
     let data = r#"{"friendId":"\u0066","since":"2024-05-01","total":{"currency":"SGD","minor":5},"tags":["a","ö"],"name":null,
         "extra":{"x" : [1, 2.50]}, "shoe size":{"eu" : 42.0}}"#;
-    batch.push(&decoder, None, 4, Instant::EPOCH, event("guest.joined", data).as_bytes());
+    batch.push(&decoder, &[], 4, Instant::EPOCH, event("guest.joined", data).as_bytes());
     let record = batch.records().next().unwrap();
     let event = record.outcome.unwrap();
     assert_eq!((batch.partition, batch.next_offset, batch.len(), record.offset), (3, 5, 1, 4));
@@ -76,7 +76,7 @@ fn an_event_judges_its_own_data_only() {
     let mut batch = Batch::new(0);
     let bodies = [r#"{"level":5}"#, r#"{"limit":4}"#, r#"{"limit":4,"level":5}"#, r#"{"level":1,"limit":4}"#];
     for (offset, data) in bodies.iter().enumerate() {
-        batch.push(&decoder, None, offset as u64, Instant::EPOCH, event("guest.renamed", data).as_bytes());
+        batch.push(&decoder, &[], offset as u64, Instant::EPOCH, event("guest.renamed", data).as_bytes());
     }
     let codes: Vec<_> =
         batch.records().map(|record| record.outcome.err().map(|refused| refused.rejection.code)).collect();
@@ -103,10 +103,10 @@ fn what_every_entity_has_is_in_the_model() {
     ];
     for (kind, data, action, in_model) in cases {
         let text = event(kind, data);
-        let event = decoder.decode(text.as_bytes(), Some(0), &mut buffer).unwrap();
+        let event = decoder.decode(text.as_bytes(), &[0], &mut buffer).unwrap();
         assert_eq!((event.action, event.in_model), (action, in_model), "{kind}");
     }
-    let refused = decoder.decode(event("guest.joined", "{}").as_bytes(), Some(1), &mut buffer).unwrap_err();
+    let refused = decoder.decode(event("guest.joined", "{}").as_bytes(), &[1], &mut buffer).unwrap_err();
     assert_eq!((refused.code, refused.id.as_deref()), (Code::UnknownEntity, Some("i")));
 }
 

@@ -8,5 +8,5 @@ mod status;
 mod window;
 
 pub use demand::{Demand, Otherwise, parse_duration_ms};
-pub use status::{Cause, DomainStatus, Inputs, PartitionStatus, Status, Thresholds, domain, partition};
+pub use status::{Basis, Cause, DomainStatus, Inputs, PartitionStatus, Status, Thresholds, domain, partition};
 pub use window::{Sample, Verdict, Window};

@@ -5,6 +5,25 @@ use std::sync::Arc;
 use super::window::{Verdict, Window};
 use crate::model::value::Instant;
 
+/// Whose clock a record's time is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Basis {
+    /// The log's, at the append.
+    #[default]
+    Append,
+    /// The producer's.
+    Producer,
+}
+
+impl Basis {
+    pub fn name(self) -> &'static str {
+        match self {
+            Basis::Append => "APPEND",
+            Basis::Producer => "PRODUCER",
+        }
+    }
+}
+
 /// The worse is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
@@ -37,6 +56,7 @@ pub enum Cause {
     SourceUnreachable,
     SourceSilent,
     Paused,
+    Blocked,
     RetentionRisk,
     DataLost,
 }
@@ -50,6 +70,7 @@ impl Cause {
             Cause::SourceUnreachable => "SOURCE_UNREACHABLE",
             Cause::SourceSilent => "SOURCE_SILENT",
             Cause::Paused => "PAUSED",
+            Cause::Blocked => "BLOCKED",
             Cause::RetentionRisk => "RETENTION_RISK",
             Cause::DataLost => "DATA_LOST",
         }
@@ -73,12 +94,18 @@ pub struct Inputs<'a> {
     pub contact_at: Option<Instant>,
     /// When the end last moved, as far as is known.
     pub end_moved_at: Option<Instant>,
-    /// The log's time of the first record that is not applied, where there is one.
+    /// The time of the first record that is not applied, where there is one; or, where that is not known, an earlier one.
     pub first_unapplied_at: Option<Instant>,
     /// The end that was seen at the start: until it is reached, the partition hydrates.
     pub hydrated_at: Option<u64>,
+    /// Whose clock that time is.
+    pub basis: Basis,
     /// Why records are held back on purpose, where they are.
     pub held: Option<&'a str>,
+    /// Why the next record cannot be read now, where it cannot.
+    pub blocked: Option<&'a str>,
+    /// What was gone from the log before it was read.
+    pub lost: Option<&'a str>,
     pub window: &'a Window,
 }
 
@@ -96,6 +123,7 @@ pub struct PartitionStatus {
     pub contact_at: Option<Instant>,
     pub lag_events: Option<u64>,
     pub as_of: Option<Instant>,
+    pub as_of_basis: Basis,
     pub staleness_ms: Option<i64>,
     pub applied_per_second: f64,
     pub appended_per_second: Option<f64>,
@@ -144,6 +172,7 @@ pub fn partition(inputs: &Inputs<'_>, thresholds: &Thresholds, now: Instant) -> 
         contact_at: inputs.contact_at,
         lag_events: lag,
         as_of,
+        as_of_basis: inputs.basis,
         staleness_ms,
         applied_per_second,
         appended_per_second,
@@ -171,10 +200,16 @@ fn cause(
         let lost = start - inputs.applied;
         return (Cause::DataLost, format!("the log starts at {start}: {lost} offsets before it were never applied"));
     }
+    if let Some(lost) = inputs.lost {
+        return (Cause::DataLost, lost.into());
+    }
     if contact_age_ms > UNREACHABLE_AFTER_MS
         || lag == 0 && status > Status::Fresh && contact_age_ms > thresholds.fresh_within_ms
     {
         return (Cause::SourceUnreachable, format!("the source last answered {} ago", seconds(contact_age_ms)));
+    }
+    if let Some(blocked) = inputs.blocked {
+        return (Cause::Blocked, format!("{lag} records behind: {blocked}"));
     }
     if let (Some(start), Some(end)) = (inputs.start, inputs.end)
         && start > 0
@@ -226,29 +261,37 @@ pub struct DomainStatus {
     pub cause: Cause,
     pub reason: Arc<str>,
     pub as_of: Option<Instant>,
+    pub as_of_basis: Basis,
     pub staleness_ms: Option<i64>,
     pub lag_events: Option<u64>,
     pub caught_up_in_ms: Option<i64>,
 }
 
 /// Rolls partitions up: the least `asOf`, the worst status with its cause. Unknown anywhere is unknown altogether.
-pub fn domain(partitions: &[&PartitionStatus], now: Instant) -> DomainStatus {
-    let as_of =
-        partitions.iter().map(|partition| partition.as_of).min_by_key(|as_of| as_of.map(|at| (at.seconds, at.nanos)));
-    let as_of = as_of.flatten();
-    // Silence is the least of causes: a domain is silent only when all its partitions are.
+/// `remark` is what is known of its topics beside.
+pub fn domain(partitions: &[&PartitionStatus], remark: Option<&str>, now: Instant) -> DomainStatus {
+    let oldest = partitions.iter().min_by_key(|partition| partition.as_of.map(|at| (at.seconds, at.nanos)));
+    let as_of = oldest.and_then(|partition| partition.as_of);
+    // What is lost is said before anything of the same status. Silence is the least of causes: a domain is silent only when all its partitions are.
     let weight = |partition: &&&PartitionStatus| {
         let behind = partition.lag_events.is_none_or(|lag| lag > 0);
-        (partition.status, behind, partition.cause != Cause::SourceSilent, partition.staleness_ms.unwrap_or(i64::MAX))
+        let (lost, silent) = (partition.cause == Cause::DataLost, partition.cause == Cause::SourceSilent);
+        (partition.status, lost, behind, !silent, partition.staleness_ms.unwrap_or(i64::MAX))
     };
     let worst = partitions.iter().max_by_key(weight);
+    let known = !partitions.is_empty();
     DomainStatus {
         status: worst.map_or(Status::Unknown, |partition| partition.status),
         cause: worst.map_or(Cause::SourceUnreachable, |partition| partition.cause),
-        reason: worst.map_or_else(|| "the domain has no partition".into(), |partition| partition.reason.clone()),
+        reason: match (worst, remark) {
+            (Some(partition), None) => partition.reason.clone(),
+            (Some(partition), Some(remark)) => format!("{}; {remark}", partition.reason).into(),
+            (None, remark) => remark.unwrap_or("its source has not answered since the start").into(),
+        },
         as_of,
+        as_of_basis: oldest.map_or(Basis::Append, |partition| partition.as_of_basis),
         staleness_ms: as_of.map(|as_of| now.millis_since(as_of)),
-        lag_events: partitions.iter().map(|partition| partition.lag_events).sum(),
+        lag_events: partitions.iter().map(|partition| partition.lag_events).sum::<Option<u64>>().filter(|_| known),
         caught_up_in_ms: partitions
             .iter()
             .map(|partition| partition.caught_up_in_ms)
@@ -278,7 +321,10 @@ mod tests {
             end_moved_at: Some(at(900)),
             first_unapplied_at: None,
             hydrated_at: Some(10),
+            basis: Basis::Append,
             held: None,
+            blocked: None,
+            lost: None,
             window: &window,
         };
         change(&mut inputs);

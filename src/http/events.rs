@@ -57,7 +57,9 @@ pub async fn post(
         },
         Some(_) => return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the only `Content-Encoding` taken is gzip"),
     };
-    let intake = service.intake.clone();
+    let Some(intake) = service.intake.clone() else {
+        return problem(StatusCode::NOT_FOUND, "the sources are elsewhere: write events to their topics");
+    };
     let taken = tokio::task::spawn_blocking(move || intake.take(&body, shape)).await;
     match taken {
         Ok(Ok(receipt)) => {

@@ -23,7 +23,8 @@ use crate::telemetry::Metrics;
 #[derive(Clone)]
 pub struct Service {
     pub api: Api,
-    pub intake: Intake,
+    /// None where no domain is written to here.
+    pub intake: Option<Intake>,
     pub metrics: Arc<Metrics>,
     /// Origins that browsers may call from; empty means those of this machine.
     pub cors_origins: Vec<String>,

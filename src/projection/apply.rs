@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Projector;
 use super::catalogue::DriftKind;
 use super::groups::Member;
 use super::record::{Order, Record, Sources, Stamp};
 use super::seen::{Novelty, fingerprint};
+use super::{Partition, Projector};
 use crate::event::{Action, Event, OrderBy};
 use crate::graph::{Draft, Graph, Lineage, State};
 use crate::model::cell::Cell;
@@ -69,8 +69,9 @@ impl Projector {
         let stamp = match self.rules[self.model.entities[event.entity].domain].order_by {
             OrderBy::Sequence => Stamp::Sequence(envelope.version.unwrap_or(0)),
             OrderBy::Position => {
-                let (partition, topic) = (self.partitions[place.partition].number, self.topic_ranks[place.partition]);
-                Stamp::Position { offset: place.offset, topic, partition }
+                let partition = &self.partitions[place.partition];
+                let topic = self.topic_ranks[partition.topic];
+                Stamp::Position { offset: place.offset, topic, partition: partition.number }
             }
             OrderBy::Time => Stamp::Time(envelope.time),
         };
@@ -208,16 +209,16 @@ impl Projector {
         }
         draft.set_state(if record.is_deleted(&&self.graph) { State::Deleted } else { State::Present });
         if let Some(place) = last {
-            let (envelope, partitions) = (event.envelope, self.partitions.clone());
-            let partition = &partitions[place.partition];
+            let (envelope, topics) = (event.envelope, self.topics.clone());
+            let Partition { topic, number, .. } = self.partitions[place.partition];
             let lineage = Lineage {
                 id: envelope.id,
                 kind: envelope.kind,
                 source: envelope.source,
                 sequence: envelope.sequence,
                 time: envelope.time,
-                topic: &partition.topic,
-                partition: partition.number,
+                topic: &topics[topic].name,
+                partition: number,
                 offset: place.offset,
                 appended_at: place.appended_at,
                 applied_at: place.now,

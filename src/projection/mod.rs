@@ -33,14 +33,35 @@ pub struct DomainRules {
     pub report_gaps: bool,
 }
 
+/// A topic that may carry events of some domains, whether it is there yet or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    pub source: Arc<str>,
+    pub name: Arc<str>,
+    pub domains: Arc<[usize]>,
+}
+
+impl Topic {
+    /// A topic of its own for each domain, named as it is.
+    pub fn of_domains(model: &Model, source: &str) -> Vec<Topic> {
+        let topic = |(index, domain): (usize, &crate::model::Domain)| Topic {
+            source: source.into(),
+            name: domain.name.as_str().into(),
+            domains: [index].into(),
+        };
+        model.domains.iter().enumerate().map(topic).collect()
+    }
+}
+
 /// A partition that the projector reads, in the order in which batches number them.
 #[derive(Clone, Debug)]
 pub struct Partition {
-    pub domain: usize,
-    pub source: Arc<str>,
-    pub topic: Arc<str>,
+    /// An index of the topics.
+    pub topic: usize,
     pub log: LogId,
     pub number: u32,
+    /// What of its log was gone before it was read.
+    pub lost: Option<Arc<str>>,
 }
 
 /// Counters since the start.
@@ -57,6 +78,8 @@ pub struct Counters {
 pub struct Snapshot {
     pub version: u64,
     pub graph: View,
+    pub topics: Arc<[Topic]>,
+    /// By the number that batches have.
     pub partitions: Arc<Vec<Partition>>,
     /// By partition: the next record to apply.
     pub applied: Vec<u64>,
@@ -72,11 +95,21 @@ impl Snapshot {
     pub fn entry(&self, partition: usize) -> Entry {
         let description = &self.partitions[partition];
         Entry {
-            topic: description.topic.clone(),
+            topic: self.topics[description.topic].name.clone(),
             log: Some(description.log),
             partition: description.number,
             offset: self.applied[partition],
         }
+    }
+
+    /// A partition as people write it: `topic/number`.
+    pub fn name(&self, partition: usize) -> String {
+        format!("{}/{}", self.topic(partition).name, self.partitions[partition].number)
+    }
+
+    /// The topic that a partition is of.
+    pub fn topic(&self, partition: usize) -> &Topic {
+        &self.topics[self.partitions[partition].topic]
     }
 }
 
@@ -84,9 +117,11 @@ impl Snapshot {
 pub struct Projector {
     model: Arc<Model>,
     rules: Vec<DomainRules>,
+    topics: Arc<[Topic]>,
     partitions: Arc<Vec<Partition>>,
-    /// By partition: its topic's rank among all, which orders stamps of equal offset.
+    /// By topic: its rank among all by name, which orders stamps of equal offset.
     topic_ranks: Vec<u64>,
+    ids_remembered: usize,
     graph: Graph,
     /// What the rules keep of the entity at hand; its buffers are used again.
     record: record::Record,
@@ -103,40 +138,61 @@ pub struct Projector {
 
 impl Projector {
     /// `ids_remembered` is how many ids of a partition are kept to tell duplicates under `position`.
-    pub fn new(
-        model: Arc<Model>,
-        rules: Vec<DomainRules>,
-        partitions: Vec<Partition>,
-        ids_remembered: usize,
-    ) -> Projector {
-        let mut topics: Vec<&str> = partitions.iter().map(|partition| partition.topic.as_ref()).collect();
-        topics.sort_unstable();
-        topics.dedup();
-        let rank = |partition: &Partition| topics.binary_search(&partition.topic.as_ref()).unwrap_or(0) as u64;
+    pub fn new(model: Arc<Model>, rules: Vec<DomainRules>, topics: Vec<Topic>, ids_remembered: usize) -> Projector {
+        let rank = |topic: &Topic| topics.iter().filter(|other| other.name < topic.name).count() as u64;
         Projector {
             graph: Graph::new(model.clone()),
             record: record::Record::default(),
             groups: groups::Groups::default(),
-            recent: partitions.iter().map(|_| seen::Recent::new(ids_remembered)).collect(),
-            applied: vec![0; partitions.len()],
+            recent: Vec::new(),
+            applied: Vec::new(),
+            ids_remembered,
             counters: vec![Counters::default(); model.domains.len()],
             catalogue: model.entities.iter().map(|_| Arc::new(Catalogue::default())).collect(),
             tally: catalogue::Tally::default(),
             dead_letters: DeadLetters::default(),
             version: 0,
-            topic_ranks: partitions.iter().map(rank).collect(),
-            partitions: Arc::new(partitions),
+            topic_ranks: topics.iter().map(rank).collect(),
+            topics: topics.into(),
+            partitions: Arc::default(),
             rules,
             model,
         }
+    }
+
+    /// Reads another partition from now on, from an offset of its log. Gives its number.
+    pub fn add(&mut self, partition: Partition, start: u64) -> usize {
+        Arc::make_mut(&mut self.partitions).push(partition);
+        self.recent.push(seen::Recent::new(self.ids_remembered));
+        self.applied.push(start);
+        self.applied.len() - 1
+    }
+
+    /// Goes on from `next`: what lies before it is gone from the log, and was not applied.
+    pub fn lose(&mut self, partition: usize, next: u64, why: &str) {
+        self.applied[partition] = self.applied[partition].max(next);
+        Arc::make_mut(&mut self.partitions)[partition].lost = Some(why.into());
+    }
+
+    /// Goes on at the start of another log of the same topic.
+    pub fn restart(&mut self, partition: usize, log: LogId, start: u64, why: &str) {
+        self.applied[partition] = start;
+        let description = &mut Arc::make_mut(&mut self.partitions)[partition];
+        (description.log, description.lost) = (log, Some(why.into()));
+    }
+
+    fn topic(&self, partition: usize) -> &Topic {
+        &self.topics[self.partitions[partition].topic]
     }
 
     /// Applies records in their order. Those before the partition's position are in already, and left out.
     pub fn apply(&mut self, batch: &Batch, now: Instant) {
         let partition = batch.partition;
         let subjects = self.subjects(batch);
+        // One record may hold several events.
+        let from = self.applied[partition];
         for (record, known) in batch.records().zip(subjects) {
-            if record.offset < self.applied[partition] {
+            if record.offset < from {
                 continue;
             }
             match record.outcome {
@@ -155,7 +211,8 @@ impl Projector {
     fn subjects(&self, batch: &Batch) -> Vec<Option<u32>> {
         let mut subjects = vec![None; batch.len()];
         let mut found = Vec::new();
-        for entity in self.model.domains[self.partitions[batch.partition].domain].entities.iter().copied() {
+        let domains = self.topic(batch.partition).domains.clone();
+        for entity in domains.iter().flat_map(|domain| &self.model.domains[*domain].entities).copied() {
             let of_entity = |place: &(usize, crate::event::Record<'_>)| {
                 place.1.outcome.as_ref().is_ok_and(|event| event.entity == entity)
             };
@@ -175,12 +232,22 @@ impl Projector {
         Snapshot {
             version: self.version,
             graph: self.graph.publish(),
+            topics: self.topics.clone(),
             partitions: self.partitions.clone(),
             applied: self.applied.clone(),
             counters: self.counters.clone(),
             catalogue: self.catalogue.clone(),
             dead_letters: self.dead_letters.clone(),
         }
+    }
+
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// How many partitions it reads.
+    pub fn partitions(&self) -> usize {
+        self.applied.len()
     }
 
     /// The next record of a partition to apply.
@@ -208,19 +275,20 @@ impl Projector {
     }
 
     fn bury(&mut self, refused: &crate::event::Refused, partition: usize, offset: u64, appended_at: Instant) {
-        let description = &self.partitions[partition];
-        let domain = &self.model.domains[description.domain];
+        let topic = self.topic(partition).clone();
         let prefix = refused.rejection.kind.as_deref().and_then(|kind| kind.split_once('.')).map(|(prefix, _)| prefix);
         let named = prefix.and_then(|prefix| self.model.entity_of_event(prefix));
-        let entity = named.filter(|entity| domain.entities.contains(entity)).or(domain.entities.first().copied());
-        if let Some(entity) = entity {
-            Arc::make_mut(&mut self.catalogue[entity]).dead_letter(refused.rejection.code);
-        }
-        self.counters[description.domain].dead += 1;
+        let of_topic = |entity: &usize| topic.domains.contains(&self.model.entities[*entity].domain);
+        // What does not say whose it is counts for the first that it may be of.
+        let first = topic.domains.first().and_then(|domain| self.model.domains[*domain].entities.first().copied());
+        let Some(entity) = named.filter(of_topic).or(first) else { return };
+        let domain = self.model.entities[entity].domain;
+        Arc::make_mut(&mut self.catalogue[entity]).dead_letter(refused.rejection.code);
+        self.counters[domain].dead += 1;
         self.dead_letters.push(DeadLetter {
-            domain: domain.name.as_str().into(),
-            topic: description.topic.clone(),
-            partition: description.number,
+            domain: self.model.domains[domain].name.as_str().into(),
+            topic: topic.name,
+            partition: self.partitions[partition].number,
             offset,
             at: appended_at,
             bytes: refused.bytes.clone(),

@@ -1,3 +1,109 @@
-//! Where events come from. One source so far: the embedded log, for one machine and for tests.
+//! Where records come from. A source reads its partitions in order and hands records on; apart from that, with a
+//! heartbeat of its own, it tells where their logs start and end.
+//!
+//! Not here: what a record means. Bytes and their places in, bytes and their places out.
 
+pub mod embedded;
+pub mod kafka;
 pub mod log;
+
+use crate::freshness::Basis;
+use crate::model::value::Instant;
+use crate::position::LogId;
+
+/// A record as it lies in a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Raw<'a> {
+    pub offset: u64,
+    pub at: Instant,
+    pub basis: Basis,
+    pub key: Option<&'a [u8]>,
+    /// None for a tombstone.
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+}
+
+/// A partition that a source has found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// An index of the topics that all sources read.
+    pub topic: usize,
+    pub number: u32,
+    pub log: LogId,
+    /// The first offset that its log holds.
+    pub start: u64,
+}
+
+/// What a source tells of a partition's log, at the moment of telling.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// By the number that finding it gave.
+    pub partition: usize,
+    pub start: u64,
+    /// As a reader of committed records sees it.
+    pub end: u64,
+}
+
+/// What became of a record that was handed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Yes,
+    /// It cannot be read now, and not for a fault of its own: to be handed on again, and no later one of its partition
+    /// before it. Says why.
+    Blocked(String),
+    /// Nobody takes records any more.
+    Closed,
+}
+
+/// Takes what a source reads. It belongs to the thread that reads.
+pub trait Sink {
+    fn is_closed(&self) -> bool;
+
+    /// Takes the next record of a partition.
+    fn take(&mut self, partition: usize, raw: &Raw<'_>) -> Taken;
+
+    /// The partition's next record, which is not handed on yet, and when it was appended.
+    fn holds(&mut self, partition: usize, offset: u64, at: Instant, basis: Basis);
+
+    /// All before `next` was handed on, and nothing more is at hand: what was taken goes on its way.
+    fn flush(&mut self, partition: usize, next: u64) -> Taken;
+
+    /// The partition's next record can be read again.
+    fn unblock(&mut self, partition: usize);
+
+    /// The log no longer holds what lies before `next` and was not read.
+    fn lose(&mut self, partition: usize, next: u64, why: String) -> Taken;
+
+    /// The topic is another now: reading begins at the start of its new log.
+    fn restart(&mut self, partition: usize, log: LogId, start: u64, why: String) -> Taken;
+}
+
+/// Takes what a source tells of its logs. It is shared by threads.
+pub trait Registrar: Send + Sync {
+    fn is_closed(&self) -> bool;
+
+    /// Numbers a partition.
+    fn find(&self, found: Found) -> usize;
+
+    /// The source has told the extents of some partitions.
+    fn contact(&self, extents: &[Extent]);
+
+    /// The source has told which partitions there are: all of them are found by now.
+    fn answered(&self);
+
+    /// Something about a topic that a person has to know: that it is not there, say. None once it is mended.
+    fn remark(&self, topic: usize, remark: Option<String>);
+
+    /// The next record of a partition that readers of the graph see.
+    fn applied(&self, partition: usize) -> u64;
+}
+
+/// A source of records: two loops, each on a thread of its own, until what they hand to is closed.
+pub trait Source: Send + Sync {
+    fn read(&self, sink: &mut dyn Sink);
+
+    fn watch(&self, registrar: &dyn Registrar);
+
+    /// Has the ends asked for at once; and both loops look whether they are to end.
+    fn wake(&self);
+}

@@ -16,7 +16,7 @@ use staygraph::model::Model;
 use staygraph::model::cell::Cell;
 use staygraph::model::value;
 use staygraph::position::LogId;
-use staygraph::projection::{DomainRules, Partition, Projector, Snapshot};
+use staygraph::projection::{DomainRules, Partition, Projector, Snapshot, Topic};
 
 const MODEL: &str = r#"
 type Guest @entity(domain: "guests", event: "guest") {
@@ -62,16 +62,13 @@ pub struct Feed {
 impl Feed {
     pub fn new() -> Feed {
         let model = Arc::new(Model::parse(MODEL, "feed.graphql").unwrap_or_else(|faults| panic!("{faults:?}")));
-        let partition = |domain: usize| Partition {
-            domain,
-            source: "log".into(),
-            topic: model.domains[domain].name.as_str().into(),
-            log: LogId(domain as u32),
-            number: 0,
-        };
         let rules = vec![DomainRules { order_by: OrderBy::Sequence, report_gaps: true }; 2];
+        let mut projector = Projector::new(model.clone(), rules, Topic::of_domains(&model, "log"), 1000);
+        for topic in [GUEST, STAY] {
+            projector.add(Partition { topic, log: LogId(topic as u32), number: 0, lost: None }, 0);
+        }
         Feed {
-            projector: Projector::new(model.clone(), rules, [GUEST, STAY].map(partition).into(), 1000),
+            projector,
             decoder: Decoder::new(model, vec![OrderBy::Sequence; 2], 1 << 16),
             batches: [GUEST, STAY].map(Batch::new),
             offsets: [0; 2],
@@ -103,7 +100,7 @@ impl Feed {
             r#"{{"specversion":"1.0","id":"{offset:08x}","source":"/feed","type":"{kind}.{verb}","subject":"{prefix}{number}","time":"2024-01-01T00:00:00Z","sequence":{version},"data":{{{data}}}}}"#
         )
         .expect("memory takes what is written");
-        self.batches[entity].push(&self.decoder, Some(entity), offset, value::Instant::EPOCH, &self.bytes);
+        self.batches[entity].push(&self.decoder, &[entity], offset, value::Instant::EPOCH, &self.bytes);
         self.offsets[entity] += 1;
     }
 

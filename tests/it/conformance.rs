@@ -16,7 +16,7 @@ fn verdicts(folder: &str) -> Vec<(String, Option<Code>)> {
     json.map(|path| {
         let bytes = std::fs::read(&path).expect("readable");
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        (name, decoder.decode(&bytes, None, &mut Buffer::default()).err().map(|rejection| rejection.code))
+        (name, decoder.decode(&bytes, &[], &mut Buffer::default()).err().map(|rejection| rejection.code))
     })
     .collect()
 }

@@ -19,7 +19,7 @@ use staygraph::model::Model;
 use staygraph::model::cell::Cell;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
-use staygraph::projection::{DomainRules, Partition, Projector};
+use staygraph::projection::{DomainRules, Partition, Projector, Topic};
 use staygraph::query::{Arguments, Page, QueryError, Reading, Seal, Source, page, total};
 
 /// Questions in all, spread over the worlds and their versions.
@@ -243,14 +243,14 @@ impl Teller {
     pub fn new(model: &str) -> Teller {
         let model = Arc::new(Model::parse(model, "test.graphql").unwrap_or_else(|faults| panic!("{faults:?}")));
         let domains = model.domains.len();
-        let partition = |domain: usize| {
-            let topic = model.domains[domain].name.as_str().into();
-            Partition { domain, source: "log".into(), topic, log: LogId(domain as u32), number: 0 }
-        };
         let rules = vec![DomainRules { order_by: OrderBy::Position, report_gaps: false }; domains];
+        let mut projector = Projector::new(model.clone(), rules, Topic::of_domains(&model, "log"), 1_000_000);
+        for topic in 0..domains {
+            projector.add(Partition { topic, log: LogId(topic as u32), number: 0, lost: None }, 0);
+        }
         Teller {
             decoder: Decoder::new(model.clone(), vec![OrderBy::Position; domains], 1 << 16),
-            projector: Projector::new(model.clone(), rules, (0..domains).map(partition).collect(), 1_000_000),
+            projector,
             batches: (0..domains).map(Batch::new).collect(),
             told: 0,
             model,
@@ -266,7 +266,7 @@ impl Teller {
             "time": "2024-01-01T00:00:00Z", "data": data,
         });
         let bytes = event.to_string().into_bytes();
-        self.batches[domain].push(&self.decoder, Some(domain), self.told, Instant::EPOCH, &bytes);
+        self.batches[domain].push(&self.decoder, &[domain], self.told, Instant::EPOCH, &bytes);
     }
 
     /// A version of all that was told; no event may have been refused.

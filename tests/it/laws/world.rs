@@ -10,7 +10,7 @@ use staygraph::event::{Batch, Buffer, Decoder, OrderBy};
 use staygraph::model::Model;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
-use staygraph::projection::{DomainRules, Partition, Projector};
+use staygraph::projection::{DomainRules, Partition, Projector, Topic};
 
 use crate::oracle::{Fact, Id};
 
@@ -72,9 +72,8 @@ impl World {
     pub fn new(modes: Modes) -> World {
         let model = model();
         let partitions = (0..PARTITIONS).map(|index| {
-            let (domain, number) = (index / 2, (index % 2) as u32);
-            let topic = Arc::from(model.domains[domain].name.as_str());
-            Partition { domain, source: "log".into(), topic, log: LogId(domain as u32), number }
+            let (topic, number) = (index / 2, (index % 2) as u32);
+            Partition { topic, log: LogId(topic as u32), number, lost: None }
         });
         World {
             decoder: Decoder::new(model.clone(), modes.to_vec(), 1 << 16),
@@ -85,7 +84,12 @@ impl World {
     }
 
     pub fn projector(&self) -> Projector {
-        Projector::new(self.model.clone(), self.rules.clone(), self.partitions.clone(), 1_000_000)
+        let topics = Topic::of_domains(&self.model, "log");
+        let mut projector = Projector::new(self.model.clone(), self.rules.clone(), topics, 1_000_000);
+        for partition in &self.partitions {
+            projector.add(partition.clone(), 0);
+        }
+        projector
     }
 
     /// Every key of every entity, and one that no event names.
@@ -97,7 +101,7 @@ impl World {
     pub fn batch(&self, partition: usize, records: &[(u64, Vec<u8>)], next_offset: u64) -> Batch {
         let mut batch = Batch::new(partition);
         for (offset, bytes) in records {
-            batch.push(&self.decoder, Some(self.partitions[partition].domain), *offset, Instant::EPOCH, bytes);
+            batch.push(&self.decoder, &[self.partitions[partition].topic], *offset, Instant::EPOCH, bytes);
         }
         batch.next_offset = next_offset;
         batch
@@ -108,8 +112,9 @@ impl World {
         let description = &self.partitions[partition];
         let mut buffer = Buffer::default();
         let decoded = records.iter().filter_map(|(offset, bytes)| {
-            let event = self.decoder.decode(bytes, Some(description.domain), &mut buffer).ok()?.into();
-            let (topic, partition) = (description.topic.to_string(), description.number);
+            let event = self.decoder.decode(bytes, &[description.topic], &mut buffer).ok()?.into();
+            let topic = self.model.domains[description.topic].name.clone();
+            let partition = description.number;
             Some(Fact { event, topic, partition, offset: *offset })
         });
         decoded.collect()

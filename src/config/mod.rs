@@ -1,17 +1,20 @@
 //! Each room's options gathered: flags beat the environment, which beats the file. Read once, and unknown keys refused.
 
-use std::collections::BTreeMap;
+mod domains;
+mod file;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Deserialize;
 
 use crate::api::Limits;
-use crate::event::OrderBy;
 use crate::freshness::{Thresholds, parse_duration_ms};
-use crate::model::{Model, nearest};
+use crate::model::Model;
 use crate::projection::DomainRules;
+use crate::source::kafka::KafkaConfig;
 use crate::telemetry::LogFormat;
+use domains::Sourced;
+use file::File;
 
 /// What a person may say on the command line or in the environment.
 #[derive(Args, Clone, Debug, Default)]
@@ -74,85 +77,36 @@ pub struct LogOptions {
     pub verbose: u8,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    model: Option<PathBuf>,
-    listen: Option<String>,
-    data_dir: Option<PathBuf>,
-    log_format: Option<LogFormat>,
-    verbose: Option<u8>,
-    wait_max: Option<String>,
-    query_time_max: Option<String>,
-    depth_max: Option<usize>,
-    complexity_max: Option<u64>,
-    tokens_max: Option<usize>,
-    visited_max: Option<usize>,
-    body_bytes_max: Option<usize>,
-    event_bytes_max: Option<usize>,
-    ids_remembered: Option<usize>,
-    free_bytes_min: Option<u64>,
-    cors_origins: Vec<String>,
-    sources: BTreeMap<String, FileSource>,
-    domains: BTreeMap<String, FileDomain>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileSource {
-    #[expect(dead_code, reason = "read so that another kind is refused by name")]
-    kind: SourceKind,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum SourceKind {
-    /// The embedded log.
-    Log,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct FileDomain {
-    source: Option<String>,
-    topics: Option<Vec<String>>,
-    encoding: Option<Encoding>,
-    order_by: Option<FileOrderBy>,
-    gaps: Option<Gaps>,
-    fresh_within: Option<String>,
-    stale_after: Option<String>,
-    quiet_after: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Encoding {
-    Json,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum FileOrderBy {
-    Sequence,
-    Position,
-    Time,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum Gaps {
-    Report,
-    Ignore,
-}
-
 /// A domain, configured.
 #[derive(Clone, Debug)]
 pub struct DomainConfig {
-    pub source: String,
-    /// The first is where its events are written.
-    pub topics: Vec<String>,
     pub rules: DomainRules,
     pub thresholds: Thresholds,
+}
+
+/// Where records come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// The embedded log.
+    Log,
+    Kafka(KafkaConfig),
+}
+
+/// A source that some topic is read from.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    pub name: String,
+    pub kind: SourceKind,
+}
+
+/// A topic that is read.
+#[derive(Clone, Debug)]
+pub struct TopicConfig {
+    /// An index of the sources.
+    pub source: usize,
+    pub name: String,
+    /// The domains that it may carry.
+    pub domains: Vec<usize>,
 }
 
 /// Everything, checked.
@@ -161,6 +115,9 @@ pub struct Config {
     pub model: Model,
     /// By the model's domains.
     pub domains: Vec<DomainConfig>,
+    pub sources: Vec<SourceConfig>,
+    /// In the order in which the domains name them. A domain's first is where its events are written.
+    pub topics: Vec<TopicConfig>,
     pub listen: String,
     pub data_dir: PathBuf,
     pub log_format: LogFormat,
@@ -188,7 +145,7 @@ impl Config {
     /// Reads and checks all. Every fault is a line of its own that says what, where and what to write.
     pub fn read(options: &Options, logs: &LogOptions, model_text: &ModelText) -> Result<Config, Vec<String>> {
         let (file, path) = match &options.config {
-            Some(path) => (read_file(path).map_err(|fault| vec![fault])?, path.display().to_string()),
+            Some(path) => (file::read(path).map_err(|fault| vec![fault])?, path.display().to_string()),
             None => (File::default(), "the configuration".to_owned()),
         };
         let mut faults = Vec::new();
@@ -210,13 +167,15 @@ impl Config {
         let wait_max_ms = duration(&options.wait_max, &file.wait_max, "wait_max", 30_000) as u64;
         let query_time_max_ms =
             duration(&options.query_time_max, &file.query_time_max, "query_time_max", 10_000) as u64;
-        let domains = domains(&model, &file, &path, &mut faults);
+        let Sourced { domains, sources, topics } = domains::read(&model, &file, &path, &mut faults);
         let event_bytes_max = options.event_bytes_max.or(file.event_bytes_max).unwrap_or(1 << 20);
         if !faults.is_empty() {
             return Err(faults);
         }
         Ok(Config {
             domains,
+            sources,
+            topics,
             listen: options.listen.clone().or(file.listen).unwrap_or_else(|| "127.0.0.1:8080".into()),
             data_dir: options
                 .data_dir
@@ -260,114 +219,4 @@ fn read_model(path: Option<&Path>, otherwise: &ModelText) -> Result<Model, Vec<S
         }
     };
     Model::parse(&text, &name).map_err(|faults| faults.iter().map(ToString::to_string).collect())
-}
-
-fn read_file(path: &Path) -> Result<File, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    toml::from_str(&text).map_err(|error| {
-        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        format!("{}:{line}:{column}: {}", path.display(), explained(error.message()))
-    })
-}
-
-/// Serde lists what it expected; a person wants the nearest of it.
-fn explained(message: &str) -> String {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match quoted.split_first() {
-        Some((unknown, known)) if message.starts_with("unknown field") || message.starts_with("unknown variant") => {
-            let near = nearest(unknown, known.iter().copied());
-            let what = if message.starts_with("unknown field") { "key" } else { "value" };
-            if near.is_empty() {
-                format!("unknown {what} `{unknown}`: there are {}", known.join(", "))
-            } else {
-                format!("unknown {what} `{unknown}`{near}")
-            }
-        }
-        _ => message.lines().next().unwrap_or_default().to_owned(),
-    }
-}
-
-fn domains(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) -> Vec<DomainConfig> {
-    if file.sources.len() > 1 {
-        faults.push(format!("{path}: one source is taken, the embedded log, and {} are named", file.sources.len()));
-    }
-    let only = file.sources.keys().next().cloned().unwrap_or_else(|| "log".into());
-    for name in file.domains.keys().filter(|name| model.domain_named(name).is_none()) {
-        let near = nearest(name, model.domains.iter().map(|domain| domain.name.as_str()));
-        faults.push(format!("{path}: [domains.{name}] is no domain of the model{near}"));
-    }
-    let mut topics_seen: BTreeMap<String, String> = BTreeMap::new();
-    let left_out = FileDomain::default();
-    let mut domains = Vec::new();
-    for domain in &model.domains {
-        let given = file.domains.get(&domain.name).unwrap_or(&left_out);
-        let mut duration =
-            |given: &Option<String>, name: &str, default: i64| match given.as_deref().map(parse_duration_ms) {
-                None => default,
-                Some(Ok(ms)) => ms,
-                Some(Err(why)) => {
-                    faults.push(format!("{path}: `{name}` of [domains.{}] {why}", domain.name));
-                    default
-                }
-            };
-        let thresholds = Thresholds {
-            fresh_within_ms: duration(&given.fresh_within, "fresh_within", 5_000),
-            stale_after_ms: duration(&given.stale_after, "stale_after", 300_000),
-            quiet_after_ms: duration(&given.quiet_after, "quiet_after", 3_600_000),
-        };
-        if thresholds.fresh_within_ms > thresholds.stale_after_ms {
-            faults.push(format!(
-                "{path}: [domains.{}] is stale before it is latent: `stale_after` must not be below `fresh_within`",
-                domain.name
-            ));
-        }
-        let source = given.source.clone().unwrap_or_else(|| only.clone());
-        if source != only {
-            faults.push(format!(
-                "{path}: [domains.{}] reads from `{source}`, and there is no [sources.{source}]",
-                domain.name
-            ));
-        }
-        let topics = given.topics.clone().unwrap_or_else(|| vec![domain.name.clone()]);
-        if topics.is_empty() {
-            faults.push(format!(
-                "{path}: [domains.{}] has no topics: leave `topics` out to read `{}`",
-                domain.name, domain.name
-            ));
-        }
-        for topic in &topics {
-            let valid = !topic.is_empty()
-                && topic.len() <= 249
-                && topic.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-            if !valid {
-                faults.push(format!(
-                    "{path}: `{topic}` of [domains.{}] is no topic's name: letters, digits, `.`, `_` and `-`",
-                    domain.name
-                ));
-            }
-            if let Some(other) = topics_seen.insert(topic.clone(), domain.name.clone()) {
-                faults.push(format!(
-                    "{path}: topic `{topic}` stands in [domains.{other}] and in [domains.{}]: one domain reads it",
-                    domain.name
-                ));
-            }
-        }
-        let (Some(Encoding::Json) | None) = given.encoding;
-        domains.push(DomainConfig {
-            source,
-            topics,
-            rules: DomainRules {
-                order_by: match given.order_by {
-                    None | Some(FileOrderBy::Sequence) => OrderBy::Sequence,
-                    Some(FileOrderBy::Position) => OrderBy::Position,
-                    Some(FileOrderBy::Time) => OrderBy::Time,
-                },
-                report_gaps: given.gaps != Some(Gaps::Ignore),
-            },
-            thresholds,
-        });
-    }
-    domains
 }

@@ -1,0 +1,156 @@
+//! Sources, topics and domains of the configuration, checked against the model.
+
+use super::file::{Encoding, File, FileDomain, FileKind, FileOrderBy, Gaps};
+use super::{DomainConfig, SourceConfig, SourceKind, TopicConfig};
+use crate::event::OrderBy;
+use crate::freshness::{Thresholds, parse_duration_ms};
+use crate::model::{Model, nearest};
+use crate::projection::DomainRules;
+use crate::source::kafka::KafkaConfig;
+
+/// The sources, topics and domains of a file.
+pub struct Sourced {
+    pub domains: Vec<DomainConfig>,
+    pub sources: Vec<SourceConfig>,
+    pub topics: Vec<TopicConfig>,
+}
+
+/// Reads what the file says of sources and domains. Faults are lines that say what, where and what to write.
+pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) -> Sourced {
+    let mut sources = sources(file, path, faults);
+    for name in file.domains.keys().filter(|name| model.domain_named(name).is_none()) {
+        let near = nearest(name, model.domains.iter().map(|domain| domain.name.as_str()));
+        faults.push(format!("{path}: [domains.{name}] is no domain of the model{near}"));
+    }
+    let mut all_topics: Vec<TopicConfig> = Vec::new();
+    let left_out = FileDomain::default();
+    let mut domains = Vec::new();
+    for domain in &model.domains {
+        let given = file.domains.get(&domain.name).unwrap_or(&left_out);
+        let mut duration =
+            |given: &Option<String>, name: &str, default: i64| match given.as_deref().map(parse_duration_ms) {
+                None => default,
+                Some(Ok(ms)) => ms,
+                Some(Err(why)) => {
+                    faults.push(format!("{path}: `{name}` of [domains.{}] {why}", domain.name));
+                    default
+                }
+            };
+        let thresholds = Thresholds {
+            fresh_within_ms: duration(&given.fresh_within, "fresh_within", 5_000),
+            stale_after_ms: duration(&given.stale_after, "stale_after", 300_000),
+            quiet_after_ms: duration(&given.quiet_after, "quiet_after", 3_600_000),
+        };
+        if thresholds.fresh_within_ms > thresholds.stale_after_ms {
+            faults.push(format!(
+                "{path}: [domains.{}] is stale before it is latent: `stale_after` must not be below `fresh_within`",
+                domain.name
+            ));
+        }
+        let source = match (&given.source, &sources[..]) {
+            (Some(name), _) => sources.iter().position(|source| source.name == *name),
+            (None, [_]) => Some(0),
+            (None, _) => None,
+        };
+        if source.is_none() {
+            faults.push(match &given.source {
+                Some(name) => {
+                    let near = nearest(name, sources.iter().map(|source| source.name.as_str()));
+                    let name = &name;
+                    format!(
+                        "{path}: [domains.{}] reads from `{name}`, and there is no [sources.{name}]{near}",
+                        domain.name
+                    )
+                }
+                None => format!("{path}: [domains.{}] says no `source`, and there are several", domain.name),
+            });
+        }
+        let topics = given.topics.clone().unwrap_or_else(|| vec![domain.name.clone()]);
+        if topics.is_empty() {
+            faults.push(format!(
+                "{path}: [domains.{}] has no topics: leave `topics` out to read `{}`",
+                domain.name, domain.name
+            ));
+        }
+        for topic in &topics {
+            let valid = !topic.is_empty()
+                && topic.len() <= 249
+                && topic.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+            if !valid {
+                faults.push(format!(
+                    "{path}: `{topic}` of [domains.{}] is no topic's name: letters, digits, `.`, `_` and `-`",
+                    domain.name
+                ));
+            }
+            let source = source.unwrap_or(0);
+            match all_topics.iter_mut().find(|known| known.name == *topic) {
+                Some(known) if known.source != source => faults.push(format!(
+                    "{path}: topic `{topic}` of [domains.{}] is read from two sources: names are unique over all of them",
+                    domain.name
+                )),
+                Some(known) => known.domains.push(domains.len()),
+                None => all_topics.push(TopicConfig { source, name: topic.clone(), domains: vec![domains.len()] }),
+            }
+        }
+        let (Some(Encoding::Json) | None) = given.encoding;
+        domains.push(DomainConfig {
+            rules: DomainRules {
+                order_by: match given.order_by {
+                    None | Some(FileOrderBy::Sequence) => OrderBy::Sequence,
+                    Some(FileOrderBy::Position) => OrderBy::Position,
+                    Some(FileOrderBy::Time) => OrderBy::Time,
+                },
+                report_gaps: given.gaps != Some(Gaps::Ignore),
+            },
+            thresholds,
+        });
+    }
+    // What no topic is read from need not be there.
+    let used = |index: usize| all_topics.iter().any(|topic| topic.source == index);
+    let kept: Vec<usize> = (0..sources.len()).filter(|index| used(*index)).collect();
+    for topic in &mut all_topics {
+        topic.source = kept.iter().position(|index| *index == topic.source).unwrap_or(0);
+    }
+    let mut index = 0;
+    sources.retain(|_| {
+        index += 1;
+        kept.contains(&(index - 1))
+    });
+    Sourced { domains, sources, topics: all_topics }
+}
+
+fn sources(file: &File, path: &str, faults: &mut Vec<String>) -> Vec<SourceConfig> {
+    let mut sources = Vec::new();
+    for (name, given) in &file.sources {
+        let kind = match given.kind {
+            FileKind::Log => {
+                if given.brokers.is_some() || !given.properties.is_empty() {
+                    faults.push(format!(
+                        "{path}: [sources.{name}] is the embedded log, which has no brokers or properties"
+                    ));
+                }
+                SourceKind::Log
+            }
+            FileKind::Kafka => {
+                let brokers = given.brokers.clone().unwrap_or_default();
+                if brokers.trim().is_empty() {
+                    faults.push(format!(
+                        "{path}: [sources.{name}] names no brokers: write `brokers = \"host:9092\"`, several with commas"
+                    ));
+                }
+                let properties = given.properties.iter().map(|(name, value)| (name.clone(), value.to_string()));
+                let config = KafkaConfig { brokers, properties: properties.collect() };
+                faults.extend(config.faults().iter().map(|fault| format!("{path}: [sources.{name}] {fault}")));
+                SourceKind::Kafka(config)
+            }
+        };
+        if kind == SourceKind::Log && sources.iter().any(|known: &SourceConfig| known.kind == SourceKind::Log) {
+            faults.push(format!("{path}: [sources.{name}] is a second embedded log: there is one"));
+        }
+        sources.push(SourceConfig { name: name.clone(), kind });
+    }
+    if sources.is_empty() {
+        sources.push(SourceConfig { name: "log".into(), kind: SourceKind::Log });
+    }
+    sources
+}

@@ -1,0 +1,169 @@
+//! The one loop: receive, apply, publish. Each source has a thread that reads and decodes and one that watches its logs'
+//! ends; one thread applies; a bounded channel lies between.
+
+mod decode;
+mod sink;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::event::{Batch, Decoder};
+use crate::model::value::Instant;
+use crate::position::LogId;
+use crate::projection::{Partition, Projector};
+use crate::serving::Serving;
+use crate::source::Source;
+use crate::telemetry::Metrics;
+
+pub use decode::Format;
+
+use sink::{Numbers, PartitionSink, Tellers};
+
+/// Batches that wait for the projector. With the one being made and the one being applied, about 10 MB.
+const BATCHES_MAX: usize = 8;
+/// While more waits, a version is published this often: a flood is seen in steps.
+const PUBLISH_MS_MAX: i64 = 250;
+
+/// What the loop runs on.
+pub struct Parts {
+    pub sources: Vec<Arc<dyn Source>>,
+    /// By topic: how its records are read.
+    pub formats: Vec<Format>,
+    pub decoder: Decoder,
+    pub projector: Projector,
+    pub serving: Arc<Serving>,
+    pub metrics: Arc<Metrics>,
+    pub clock: fn() -> Instant,
+}
+
+/// What the readers send to the projector. Partitions come before what is of them.
+enum Work {
+    Found { partition: Partition, start: u64 },
+    Records(Batch),
+    Lost { partition: usize, next: u64, why: String },
+    Restarted { partition: usize, log: LogId, start: u64, why: String },
+}
+
+/// The running threads. [`Pipeline::stop`] ends them.
+pub struct Pipeline {
+    stop: Arc<AtomicBool>,
+    sources: Vec<Arc<dyn Source>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pipeline {
+    pub fn start(parts: Parts) -> std::io::Result<Pipeline> {
+        let Parts { sources, formats, decoder, projector, serving, metrics, clock } = parts;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (work, waiting) = sync_channel(BATCHES_MAX);
+        // Applied batches go back to be filled again: their buffers are as large as batches are by then.
+        let (applied, spare) = channel();
+        let spawn =
+            |name: &str, work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.into()).spawn(work);
+        let formats: Arc<[Format]> = formats.into();
+        let numbers = Arc::new(Numbers::new(work.clone()));
+        let spare = Arc::new(Mutex::new(spare));
+        let mut threads = Vec::new();
+        for source in &sources {
+            let tellers = Tellers { numbers: numbers.clone(), serving: serving.clone(), stop: stop.clone() };
+            let mut sink = PartitionSink::new(
+                work.clone(),
+                spare.clone(),
+                (decoder.clone(), formats.clone()),
+                numbers.clone(),
+                serving.clone(),
+                stop.clone(),
+            );
+            let (watched, read) = (source.clone(), source.clone());
+            threads.push(spawn("watcher", Box::new(move || watched.watch(&tellers)))?);
+            threads.push(spawn("reader", Box::new(move || read.read(&mut sink)))?);
+        }
+        // The projector ends when the last reader has.
+        drop((work, numbers));
+        let project = move || Loop { projector, applied, serving, metrics, clock, appended: Vec::new() }.run(&waiting);
+        threads.push(spawn("projector", Box::new(project))?);
+        Ok(Pipeline { stop, sources, threads })
+    }
+
+    /// Ends the threads and waits for them. What was not applied yet is in the log.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        self.sources.iter().for_each(|source| source.wake());
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The projector's side.
+struct Loop {
+    projector: Projector,
+    applied: Sender<Batch>,
+    serving: Arc<Serving>,
+    metrics: Arc<Metrics>,
+    clock: fn() -> Instant,
+    /// Domain and append of what the next version makes visible.
+    appended: Vec<(usize, Instant)>,
+}
+
+impl Loop {
+    /// Applies what waits and publishes it as one version, until the readers are gone.
+    fn run(mut self, waiting: &Receiver<Work>) {
+        let mut next = waiting.recv().ok();
+        let mut published_at = Instant::EPOCH;
+        while let Some(work) = next.take() {
+            self.apply(work);
+            let left = PUBLISH_MS_MAX - (self.clock)().millis_since(published_at);
+            if left > 0 {
+                next = match self.is_hydrating() {
+                    // The next one comes: fewer versions of more events cost less, and nobody calls this fresh yet.
+                    true => waiting.recv_timeout(Duration::from_millis(left as u64)).ok(),
+                    false => waiting.try_recv().ok(),
+                };
+            }
+            if next.is_none() {
+                self.serving.publish(self.projector.publish());
+                published_at = (self.clock)();
+                for (domain, at) in self.appended.drain(..) {
+                    let seconds = published_at.micros().saturating_sub(at.micros()).max(0) as f64 / 1e6;
+                    self.metrics.visible(domain, seconds);
+                }
+                self.metrics.versions(self.projector.pinned(), self.projector.backlog());
+                next = waiting.recv().ok();
+            }
+        }
+    }
+
+    fn apply(&mut self, work: Work) {
+        match work {
+            Work::Found { partition, start } => {
+                self.projector.add(partition, start);
+            }
+            Work::Records(batch) => {
+                let live = batch.records().filter(|record| record.appended_at >= self.serving.started_at);
+                let model = self.projector.model();
+                let domain = |record: crate::event::Record<'_>| {
+                    let event = record.outcome.ok()?;
+                    Some((model.entities[event.entity].domain, record.appended_at))
+                };
+                self.appended.extend(live.filter_map(domain));
+                self.projector.apply(&batch, (self.clock)());
+                // Nobody takes it once the readers have ended.
+                let _ = self.applied.send(batch);
+            }
+            Work::Lost { partition, next, why } => self.projector.lose(partition, next, &why),
+            Work::Restarted { partition, log, start, why } => self.projector.restart(partition, log, start, &why),
+        }
+    }
+
+    /// Whether records that were there at the start are still to come.
+    fn is_hydrating(&self) -> bool {
+        let is_short = |partition: usize| {
+            self.serving.target(partition).is_some_and(|target| self.projector.position(partition) < target)
+        };
+        self.serving.ready_at().is_none() && (0..self.projector.partitions()).any(is_short)
+    }
+}

@@ -1,0 +1,186 @@
+//! What sources hand to: partitions numbered as they are found, records decoded into batches of one partition.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Work;
+use super::decode::{Format, Translator};
+use crate::event::{Batch, Decoder};
+use crate::freshness::Basis;
+use crate::model::value::Instant;
+use crate::position::LogId;
+use crate::projection::Partition;
+use crate::serving::Serving;
+use crate::source::{Extent, Found, Raw, Registrar, Sink, Taken};
+
+/// Bytes of a partition that one batch takes: large enough that publishing costs little, small enough that it comes soon.
+const BATCH_BYTES: usize = 1 << 20;
+/// Records that one batch takes.
+const BATCH_RECORDS: usize = 16_384;
+
+/// Numbers partitions in the order in which the projector hears of them.
+pub struct Numbers {
+    work: SyncSender<Work>,
+    /// By partition: its topic.
+    topics: Mutex<Vec<usize>>,
+}
+
+impl Numbers {
+    pub fn new(work: SyncSender<Work>) -> Numbers {
+        Numbers { work, topics: Mutex::default() }
+    }
+
+    fn find(&self, found: Found) -> usize {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        topics.push(found.topic);
+        let partition = Partition { topic: found.topic, log: found.log, number: found.number, lost: None };
+        // Under the lock, so that the projector hears of partitions in the order of their numbers.
+        let _ = self.work.send(Work::Found { partition, start: found.start });
+        topics.len() - 1
+    }
+
+    fn topic(&self, partition: usize) -> usize {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)[partition]
+    }
+}
+
+/// The watchers' side.
+pub struct Tellers {
+    pub numbers: Arc<Numbers>,
+    pub serving: Arc<Serving>,
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Registrar for Tellers {
+    fn is_closed(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    fn find(&self, found: Found) -> usize {
+        let partition = self.numbers.find(found);
+        self.serving.found(partition);
+        partition
+    }
+
+    fn contact(&self, extents: &[Extent]) {
+        self.serving.contact(extents);
+    }
+
+    fn answered(&self) {
+        self.serving.answered();
+    }
+
+    fn remark(&self, topic: usize, remark: Option<String>) {
+        self.serving.remark(topic, remark);
+    }
+
+    fn applied(&self, partition: usize) -> u64 {
+        self.serving.snapshot().applied.get(partition).copied().unwrap_or(0)
+    }
+}
+
+/// A batch being filled.
+struct Open {
+    batch: Batch,
+    topic: usize,
+    bytes: usize,
+}
+
+/// One reader's side.
+pub struct PartitionSink {
+    work: SyncSender<Work>,
+    spare: Arc<Mutex<Receiver<Batch>>>,
+    translator: Translator,
+    numbers: Arc<Numbers>,
+    serving: Arc<Serving>,
+    stop: Arc<AtomicBool>,
+    /// By partition.
+    open: Vec<Option<Open>>,
+}
+
+impl PartitionSink {
+    pub fn new(
+        work: SyncSender<Work>,
+        spare: Arc<Mutex<Receiver<Batch>>>,
+        (decoder, formats): (Decoder, Arc<[Format]>),
+        numbers: Arc<Numbers>,
+        serving: Arc<Serving>,
+        stop: Arc<AtomicBool>,
+    ) -> PartitionSink {
+        let translator = Translator::new(decoder, formats);
+        PartitionSink { work, spare, translator, numbers, serving, stop, open: Vec::new() }
+    }
+
+    /// The partition's batch, a new one where none is open.
+    fn open(&mut self, partition: usize) -> &mut Open {
+        if self.open.len() <= partition {
+            self.open.resize_with(partition + 1, || None);
+        }
+        let (numbers, spare) = (&self.numbers, &self.spare);
+        self.open[partition].get_or_insert_with(|| {
+            let spare = spare.lock().unwrap_or_else(PoisonError::into_inner).try_recv();
+            let mut batch = spare.unwrap_or_else(|_| Batch::new(partition));
+            batch.clear(partition);
+            Open { batch, topic: numbers.topic(partition), bytes: 0 }
+        })
+    }
+
+    fn send(&self, work: Work) -> Taken {
+        match self.work.send(work) {
+            Ok(()) if !self.is_closed() => Taken::Yes,
+            _ => Taken::Closed,
+        }
+    }
+}
+
+impl Sink for PartitionSink {
+    fn is_closed(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    fn take(&mut self, partition: usize, raw: &Raw<'_>) -> Taken {
+        let open = self.open(partition);
+        let (is_first, topic) = (open.bytes == 0, open.topic);
+        let mut batch = std::mem::replace(&mut open.batch, Batch::new(partition));
+        let taken = self.translator.push(topic, raw, &mut batch);
+        let open = self.open(partition);
+        open.batch = batch;
+        if let Err(why) = taken {
+            self.serving.coming(partition, raw.offset, raw.at, raw.basis);
+            self.serving.block(partition, Some(why.clone()));
+            return Taken::Blocked(why);
+        }
+        // Even a record without a byte counts.
+        open.bytes += 1 + raw.value.map_or(0, <[u8]>::len);
+        let is_full = open.bytes >= BATCH_BYTES || open.batch.len() >= BATCH_RECORDS;
+        if is_first {
+            self.serving.coming(partition, raw.offset, raw.at, raw.basis);
+        }
+        if is_full { self.flush(partition, raw.offset + 1) } else { Taken::Yes }
+    }
+
+    fn holds(&mut self, partition: usize, offset: u64, at: Instant, basis: Basis) {
+        self.serving.coming(partition, offset, at, basis);
+    }
+
+    fn flush(&mut self, partition: usize, next: u64) -> Taken {
+        self.open(partition);
+        let Some(mut open) = self.open[partition].take() else { return Taken::Yes };
+        open.batch.next_offset = open.batch.next_offset.max(next);
+        self.send(Work::Records(open.batch))
+    }
+
+    fn unblock(&mut self, partition: usize) {
+        self.serving.block(partition, None);
+    }
+
+    fn lose(&mut self, partition: usize, next: u64, why: String) -> Taken {
+        self.send(Work::Lost { partition, next, why })
+    }
+
+    fn restart(&mut self, partition: usize, log: LogId, start: u64, why: String) -> Taken {
+        self.serving.restarted(partition);
+        self.send(Work::Restarted { partition, log, start, why })
+    }
+}

@@ -1,0 +1,155 @@
+//! The embedded log as a source: its topics' partitions in turn, its commits as the clock.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::log::{Log, LogError, LogRecord};
+use super::{Extent, Found, Raw, Registrar, Sink, Source, Taken};
+use crate::freshness::Basis;
+use crate::model::value::Instant;
+
+/// Bytes of a partition that are read at a time.
+const READ_BYTES: usize = 1 << 20;
+/// How often the log's ends are asked for when nothing else asks: well below the least sensible `fresh_within`.
+const HEARTBEAT: Duration = Duration::from_millis(250);
+
+/// A topic to read.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// An index of the topics that all sources read.
+    pub topic: usize,
+    /// Its number in the log.
+    pub place: usize,
+    /// Records appended after the start are handed on this much later.
+    pub late_ms: i64,
+}
+
+/// A partition, found.
+#[derive(Clone, Copy, Debug)]
+struct Feed {
+    partition: usize,
+    place: usize,
+    number: u32,
+    late_ms: i64,
+    /// The end at the start: before it nothing is late.
+    hydrated: u64,
+}
+
+/// The log, read.
+pub struct Embedded {
+    log: Arc<Log>,
+    subscriptions: Vec<Subscription>,
+    feeds: Mutex<Vec<Feed>>,
+    clock: fn() -> Instant,
+}
+
+impl Embedded {
+    pub fn new(log: Arc<Log>, subscriptions: Vec<Subscription>, clock: fn() -> Instant) -> Embedded {
+        Embedded { log, subscriptions, feeds: Mutex::default(), clock }
+    }
+
+    fn feeds(&self) -> Vec<Feed> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Hands on what a partition holds from an offset on. Gives the next offset to read.
+    fn hand_on(&self, feed: &Feed, from: u64, due_ms: &mut i64, sink: &mut dyn Sink) -> Result<u64, LogError> {
+        if self.log.topics()[feed.place].end(feed.number) <= from {
+            return Ok(from);
+        }
+        let records = self.log.read(feed.place, feed.number, from, READ_BYTES)?;
+        let limit = (self.clock)().minus_millis(feed.late_ms);
+        let is_due =
+            |record: &LogRecord| feed.late_ms == 0 || record.offset < feed.hydrated || record.appended_at <= limit;
+        let mut next = from;
+        for record in &records {
+            if !is_due(record) {
+                *due_ms = (*due_ms).min(record.appended_at.millis_since(limit));
+                sink.holds(feed.partition, record.offset, record.appended_at, Basis::Append);
+                break;
+            }
+            let raw = Raw {
+                offset: record.offset,
+                at: record.appended_at,
+                basis: Basis::Append,
+                key: Some(&record.key),
+                value: Some(&record.bytes),
+                headers: &[],
+            };
+            match sink.take(feed.partition, &raw) {
+                Taken::Yes => next = record.offset + 1,
+                Taken::Blocked(_) | Taken::Closed => break,
+            }
+        }
+        if next > from {
+            sink.flush(feed.partition, next);
+        }
+        Ok(next)
+    }
+}
+
+impl Source for Embedded {
+    fn read(&self, sink: &mut dyn Sink) {
+        let mut next: Vec<u64> = Vec::new();
+        while !sink.is_closed() {
+            let seen = self.log.commits();
+            let feeds = self.feeds();
+            next.resize(feeds.len(), 0);
+            let (mut moved, mut due_ms) = (false, HEARTBEAT.as_millis() as i64);
+            for (feed, next) in feeds.iter().zip(&mut next) {
+                match self.hand_on(feed, *next, &mut due_ms, sink) {
+                    Ok(reached) => {
+                        moved |= reached > *next;
+                        *next = reached;
+                    }
+                    // Said each time it is tried, a heartbeat apart; the partition's lag says the rest.
+                    Err(error) => tracing::error!(partition = feed.partition, %error, "the log cannot be read"),
+                }
+                if sink.is_closed() {
+                    return;
+                }
+            }
+            if !moved {
+                self.log.wait(seen, Duration::from_millis(due_ms.max(1) as u64));
+            }
+        }
+    }
+
+    fn watch(&self, registrar: &dyn Registrar) {
+        let topics = self.log.topics();
+        let mut feeds = Vec::new();
+        for subscription in &self.subscriptions {
+            let topic = &topics[subscription.place];
+            for number in 0..topic.partitions {
+                let found = Found { topic: subscription.topic, number, log: topic.id, start: 0 };
+                let (partition, hydrated) = (registrar.find(found), topic.end(number));
+                feeds.push(Feed {
+                    partition,
+                    place: subscription.place,
+                    number,
+                    late_ms: subscription.late_ms,
+                    hydrated,
+                });
+            }
+        }
+        let contact = || {
+            let extent =
+                |feed: &Feed| Extent { partition: feed.partition, start: 0, end: topics[feed.place].end(feed.number) };
+            registrar.contact(&feeds.iter().map(extent).collect::<Vec<_>>());
+        };
+        // Before anything is read, so that hydration has its end.
+        contact();
+        registrar.answered();
+        *self.feeds.lock().unwrap_or_else(PoisonError::into_inner) = feeds.clone();
+        self.log.wake();
+        let mut seen = self.log.commits();
+        while !registrar.is_closed() {
+            contact();
+            seen = self.log.wait(seen, HEARTBEAT);
+        }
+    }
+
+    fn wake(&self) {
+        self.log.wake();
+    }
+}

@@ -1,0 +1,202 @@
+//! Kafka as a source, by librdkafka: partitions assigned by hand, positions of our own as the truth, only what is
+//! committed. One client reads; another watches topics and log ends, so that neither hides the other's trouble.
+
+mod describe;
+mod reader;
+mod watcher;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientContext, Statistics};
+
+use super::{Registrar, Sink, Source};
+use crate::position::LogId;
+
+/// A cluster, configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaConfig {
+    pub brokers: String,
+    /// Any of librdkafka's.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// What is set where the configuration says nothing.
+const DEFAULTS: [(&str, &str); 10] = [
+    ("client.id", "staygraph"),
+    ("group.id", "staygraph"),
+    ("isolation.level", "read_committed"),
+    ("allow.auto.create.topics", "false"),
+    // Enough to keep a reader busy, and what back-pressure may hold in memory.
+    ("queued.max.messages.kbytes", "16384"),
+    // A full queue is looked at again soon: it is small, and empties fast.
+    ("fetch.queue.backoff.ms", "10"),
+    ("fetch.error.backoff.ms", "100"),
+    ("reconnect.backoff.max.ms", "2000"),
+    ("log.connection.close", "false"),
+    ("socket.keepalive.enable", "true"),
+];
+
+/// What the source depends on.
+const FIXED: [(&str, &str); 4] = [
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    // An offset that is gone is a loss, to be said; never a silent jump.
+    ("auto.offset.reset", "error"),
+    ("enable.partition.eof", "false"),
+];
+
+impl KafkaConfig {
+    /// What is wrong with the properties, each on a line; tried on librdkafka itself.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (name, _) in FIXED {
+            if self.properties.contains_key(name) {
+                faults.push(format!("`{name}` cannot be set: positions are staygraph's own"));
+            }
+        }
+        if self.properties.contains_key("bootstrap.servers") || self.properties.contains_key("metadata.broker.list") {
+            faults.push("the brokers are named by `brokers`, not by a property".into());
+        }
+        match self.client_config().create_native_config() {
+            Err(KafkaError::ClientConfig(_, why, name, _)) => faults.push(format!("`{name}`: {why}")),
+            Err(error) => faults.push(error.to_string()),
+            Ok(_) => {}
+        }
+        faults
+    }
+
+    fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (name, value) in DEFAULTS {
+            config.set(name, value);
+        }
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        for (name, value) in FIXED {
+            config.set(name, value);
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        config.set_log_level(RDKafkaLogLevel::Info);
+        config
+    }
+
+    fn consumer(&self, name: &Arc<str>) -> Result<BaseConsumer<Context>, String> {
+        self.client_config().create_with_context(Context { source: name.clone() }).map_err(|error| error.to_string())
+    }
+}
+
+/// Passes on what librdkafka says.
+pub struct Context {
+    source: Arc<str>,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let source = self.source.as_ref();
+        match level {
+            RDKafkaLogLevel::Debug => tracing::trace!(source, facility, message, "librdkafka"),
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => tracing::debug!(source, facility, message, "librdkafka"),
+            // It tries again by itself, and says each failure: the watcher says once that the source does not answer.
+            _ if facility == "FAIL" => tracing::debug!(source, facility, message, "librdkafka"),
+            _ => tracing::warn!(source, facility, message, "librdkafka"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(source = self.source.as_ref(), %error, reason, "librdkafka");
+    }
+
+    fn stats(&self, _: Statistics) {}
+}
+
+impl ConsumerContext for Context {}
+
+/// A partition that was found.
+#[derive(Clone, Debug)]
+struct Known {
+    /// As the sink numbers it.
+    partition: usize,
+    /// An index of the source's topics.
+    topic: usize,
+    number: i32,
+    log: LogId,
+    /// Where reading starts.
+    start: u64,
+    leader: Option<i32>,
+}
+
+/// What the watcher tells the reader.
+#[derive(Default)]
+struct Shared {
+    known: Vec<Known>,
+    /// Partitions whose topic was made anew: an index of the known, and what to say.
+    renewed: Vec<(usize, String)>,
+    /// Somebody wants to know the ends now.
+    wanted: bool,
+}
+
+/// A topic to read.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// An index of the topics that all sources read.
+    pub topic: usize,
+    pub name: Arc<str>,
+}
+
+/// A cluster, read.
+pub struct Kafka {
+    name: Arc<str>,
+    config: KafkaConfig,
+    topics: Vec<Subscription>,
+    shared: Mutex<Shared>,
+    changed: Condvar,
+}
+
+impl Kafka {
+    pub fn new(name: &str, config: KafkaConfig, topics: Vec<Subscription>) -> Kafka {
+        Kafka { name: name.into(), config, topics, shared: Mutex::default(), changed: Condvar::new() }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a client, again and again where that fails: a name that cannot be resolved today may be there tomorrow.
+    fn client(&self, is_closed: impl Fn() -> bool) -> Option<BaseConsumer<Context>> {
+        while !is_closed() {
+            match self.config.consumer(&self.name) {
+                Ok(client) => return Some(client),
+                Err(error) => tracing::error!(source = self.name.as_ref(), error, "no client for the cluster"),
+            }
+            self.pause(Duration::from_secs(1));
+        }
+        None
+    }
+
+    /// Returns after a time, or as soon as somebody wants to know the ends.
+    fn pause(&self, at_most: Duration) {
+        let waited = self.changed.wait_timeout_while(self.shared(), at_most, |shared| !shared.wanted);
+        waited.unwrap_or_else(PoisonError::into_inner).0.wanted = false;
+    }
+}
+
+impl Source for Kafka {
+    fn read(&self, sink: &mut dyn Sink) {
+        reader::run(self, sink);
+    }
+
+    fn watch(&self, registrar: &dyn Registrar) {
+        watcher::run(self, registrar);
+    }
+
+    fn wake(&self) {
+        self.shared().wanted = true;
+        self.changed.notify_all();
+    }
+}

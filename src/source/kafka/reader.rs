@@ -1,0 +1,309 @@
+//! Reads a cluster's partitions and hands their records on.
+
+use std::time::{Duration, Instant as Clock};
+
+use rdkafka::Timestamp;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::{Context, Kafka, Known};
+use crate::freshness::Basis;
+use crate::model::value::Instant;
+use crate::source::{Raw, Sink, Taken};
+
+/// How long a record that was read may wait for others.
+const LINGER: Duration = Duration::from_millis(20);
+/// How long a look for records takes where there are none; also how soon an end is noticed.
+const IDLE: Duration = Duration::from_millis(100);
+/// How often what is blocked is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Records between two looks at the clock.
+const CLOCK_EVERY: u32 = 256;
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs until nobody takes records.
+pub fn run(kafka: &Kafka, sink: &mut dyn Sink) {
+    let mut feeds = Vec::new();
+    while !sink.is_closed() {
+        let Some(client) = kafka.client(|| sink.is_closed()) else { return };
+        let mut reader = Reader { kafka, client, sink, feeds: std::mem::take(&mut feeds), last: 0 };
+        let ended = reader.run();
+        feeds = std::mem::take(&mut reader.feeds);
+        if let Err(error) = ended {
+            // Positions are ours: a new client goes on where this one stood.
+            tracing::error!(source = kafka.name.as_ref(), %error, "the client failed: another takes over");
+            kafka.pause(Duration::from_secs(1));
+        }
+    }
+}
+
+/// A partition being read.
+struct Feed {
+    known: Known,
+    /// The next offset to read.
+    next: u64,
+    /// What was taken since the last flush.
+    pending: bool,
+    /// Tried again from `next` on at this time.
+    retry_at: Option<Clock>,
+}
+
+struct Reader<'a> {
+    kafka: &'a Kafka,
+    client: BaseConsumer<Context>,
+    sink: &'a mut dyn Sink,
+    /// By known partition.
+    feeds: Vec<Feed>,
+    /// The feed of the last message: the next one is often of the same.
+    last: usize,
+}
+
+impl Reader<'_> {
+    fn run(&mut self) -> Result<(), KafkaError> {
+        let all: Vec<usize> = (0..self.feeds.len()).collect();
+        self.assign(&all)?;
+        let (mut flushed_at, mut looked_at, mut since) = (Clock::now(), Clock::now(), 0);
+        while !self.sink.is_closed() {
+            self.follow()?;
+            let pending = self.feeds.iter().any(|feed| feed.pending);
+            let polled = self.client.poll(if pending { Duration::ZERO } else { IDLE });
+            let is_dry = polled.is_none();
+            match polled {
+                Some(Ok(message)) => {
+                    let outcome = Self::take(&mut self.feeds, &mut self.last, self.kafka, self.sink, &message);
+                    if let Some(blocked) = outcome {
+                        drop(message);
+                        self.block(blocked)?;
+                    }
+                }
+                Some(Err(error)) => self.mend(error)?,
+                None => {}
+            }
+            since += 1;
+            if is_dry || since >= CLOCK_EVERY {
+                since = 0;
+                let now = Clock::now();
+                if is_dry || now.duration_since(flushed_at) >= LINGER {
+                    self.flush();
+                    flushed_at = now;
+                }
+                self.retry(now)?;
+                if is_dry && now.duration_since(looked_at) >= IDLE {
+                    self.pass_markers()?;
+                    looked_at = now;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up what the watcher found.
+    fn follow(&mut self) -> Result<(), KafkaError> {
+        let (new, renewed) = {
+            let mut shared = self.kafka.shared();
+            let new: Vec<Known> = shared.known.iter().skip(self.feeds.len()).cloned().collect();
+            let renewed: Vec<(usize, String, Known)> = std::mem::take(&mut shared.renewed)
+                .into_iter()
+                .map(|(index, why)| (index, why, shared.known[index].clone()))
+                .collect();
+            (new, renewed)
+        };
+        let first = self.feeds.len();
+        self.feeds.extend(new.into_iter().map(|known| Feed {
+            next: known.start,
+            known,
+            pending: false,
+            retry_at: None,
+        }));
+        let added: Vec<usize> = (first..self.feeds.len()).collect();
+        self.assign(&added)?;
+        for (index, why, known) in renewed {
+            if index >= first {
+                continue;
+            }
+            self.flush();
+            let (log, start) = (known.log, known.start);
+            self.sink.restart(known.partition, log, start, why);
+            self.feeds[index].known = known;
+            self.go_to(index, start)?;
+        }
+        Ok(())
+    }
+
+    fn list(&self, feeds: &[usize], offset: impl Fn(&Feed) -> Offset) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for feed in feeds.iter().map(|index| &self.feeds[*index]) {
+            let name = &self.kafka.topics[feed.known.topic].name;
+            let _ = list.add_partition_offset(name, feed.known.number, offset(feed));
+        }
+        list
+    }
+
+    fn assign(&self, feeds: &[usize]) -> Result<(), KafkaError> {
+        if feeds.is_empty() {
+            return Ok(());
+        }
+        self.client.incremental_assign(&self.list(feeds, |feed| Offset::Offset(feed.next.cast_signed())))
+    }
+
+    /// Reads a partition on from an offset, whatever was fetched of it.
+    fn go_to(&mut self, index: usize, next: u64) -> Result<(), KafkaError> {
+        self.feeds[index].next = next;
+        self.client.incremental_unassign(&self.list(&[index], |_| Offset::Invalid))?;
+        self.assign(&[index])
+    }
+
+    /// Hands a message on. Gives its feed where it is blocked.
+    fn take(
+        feeds: &mut [Feed],
+        last: &mut usize,
+        kafka: &Kafka,
+        sink: &mut dyn Sink,
+        message: &BorrowedMessage<'_>,
+    ) -> Option<usize> {
+        let (topic, number) = (message.topic(), message.partition());
+        let is_of = |feed: &Feed| feed.known.number == number && *kafka.topics[feed.known.topic].name == *topic;
+        if !feeds.get(*last).is_some_and(is_of) {
+            *last = feeds.iter().position(is_of)?;
+        }
+        let (index, feed) = (*last, &mut feeds[*last]);
+        let offset = message.offset().cast_unsigned();
+        // Fetched before a jump, or of one that waits.
+        if offset < feed.next || feed.retry_at.is_some() {
+            return None;
+        }
+        let (at, basis) = match message.timestamp() {
+            Timestamp::CreateTime(ms) => (Instant::from_micros(ms.saturating_mul(1000)), Basis::Producer),
+            Timestamp::LogAppendTime(ms) => (Instant::from_micros(ms.saturating_mul(1000)), Basis::Append),
+            Timestamp::NotAvailable => (Instant::EPOCH, Basis::Producer),
+        };
+        let headers: Vec<(&str, Option<&[u8]>)> = message
+            .headers()
+            .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
+            .unwrap_or_default();
+        let raw = Raw { offset, at, basis, key: message.key(), value: message.payload(), headers: &headers };
+        match sink.take(feed.known.partition, &raw) {
+            Taken::Yes => {
+                feed.next = offset + 1;
+                feed.pending = true;
+                None
+            }
+            Taken::Blocked(_) => Some(index),
+            Taken::Closed => None,
+        }
+    }
+
+    /// Sends what was taken on its way.
+    fn flush(&mut self) {
+        for feed in self.feeds.iter_mut().filter(|feed| feed.pending) {
+            feed.pending = false;
+            self.sink.flush(feed.known.partition, feed.next);
+        }
+    }
+
+    /// Lets a partition wait that cannot be read now.
+    fn block(&mut self, index: usize) -> Result<(), KafkaError> {
+        self.flush();
+        let name = &self.kafka.topics[self.feeds[index].known.topic].name;
+        tracing::warn!(topic = name.as_ref(), partition = self.feeds[index].known.number, "blocked");
+        self.feeds[index].retry_at = Some(Clock::now() + RETRY);
+        self.client.pause(&self.list(&[index], |_| Offset::Invalid))
+    }
+
+    /// Tries blocked partitions again.
+    fn retry(&mut self, now: Clock) -> Result<(), KafkaError> {
+        for index in 0..self.feeds.len() {
+            if self.feeds[index].retry_at.is_some_and(|at| at <= now) {
+                self.feeds[index].retry_at = None;
+                self.sink.unblock(self.feeds[index].known.partition);
+                let next = self.feeds[index].next;
+                self.go_to(index, next)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Offsets are not dense: transactions' markers take some, and so does compaction. Where the client has come past
+    /// such, so has the graph.
+    fn pass_markers(&mut self) -> Result<(), KafkaError> {
+        let positions = self.client.position()?;
+        for feed in self.feeds.iter_mut().filter(|feed| feed.retry_at.is_none()) {
+            let name = &self.kafka.topics[feed.known.topic].name;
+            let element = positions.find_partition(name, feed.known.number);
+            if let Some(Offset::Offset(offset)) = element.map(|element| element.offset())
+                && offset.max(0).cast_unsigned() > feed.next
+            {
+                feed.next = offset.cast_unsigned();
+                self.sink.flush(feed.known.partition, feed.next);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on after an error of the client's, where that can be.
+    fn mend(&mut self, error: KafkaError) -> Result<(), KafkaError> {
+        match error {
+            KafkaError::MessageConsumptionFatal(_) => Err(error),
+            KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange) => self.find_lost(),
+            // The watcher says what becomes of topics.
+            KafkaError::MessageConsumption(
+                Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId,
+            ) => Ok(()),
+            other => {
+                tracing::warn!(source = self.kafka.name.as_ref(), error = %other, "reading");
+                Ok(())
+            }
+        }
+    }
+
+    /// An offset that is to be read is not there: says what is lost, and goes on behind it.
+    fn find_lost(&mut self) -> Result<(), KafkaError> {
+        self.flush();
+        let all: Vec<usize> = (0..self.feeds.len()).collect();
+        let starts = self.client.offsets_for_times(self.list(&all, |_| Offset::Beginning), TIMEOUT);
+        let ends = self.client.offsets_for_times(self.list(&all, |_| Offset::End), TIMEOUT);
+        // Without an answer, the error comes again.
+        let (Ok(starts), Ok(ends)) = (starts, ends) else { return self.reassign_all() };
+        for index in all {
+            let feed = &self.feeds[index];
+            let name = self.kafka.topics[feed.known.topic].name.clone();
+            let offset = |list: &TopicPartitionList| {
+                let element = list.find_partition(&name, feed.known.number)?;
+                match (element.error(), element.offset()) {
+                    (Ok(()), Offset::Offset(offset)) => Some(offset.max(0).cast_unsigned()),
+                    _ => None,
+                }
+            };
+            let (Some(start), Some(end)) = (offset(&starts), offset(&ends)) else { continue };
+            let (next, partition, number) = (feed.next, feed.known.partition, feed.known.number);
+            if next < start {
+                let lost = start - next;
+                let why =
+                    format!("the log starts at {start}: {lost} offsets from {next} on were gone before they were read");
+                tracing::error!(topic = name.as_ref(), partition = number, from = next, to = start, "records are lost");
+                self.sink.lose(partition, start, why);
+                self.go_to(index, start)?;
+            } else if next > end {
+                let why = format!("the log ends at {end}, and had records up to {next}: it lost them");
+                tracing::error!(topic = name.as_ref(), partition = number, end, next, "the log went back");
+                let log = feed.known.log;
+                self.sink.restart(partition, log, end, why);
+                self.go_to(index, end)?;
+            }
+        }
+        self.reassign_all()
+    }
+
+    /// librdkafka does not read on after such an error by itself.
+    fn reassign_all(&mut self) -> Result<(), KafkaError> {
+        for index in 0..self.feeds.len() {
+            let next = self.feeds[index].next;
+            self.go_to(index, next)?;
+        }
+        Ok(())
+    }
+}
