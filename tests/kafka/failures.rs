@@ -1,0 +1,147 @@
+//! What goes wrong with Kafka: the graph comes out the same, or says what was lost.
+
+use serde_json::json;
+
+use crate::cluster::{Cluster, demo_events, dump, freshness, person, serve, until, until_caught_up, until_is};
+use crate::support::{Service, folder};
+
+#[test]
+fn brokers_and_the_service_die_in_the_middle() {
+    let (cluster, here, there) = (Cluster::start(3), folder(), folder());
+    cluster.create(&[("people", 3), ("properties", 3), ("prices", 3), ("reservations", 3)]);
+    let domains = ["people", "properties", "prices", "reservations"];
+    let events = demo_events(9000);
+    let embedded = Service::start(here.path());
+    let all: Vec<_> = events.iter().map(|(_, event)| event.clone()).collect();
+    embedded.read("{ __typename }", &embedded.write(&all));
+
+    let mut service = serve(there.path(), &cluster.brokers, "");
+    // A producer without idempotence that tries again: some records come twice.
+    let writer = cluster.writer_with(&[("enable.idempotence", "false")]);
+    for (number, (topic, event)) in events.iter().enumerate() {
+        writer.send(topic, event);
+        if number % 10 == 0 {
+            writer.send(topic, event);
+        }
+        match number {
+            2000 => cluster.node("kill", 1),
+            4000 => {
+                service.kill();
+                service = serve(there.path(), &cluster.brokers, "");
+            }
+            6000 => cluster.node("node", 1),
+            7000 => cluster.node("freeze", 2),
+            8000 => cluster.node("thaw", 2),
+            _ => {}
+        }
+    }
+    writer.flush();
+    let query = "{ people { totalCount } properties { totalCount } prices { totalCount } reservations { totalCount } }";
+    service.read(query, &cluster.position(&domains));
+    assert_eq!(dump(&service), dump(&embedded));
+}
+
+#[test]
+fn a_broker_that_is_gone_and_comes_back() {
+    let (cluster, data) = (Cluster::start(1), folder());
+    cluster.create(&[("people", 1)]);
+    let writer = cluster.writer();
+    writer.send("people", &person("ann", 1, "Ann"));
+    writer.flush();
+    let service = serve(data.path(), &cluster.brokers, "[domains.people]\nfresh_within = \"2s\"\n");
+    until_caught_up(&service, &["people"]);
+    for (gone, back) in [("freeze", "thaw"), ("kill", "node")] {
+        let before = freshness(&service, "people");
+        cluster.node(gone, 1);
+        let now = until_is(&service, "people", "LATENT", "SOURCE_UNREACHABLE");
+        // Staleness grows by the clock, and the answers go on.
+        assert!(now["stalenessMs"].as_i64().unwrap() > 2000, "{now}");
+        assert!(now["asOf"].as_str().unwrap() >= before["asOf"].as_str().unwrap());
+        assert_eq!(service.read("{ person(key: \"ann\") { name } }", "")["person"]["name"], "Ann");
+        cluster.node(back, 1);
+        until_caught_up(&service, &["people"]);
+    }
+    writer.send("people", &person("ann", 2, "Anna"));
+    writer.flush();
+    let data = service.read("{ person(key: \"ann\") { name } }", &cluster.position(&["people"]));
+    assert_eq!(data["person"]["name"], "Anna");
+}
+
+#[test]
+fn a_service_that_starts_before_its_brokers() {
+    let (cluster, data) = (Cluster::start(1), folder());
+    cluster.create(&[("people", 1)]);
+    cluster.node("kill", 1);
+    let service = serve(data.path(), &cluster.brokers, "");
+    let now = until_is(&service, "people", "UNKNOWN", "SOURCE_UNREACHABLE");
+    assert_eq!((&now["asOf"], &now["lagEvents"]), (&json!(null), &json!(null)));
+    assert_eq!(service.get("/health/ready", &[]).status, 503);
+    cluster.node("node", 1);
+    until_caught_up(&service, &["people"]);
+}
+
+#[test]
+fn records_that_are_gone_before_they_are_read() {
+    let (cluster, data) = (Cluster::start(1), folder());
+    cluster.create(&[("people", 1)]);
+    let service = serve(data.path(), &cluster.brokers, "");
+    let writer = cluster.writer();
+    writer.send("people", &person("ann", 1, "Ann"));
+    writer.flush();
+    until_caught_up(&service, &["people"]);
+    // While nobody reads, records come and go.
+    service.signal("STOP");
+    for version in 2..=200 {
+        writer.send("people", &person("ann", version, &format!("Ann {version}")));
+    }
+    writer.flush();
+    cluster.delete_records("people", 0, 150);
+    service.signal("CONT");
+    let now = until("the loss is said, and the rest is read", || {
+        let now = freshness(&service, "people");
+        let is = now["cause"] == "DATA_LOST" && now["lagEvents"] == 0;
+        if is { Ok(now) } else { Err(now.to_string()) }
+    });
+    // What the client had fetched before is not lost; what is lost is named.
+    let (partition, reason) = (&now["partitions"][0], now["reason"].as_str().unwrap());
+    assert_eq!(partition["start"], 150, "{now}");
+    assert!(reason.starts_with("the log starts at 150: "), "{reason}");
+    let data = service.read("{ person(key: \"ann\") { name completeness missingVersions } }", "");
+    assert_eq!((&data["person"]["name"], &data["person"]["completeness"]), (&json!("Ann 200"), &json!("INCOMPLETE")));
+}
+
+#[test]
+fn a_topic_made_anew() {
+    let (cluster, data) = (Cluster::start(1), folder());
+    cluster.create(&[("people", 1)]);
+    let writer = cluster.writer();
+    (1..=50).for_each(|version| writer.send("people", &person("ann", version, &format!("Ann {version}"))));
+    writer.flush();
+    let service = serve(data.path(), &cluster.brokers, "");
+    until_caught_up(&service, &["people"]);
+    let position = |service: &Service| {
+        let answer = service.ask("{ person(key: \"ann\") { name } }", &[]).json();
+        answer["extensions"]["freshness"]["position"].as_str().unwrap().to_owned()
+    };
+    let old = position(&service);
+    cluster.delete("people");
+    until("the topic is gone", || {
+        let reason = freshness(&service, "people")["reason"].as_str().unwrap().to_owned();
+        if reason.contains("there is no topic `people`") { Ok(()) } else { Err(reason) }
+    });
+    cluster.create(&[("people", 1)]);
+    writer.send("people", &person("bea", 1, "Bea"));
+    writer.flush();
+    let now = until("the new log is read", || {
+        let now = freshness(&service, "people");
+        let is = now["cause"] == "DATA_LOST" && now["lagEvents"] == 0 && now["partitions"][0]["applied"] == 1;
+        if is { Ok(now) } else { Err(now.to_string()) }
+    });
+    assert!(now["reason"].as_str().unwrap().contains("was made anew"), "{now}");
+    assert_eq!(service.read("{ person(key: \"bea\") { name } }", "")["person"]["name"], "Bea");
+    // A position in the old log is refused, not misread.
+    let new = position(&service);
+    assert_ne!(old.split('/').next(), new.split('/').next());
+    let reply = service.ask("{ person(key: \"ann\") { name } }", &[("freshness-at-least", &old)]);
+    assert_eq!(reply.json()["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{}", reply.text);
+}

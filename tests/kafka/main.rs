@@ -1,0 +1,9 @@
+//! staygraph and a real Apache Kafka: what users have, and what goes wrong with it. `./test` runs it; by hand,
+//! `cargo test --test kafka`. Needs a JDK and Maven: scripts/kafka fetches Kafka.
+
+mod cluster;
+mod failures;
+mod reading;
+#[path = "../it/support.rs"]
+#[expect(dead_code, reason = "shared with the other tests, which need more of it")]
+mod support;

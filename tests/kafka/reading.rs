@@ -1,0 +1,214 @@
+//! What comes out of Kafka: everything, in its place, with how fresh it is.
+
+use rdkafka::producer::Producer;
+use serde_json::json;
+
+use crate::cluster::{Cluster, demo_events, dump, freshness, person, serve, until, until_caught_up, until_is};
+use crate::support::{Service, folder};
+
+const TOPICS: [(&str, i32); 4] = [("people", 4), ("properties", 3), ("prices", 4), ("reservations", 4)];
+const DOMAINS: [&str; 4] = ["people", "properties", "prices", "reservations"];
+
+#[test]
+fn the_same_events_give_the_same_graph_as_from_the_embedded_log() {
+    let (cluster, here, there) = (Cluster::start(1), folder(), folder());
+    cluster.create(&TOPICS);
+    let events = demo_events(6000);
+    let writer = cluster.writer();
+    events.iter().for_each(|(topic, event)| writer.send(topic, event));
+    writer.flush();
+    let embedded = Service::start(here.path());
+    let all: Vec<_> = events.iter().map(|(_, event)| event.clone()).collect();
+    let position = embedded.write(&all);
+    embedded.read("{ __typename }", &position);
+
+    let service = serve(there.path(), &cluster.brokers, "");
+    until_caught_up(&service, &DOMAINS);
+    assert_eq!(service.get("/health/ready", &[]).status, 200);
+    let (graph, expected) = (dump(&service), dump(&embedded));
+    assert!(expected.len() > 3000, "{}", expected.len());
+    assert_eq!(graph, expected);
+    // The sources are elsewhere: nothing is written here.
+    assert_eq!(service.post("/events", "application/json", b"{}").status, 404);
+
+    // One's own write, by what the producer's acknowledgement says.
+    writer.send_raw("people", Some(2), "new", Some(person("new", 1, "Nora").to_string().as_bytes()), &[]);
+    writer.flush();
+    let query = "{ person(key: \"new\") { name lastEvent { topic partition } } }";
+    let data = service.read(query, &cluster.position(&["people"]));
+    let expected = json!({ "name": "Nora", "lastEvent": { "topic": "people", "partition": 2 } });
+    assert_eq!(data["person"], expected);
+    let answer = service.ask("{ person(key: \"new\") { name } }", &[]).json();
+    let position = answer["extensions"]["freshness"]["position"].as_str().unwrap().to_owned();
+    assert!(position.starts_with("people!"), "{position}");
+    // A second service on the same cluster knows the same logs by the same names.
+    let other = folder();
+    let replica = serve(other.path(), &cluster.brokers, "");
+    assert_eq!(replica.read("{ person(key: \"new\") { name } }", &position)["person"]["name"], "Nora");
+
+    // Lag as Kafka's own tool sees it, once the offsets are committed for it.
+    until("the group's lag is 0", || {
+        let class = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+        let said = cluster.tool(class, &["--describe", "--group", "staygraph"]);
+        let rows: Vec<Vec<&str>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
+        let of_people: Vec<(String, String)> = rows
+            .iter()
+            .filter(|row| row.get(1) == Some(&"people"))
+            .map(|row| (row[3].to_owned(), row[5].to_owned()))
+            .collect();
+        let own = freshness(&service, "people");
+        let applied: Vec<String> =
+            own["partitions"].as_array().unwrap().iter().map(|partition| partition["applied"].to_string()).collect();
+        let same = of_people.len() == 4 && of_people.iter().all(|(offset, lag)| applied.contains(offset) && lag == "0");
+        if same { Ok(()) } else { Err(said) }
+    });
+}
+
+#[test]
+fn what_a_topic_may_hold_beside_plain_events() {
+    let (cluster, data) = (Cluster::start(1), folder());
+    // Everything of two domains in one topic, and a topic that is not there yet.
+    cluster.create_with(&[("mixed", 2)], &[("cleanup.policy", "compact")]);
+    let service = serve(
+        data.path(),
+        &cluster.brokers,
+        "[domains.people]\ntopics = [\"mixed\"]\n[domains.properties]\ntopics = [\"mixed\", \"late-one\"]\n",
+    );
+    let now = until_is(&service, "people", "FRESH", "CAUGHT_UP");
+    assert_eq!(now["partitions"].as_array().unwrap().len(), 2);
+    let reason = until("the missing topic is named", || {
+        let reason = freshness(&service, "properties")["reason"].as_str().unwrap().to_owned();
+        if reason.contains("late-one") { Ok(reason) } else { Err(reason) }
+    });
+    assert!(reason.contains("there is no topic `late-one` at the source `main`"), "{reason}");
+    let prices = freshness(&service, "prices");
+    assert_eq!((&prices["status"], &prices["lagEvents"]), (&json!("UNKNOWN"), &json!(null)), "{prices}");
+
+    let writer = cluster.writer();
+    writer.send("mixed", &person("ann", 1, "Ann"));
+    let listed = crate::support::event("property.listed", "home", 1, json!({ "name": "Home", "hostId": "ann" }));
+    writer.send("mixed", &listed);
+    // A tombstone is compaction's. It is no event, and takes an offset.
+    writer.send_raw("mixed", Some(0), "nobody", None, &[]);
+    // CloudEvents in binary mode: attributes in headers, data as the value.
+    let attributes = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", "b-1"),
+        ("ce_source", "/tests"),
+        ("ce_type", "person.registered"),
+        ("ce_subject", "bea"),
+        ("ce_time", "2024-05-01T10:00:00Z"),
+        ("ce_sequence", "1"),
+        ("content-type", "application/json"),
+    ];
+    writer.send_raw("mixed", Some(1), "bea", Some(br#"{"name":"Bea"}"#), &attributes);
+    // What would close the object and go on is refused.
+    writer.send_raw("mixed", Some(1), "bea", Some(br#"{},"traceparent":"x""#), &attributes);
+    // Poison blocks nobody.
+    writer.send_raw("mixed", Some(1), "bad", Some(b"\xff not json"), &[]);
+    let structured = [("content-type", "application/cloudevents+json; charset=UTF-8")];
+    writer.send_raw("mixed", Some(1), "cid", Some(person("cid", 1, "Cid").to_string().as_bytes()), &structured);
+    writer.flush();
+    let all = cluster.position(&["mixed"]);
+    let data = service.read("{ people { nodes { key name } } property(key: \"home\") { host { name } } }", &all);
+    let names =
+        json!([{ "key": "ann", "name": "Ann" }, { "key": "bea", "name": "Bea" }, { "key": "cid", "name": "Cid" }]);
+    assert_eq!((&data["people"]["nodes"], &data["property"]["host"]["name"]), (&names, &json!("Ann")));
+    let letters = service.read("{ deadLetters { nodes { topic partition code } } }", "");
+    assert_eq!(letters["deadLetters"]["nodes"].as_array().unwrap().len(), 2, "{letters}");
+
+    // A topic and partitions that come later are found.
+    cluster.create(&[("late-one", 1)]);
+    cluster.grow("mixed", 3);
+    let moved = crate::support::event("property.listed", "other", 1, json!({ "name": "Other" }));
+    writer.send("late-one", &moved);
+    writer.send_raw("mixed", Some(2), "dan", Some(person("dan", 1, "Dan").to_string().as_bytes()), &[]);
+    writer.flush();
+    let all = cluster.position(&["mixed", "late-one"]);
+    let data = service.read("{ property(key: \"other\") { name } person(key: \"dan\") { name } }", &all);
+    assert_eq!((&data["property"]["name"], &data["person"]["name"]), (&json!("Other"), &json!("Dan")));
+    assert_eq!(freshness(&service, "people")["partitions"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn transactions() {
+    let (cluster, data) = (Cluster::start(1), folder());
+    cluster.create(&[("people", 1)]);
+    let service = serve(data.path(), &cluster.brokers, "");
+    let writer = cluster.writer_with(&[("transactional.id", "t-1")]);
+    let patience = crate::cluster::PATIENCE;
+    writer.producer.init_transactions(patience).unwrap();
+    writer.producer.begin_transaction().unwrap();
+    writer.send("people", &person("ann", 1, "Ann"));
+    writer.producer.commit_transaction(patience).unwrap();
+    writer.producer.begin_transaction().unwrap();
+    writer.send("people", &person("bob", 1, "Bob"));
+    writer.flush();
+    writer.producer.abort_transaction(patience).unwrap();
+    // One record, its marker, an aborted record, its marker: a reader at the end of that is caught up.
+    let now = until("all four offsets are passed", || {
+        let now = freshness(&service, "people");
+        let partition = &now["partitions"][0];
+        let is = partition["applied"] == 4 && partition["end"] == 4 && now["lagEvents"] == 0;
+        if is { Ok(now) } else { Err(now.to_string()) }
+    });
+    assert_eq!((&now["status"], &now["cause"]), (&json!("FRESH"), &json!("CAUGHT_UP")));
+    let data = service.read("{ people { nodes { key } } }", "");
+    assert_eq!(data["people"]["nodes"], json!([{ "key": "ann" }]));
+    // An open transaction is not the log's end yet.
+    writer.producer.begin_transaction().unwrap();
+    writer.send("people", &person("cid", 1, "Cid"));
+    writer.flush();
+    until_caught_up(&service, &["people"]);
+    assert_eq!(service.read("{ person(key: \"cid\") { key } }", "")["person"], json!(null));
+    writer.producer.commit_transaction(patience).unwrap();
+    let data = service.read("{ person(key: \"cid\") { name } }", &cluster.position(&["people"]));
+    assert_eq!(data["person"]["name"], "Cid");
+}
+
+#[test]
+fn secured_listeners() {
+    let (cluster, data) = (Cluster::start_with(1, true), folder());
+    cluster.create(&TOPICS);
+    let writer = cluster.writer();
+    writer.send("people", &person("ann", 1, "Ann"));
+    writer.flush();
+    let at = |name: &str| cluster.folder.path().join(name).to_str().unwrap().to_owned();
+    let credentials = "\"sasl.username\" = \"reader\"\n\"sasl.password\" = \"reader-secret\"\n";
+    let settings = [
+        (
+            "SASL_SSL",
+            format!(
+                "\"security.protocol\" = \"SASL_SSL\"\n\"sasl.mechanism\" = \"SCRAM-SHA-512\"\n\"ssl.ca.location\" = \"{}\"\n{credentials}",
+                at("ca.pem")
+            ),
+        ),
+        (
+            "SASL_PLAINTEXT",
+            format!("\"security.protocol\" = \"SASL_PLAINTEXT\"\n\"sasl.mechanism\" = \"PLAIN\"\n{credentials}"),
+        ),
+        (
+            "SSL",
+            format!(
+                "\"security.protocol\" = \"SSL\"\n\"ssl.ca.location\" = \"{}\"\n\"ssl.keystore.location\" = \"{}\"\n\"ssl.keystore.password\" = \"staygraph\"\n",
+                at("ca.pem"),
+                at("client.p12")
+            ),
+        ),
+    ];
+    for (listener, properties) in settings {
+        let service =
+            serve(data.path(), &cluster.secure(listener), &format!("[sources.main.properties]\n{properties}"));
+        until_caught_up(&service, &DOMAINS);
+        assert_eq!(service.read("{ person(key: \"ann\") { name } }", "")["person"]["name"], "Ann", "{listener}");
+    }
+    // A wrong password is no crash and no silence.
+    let wrong = format!(
+        "[sources.main.properties]\n{}",
+        "\"security.protocol\" = \"SASL_PLAINTEXT\"\n\"sasl.mechanism\" = \"PLAIN\"\n\"sasl.username\" = \"reader\"\n\"sasl.password\" = \"wrong\"\n"
+    );
+    let service = serve(data.path(), &cluster.secure("SASL_PLAINTEXT"), &wrong);
+    let now = until_is(&service, "people", "UNKNOWN", "SOURCE_UNREACHABLE");
+    assert_eq!(now["lagEvents"], json!(null), "{now}");
+    assert_eq!(service.get("/health/ready", &[]).status, 503);
+}
