@@ -131,12 +131,22 @@ struct Known {
     leader: Option<i32>,
 }
 
-/// What the watcher tells the reader.
+/// A partition's log is not what it was.
+struct Renewed {
+    /// An index of the known.
+    index: usize,
+    start: u64,
+    why: String,
+}
+
+/// What the watcher and the reader tell each other.
 #[derive(Default)]
 struct Shared {
     known: Vec<Known>,
-    /// Partitions whose topic was made anew: an index of the known, and what to say.
-    renewed: Vec<(usize, String)>,
+    /// Partitions to be read from elsewhere, as their topic was made anew or their log went back.
+    renewed: Vec<Renewed>,
+    /// Partitions whose log ends before what was read of it: an index of the known, that end, and what was to be read.
+    short: Vec<(usize, u64, u64)>,
     /// Somebody wants to know the ends now.
     wanted: bool,
 }

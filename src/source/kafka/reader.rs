@@ -9,10 +9,10 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::{Context, Kafka, Known};
+use super::{Context, Kafka, Known, Renewed};
 use crate::freshness::Basis;
 use crate::model::value::Instant;
-use crate::source::{Raw, Sink, Taken};
+use crate::source::{Raw, Sink, Source, Taken};
 
 /// How long a record that was read may wait for others.
 const LINGER: Duration = Duration::from_millis(20);
@@ -106,9 +106,12 @@ impl Reader<'_> {
         let (new, renewed) = {
             let mut shared = self.kafka.shared();
             let new: Vec<Known> = shared.known.iter().skip(self.feeds.len()).cloned().collect();
-            let renewed: Vec<(usize, String, Known)> = std::mem::take(&mut shared.renewed)
-                .into_iter()
-                .map(|(index, why)| (index, why, shared.known[index].clone()))
+            let renewed = std::mem::take(&mut shared.renewed).into_iter();
+            let renewed: Vec<(Renewed, Known)> = renewed
+                .map(|renewed| {
+                    let known = shared.known[renewed.index].clone();
+                    (renewed, known)
+                })
                 .collect();
             (new, renewed)
         };
@@ -121,13 +124,9 @@ impl Reader<'_> {
         }));
         let added: Vec<usize> = (first..self.feeds.len()).collect();
         self.assign(&added)?;
-        for (index, why, known) in renewed {
-            if index >= first {
-                continue;
-            }
+        for (Renewed { index, start, why }, known) in renewed {
             self.flush();
-            let (log, start) = (known.log, known.start);
-            self.sink.restart(known.partition, log, start, why);
+            self.sink.restart(known.partition, known.log, start, why);
             self.feeds[index].known = known;
             self.go_to(index, start)?;
         }
@@ -288,14 +287,15 @@ impl Reader<'_> {
                 self.sink.lose(partition, start, why);
                 self.go_to(index, start)?;
             } else if next > end {
-                let why = format!("the log ends at {end}, and had records up to {next}: it lost them");
-                tracing::error!(topic = name.as_ref(), partition = number, end, next, "the log went back");
-                let log = feed.known.log;
-                self.sink.restart(partition, log, end, why);
-                self.go_to(index, end)?;
+                // Another topic of the same name, or fewer records than there were: the watcher knows which.
+                self.kafka.shared().short.push((index, end, next));
+                self.client.incremental_unassign(&self.list(&[index], |_| Offset::Invalid))?;
+                self.kafka.wake();
+            } else {
+                self.go_to(index, next)?;
             }
         }
-        self.reassign_all()
+        Ok(())
     }
 
     /// librdkafka does not read on after such an error by itself.

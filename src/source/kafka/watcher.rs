@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::describe::{Described, describe};
-use super::{Context, Kafka, Known};
+use super::{Context, Kafka, Known, Renewed};
 use crate::position::LogId;
 use crate::source::{Extent, Found, Registrar};
 
@@ -37,7 +37,8 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
     while !registrar.is_closed() {
         // What librdkafka has to say to this client is not heard otherwise.
         drop(watcher.client.poll(Duration::ZERO));
-        if topics_at.is_none_or(|at: Clock| at.elapsed() >= TOPICS_EVERY) {
+        let is_short = !kafka.shared().short.is_empty();
+        if is_short || topics_at.is_none_or(|at: Clock| at.elapsed() >= TOPICS_EVERY) {
             let outcome = watcher.topics();
             watcher.note(outcome);
             topics_at = Some(Clock::now());
@@ -95,6 +96,8 @@ impl Watcher<'_> {
         }
         let cluster = self.cluster.clone().ok_or("the cluster does not tell its id")?;
         let names: Vec<String> = self.kafka.topics.iter().map(|topic| topic.name.to_string()).collect();
+        // Before the question, so that the answer is of a time after what was seen.
+        let short = std::mem::take(&mut self.kafka.shared().short);
         let mut trouble = Ok(());
         for (name, outcome) in describe(self.client.client(), &names, TIMEOUT)? {
             let Some(topic) = self.kafka.topics.iter().position(|topic| *topic.name == name) else { continue };
@@ -117,6 +120,15 @@ impl Watcher<'_> {
                 }
             }
         }
+        let mut shared = self.kafka.shared();
+        for (index, end, next) in short {
+            // Of a topic made anew this was said already.
+            if !shared.renewed.iter().any(|renewed| renewed.index == index) {
+                let why = format!("the log ends at {end}, and had records up to {next}: it lost them");
+                tracing::error!(partition = shared.known[index].number, end, next, "the log went back");
+                shared.renewed.push(Renewed { index, start: end, why });
+            }
+        }
         trouble
     }
 
@@ -132,7 +144,7 @@ impl Watcher<'_> {
                 let known = &mut shared.known[index];
                 if known.topic == topic && numbers.contains(&known.number) {
                     (known.log, known.start) = (log, 0);
-                    shared.renewed.push((index, why.clone()));
+                    shared.renewed.push(Renewed { index, start: 0, why: why.clone() });
                 }
             }
         }
