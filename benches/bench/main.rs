@@ -1,8 +1,9 @@
-//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way` a part.
+//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way`, `-- kafka` a part.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 mod core;
+mod kafka;
 mod peers;
 mod support;
 mod way;
@@ -22,6 +23,9 @@ fn main() {
     }
     if wanted("core") {
         core::run(if sizes.is_empty() { &[1_000_000, 5_000_000] } else { &sizes });
+    }
+    if wanted("kafka") {
+        kafka::run(sizes.first().copied().unwrap_or(500_000));
     }
     if wanted("way") {
         way::run(sizes.first().copied().unwrap_or(1_000_000));

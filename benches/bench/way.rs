@@ -14,7 +14,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_staygraph");
 const READY_SECONDS_MAX: u64 = 300;
 
 /// Two events each for so many entities of the shipped model: mostly stays, of guests in homes that are there too.
-fn write_events(path: &Path, entities: u64) -> std::io::Result<()> {
+pub fn write_events(path: &Path, entities: u64) -> std::io::Result<()> {
     let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
     let mut numbers = Numbers(7);
     let (people, homes) = (entities / 10, entities / 20);
@@ -78,16 +78,17 @@ fn python(path: &Path) -> Option<f64> {
     String::from_utf8_lossy(&output.stdout).trim().parse().ok()
 }
 
-struct Service {
+pub struct Service {
     child: Child,
     url: String,
 }
 
 impl Service {
-    fn start(data: &Path) -> Service {
+    pub fn start(data: &Path, more: &[&str]) -> Service {
         let mut child = Command::new(BINARY)
             .args(["serve", "--listen", "127.0.0.1:0", "--model", "model.graphql", "--data"])
             .arg(data)
+            .args(more)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -116,10 +117,15 @@ impl Service {
         Service { child, url }
     }
 
-    fn ask(&self, query: &str) -> Json {
+    pub fn ask(&self, query: &str) -> Json {
         let body = serde_json::json!({ "query": query });
         let answer = ureq::post(format!("{}/graphql", self.url)).send_json(&body);
         answer.ok().and_then(|mut answer| answer.body_mut().read_json().ok()).unwrap_or_default()
+    }
+
+    pub fn metrics(&self) -> String {
+        let metrics = ureq::get(format!("{}/metrics", self.url)).call().ok();
+        metrics.and_then(|mut answer| answer.body_mut().read_to_string().ok()).unwrap_or_default()
     }
 
     fn resident(&self) -> u64 {
@@ -137,7 +143,7 @@ impl Drop for Service {
 }
 
 /// Waits until the program says that it is ready. Gives how long that took from its own start.
-fn hydrated(service: &Service) -> Duration {
+pub fn hydrated(service: &Service) -> Duration {
     let asked = Instant::now();
     while asked.elapsed() < Duration::from_secs(READY_SECONDS_MAX) {
         let answer = service.ask("{ projection { startedAt readyAt eventsApplied } }");
@@ -178,7 +184,7 @@ fn flood(service: &Service, seconds: u64) -> f64 {
 }
 
 /// The least bound of the histogram below which a share of the events became visible, in seconds.
-fn visible(metrics: &str, share: f64) -> String {
+pub fn visible(metrics: &str, share: f64) -> String {
     let of = |line: &str| line.starts_with("staygraph_event_visible_seconds_bucket{domain=\"reservations\"");
     let buckets: Vec<(String, f64)> = metrics
         .lines()
@@ -219,15 +225,14 @@ pub fn run(entities: u64) {
         "Python's json.loads, the same lines",
         &loads.map_or("no Python here".into(), |rate| format!("{:.0} k/s", rate / 1000.0)),
     );
-    let service = Service::start(&data);
+    let service = Service::start(&data, &[]);
     let took = hydrated(&service);
     let rate = 2.0 * entities as f64 / took.as_secs_f64();
     let times = loads.map_or(String::new(), |loads| format!(", {:.1} times json.loads", rate / loads));
     say("log to visible", &format!("{took:.2?}: {:.0} k/s{times}", rate / 1000.0));
     say("resident memory of the process", &format!("{} bytes an entity", service.resident() / entities));
     let taken = flood(&service, 5);
-    let metrics = ureq::get(format!("{}/metrics", service.url)).call().ok();
-    let metrics = metrics.and_then(|mut answer| answer.body_mut().read_to_string().ok()).unwrap_or_default();
+    let metrics = service.metrics();
     let shares = [0.5, 0.99, 0.999].map(|share| visible(&metrics, share));
     say(
         "append to visible while 500 at once flood in",

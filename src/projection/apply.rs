@@ -71,7 +71,11 @@ impl Projector {
             OrderBy::Position => {
                 let partition = &self.partitions[place.partition];
                 let topic = self.topic_ranks[partition.topic];
-                Stamp::Position { offset: place.offset, topic, partition: partition.number }
+                Stamp::Position {
+                    offset: self.raised[place.partition] + place.offset,
+                    topic,
+                    partition: partition.number,
+                }
             }
             OrderBy::Time => Stamp::Time(envelope.time),
         };

@@ -129,6 +129,8 @@ pub struct Projector {
     /// By partition: the ids that tell duplicates under `position`.
     recent: Vec<seen::Recent>,
     applied: Vec<u64>,
+    /// By partition: what its offsets are raised by as stamps. A log that was made anew comes after the old one.
+    raised: Vec<u64>,
     counters: Vec<Counters>,
     catalogue: Vec<Arc<Catalogue>>,
     tally: catalogue::Tally,
@@ -146,6 +148,7 @@ impl Projector {
             groups: groups::Groups::default(),
             recent: Vec::new(),
             applied: Vec::new(),
+            raised: Vec::new(),
             ids_remembered,
             counters: vec![Counters::default(); model.domains.len()],
             catalogue: model.entities.iter().map(|_| Arc::new(Catalogue::default())).collect(),
@@ -165,6 +168,7 @@ impl Projector {
         Arc::make_mut(&mut self.partitions).push(partition);
         self.recent.push(seen::Recent::new(self.ids_remembered));
         self.applied.push(start);
+        self.raised.push(0);
         self.applied.len() - 1
     }
 
@@ -176,6 +180,7 @@ impl Projector {
 
     /// Goes on at the start of another log of the same topic.
     pub fn restart(&mut self, partition: usize, log: LogId, start: u64, why: &str) {
+        self.raised[partition] += self.applied[partition].saturating_sub(start);
         self.applied[partition] = start;
         let description = &mut Arc::make_mut(&mut self.partitions)[partition];
         (description.log, description.lost) = (log, Some(why.into()));
