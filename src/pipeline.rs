@@ -1,5 +1,6 @@
 //! The one loop: receive, apply, publish. One thread reads and decodes, one applies; a bounded channel lies between.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -176,24 +177,18 @@ impl Reader {
         if self.log.topics()[feed.topic].end(feed.number) <= from {
             return Ok(None);
         }
-        let mut records = self.log.read(feed.topic, feed.number, from, BATCH_BYTES)?;
-        if feed.late_ms > 0 {
-            let hydrated = self.serving.target(index).unwrap_or(0);
-            let limit = (self.clock)().minus_millis(feed.late_ms);
-            let due = |record: &crate::source::log::LogRecord| record.offset < hydrated || record.appended_at <= limit;
-            if let Some(first) = records.iter().position(|record| !due(record)) {
-                *due_ms = (*due_ms).min(records[first].appended_at.millis_since(limit));
-                records.truncate(first);
-            }
-        }
-        let Some(last) = records.last() else { return Ok(None) };
         let mut batch = spare.try_recv().unwrap_or_else(|_| Batch::new(index));
         batch.clear(index);
-        batch.next_offset = last.offset + 1;
-        for record in &records {
-            batch.push(&self.decoder, Some(feed.domain), record.offset, record.appended_at, &record.bytes);
-        }
-        Ok(Some(batch))
+        let (hydrated, limit) = (self.serving.target(index).unwrap_or(0), (self.clock)().minus_millis(feed.late_ms));
+        self.log.read(feed.topic, feed.number, from, BATCH_BYTES, |record| {
+            if feed.late_ms > 0 && record.offset >= hydrated && record.appended_at > limit {
+                *due_ms = (*due_ms).min(record.appended_at.millis_since(limit));
+                return ControlFlow::Break(());
+            }
+            batch.push(&self.decoder, Some(feed.domain), record.offset, record.appended_at, record.bytes);
+            ControlFlow::Continue(())
+        })?;
+        Ok(Some(batch).filter(|batch| !batch.is_empty()))
     }
 }
 
