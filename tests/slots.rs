@@ -35,9 +35,6 @@ type Published = loom::sync::Mutex<loom::sync::Arc<Pin>>;
 /// When each entity's one slot is made, and when its record is replaced.
 const HISTORY: [(u64, &[u64]); 3] = [(1, &[2, 3, 4]), (1, &[3, 4]), (3, &[])];
 
-/// What stands between the two writes to a slot within one version: nobody may ever see it.
-const SCRATCH: u8 = 255;
-
 /// The record of an entity as of a version; none before its slot was made.
 fn expected(entity: usize, sequence: u64) -> Option<Record> {
     let (made, replaced) = HISTORY[entity];
@@ -72,7 +69,7 @@ impl Writer {
         let pins: Arc<Pins> = Arc::default();
         let slots: Vec<Slots> = HISTORY.iter().map(|_| Slots::default()).collect();
         for (entity, (made, _)) in HISTORY.iter().enumerate().filter(|(_, (made, _))| *made == 1) {
-            slots[entity].push(0, *made, [entity as u8, 1].into());
+            slots[entity].write(0, *made, std::iter::once((0, [entity as u8, 1].into())));
         }
         let published = Published::new(loom::sync::Arc::new(pins.pin(1)));
         Writer { world: Arc::new(World { slots, pins, published }), garbage: Garbage::default() }
@@ -84,15 +81,10 @@ impl Writer {
         let under = if writing == Writing::TooEarly { sequence - 1 } else { sequence };
         for (entity, (made, replaced)) in HISTORY.iter().enumerate() {
             let record = || expected(entity, sequence).expect("the slot is made by now");
-            if *made == sequence {
-                world.slots[entity].push(0, under, record());
-            } else if replaced.contains(&sequence) {
-                let kept = world.slots[entity].replace(0, under, [SCRATCH, SCRATCH].into());
-                let again = world.slots[entity].replace(0, under, record());
-                assert!(!again, "what stood for less than a version is not kept");
-                if kept {
-                    fresh.push(entity);
-                }
+            if (*made == sequence || replaced.contains(&sequence))
+                && world.slots[entity].write(0, under, std::iter::once((0, record())))
+            {
+                fresh.push(entity);
             }
         }
         let pin = world.pins.pin(sequence);
@@ -211,16 +203,16 @@ fn a_held_version_costs_one_record_a_slot() {
         let (slots, pins) = ([Slots::default()], Arc::<Pins>::default());
         let mut garbage = Garbage::default();
         let record = |slot: u32, sequence: u64| -> Record { [slot as u8, sequence as u8].into() };
-        (0..2).for_each(|slot| slots[0].push(slot, 1, record(slot, 1)));
+        let write = |sequence| slots[0].write(0, sequence, (0..2).map(|slot| (slot, record(slot, sequence))));
+        assert!(!write(1), "there is nothing older than the first version");
         let mut held = vec![pins.pin(1)];
         let mut newest = None;
         for sequence in 2..=60 {
-            let fresh: Vec<u32> =
-                (0..2).filter(|slot| slots[0].replace(*slot, sequence, record(*slot, sequence))).collect();
+            assert!(write(sequence));
             // The version before is let go only now, as a reader of the newest lets go of it.
             let before = newest.replace(pins.pin(sequence));
-            garbage.collect(&slots, &pins.all(), fresh.len());
-            fresh.into_iter().for_each(|slot| garbage.add(0, slot));
+            garbage.collect(&slots, &pins.all(), 1);
+            garbage.add(0, 0);
             // Kept for whoever holds them, and for the version before.
             assert!(slots[0].older(2) <= 2 * (held.len() + 1), "{} records at {sequence}", slots[0].older(2));
             // The one page waits for the next collection, and once for each of those pins.
@@ -250,12 +242,12 @@ fn let_go(analyst_first: bool) {
         let (slots, pins) = ([Slots::default()], Arc::<Pins>::default());
         let mut garbage = Garbage::default();
         let record = |sequence: u64| -> Record { [sequence as u8].into() };
-        slots[0].push(0, 1, record(1));
+        slots[0].write(0, 1, std::iter::once((0, record(1))));
         let analyst = pins.pin(1);
         let mut newest: Option<Pin> = None;
         let mut publish = |sequence: u64, writes: bool| {
             if writes {
-                assert!(slots[0].replace(0, sequence, record(sequence)));
+                assert!(slots[0].write(0, sequence, std::iter::once((0, record(sequence)))));
             }
             let before = newest.replace(pins.pin(sequence));
             garbage.collect(&slots, &pins.all(), 1);

@@ -45,21 +45,14 @@ impl Keys {
         table.find(spread(hash), |entry| entry.hash == hash && is_it(entry.slot)).map(|entry| entry.slot)
     }
 
-    /// The slots of many keys. The tables are held all the while, and no lock lies between two looks: a processor then looks
-    /// several keys up at once.
-    pub fn find_all<'a>(
-        &self,
-        keys: impl Iterator<Item = &'a str>,
-        is_it: impl Fn(u32, &str) -> bool,
-        found: &mut Vec<Option<u32>>,
-    ) {
+    /// The slots that many keys may have, by their hashes alone; none where a key has none. Nothing else is looked at, and no
+    /// lock lies between two looks: a processor then fetches several of them at once.
+    pub fn guess<'a>(&self, keys: impl Iterator<Item = &'a str>) -> Vec<Option<u32>> {
         let tables: Vec<_> =
             self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner)).collect();
-        found.extend(keys.map(|key| {
-            let (shard, hash) = self.hash(key);
-            let entry = tables[shard].find(spread(hash), |entry| entry.hash == hash && is_it(entry.slot, key));
-            entry.map(|entry| entry.slot)
-        }));
+        let hashes: Vec<(usize, u32)> = keys.map(|key| self.hash(key)).collect();
+        let guess = |(shard, hash): &(usize, u32)| tables[*shard].find(spread(*hash), |entry| entry.hash == *hash);
+        hashes.iter().map(|hashed| guess(hashed).map(|entry| entry.slot)).collect()
     }
 
     /// Adds a key that is not there; only the writer does.

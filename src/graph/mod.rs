@@ -47,7 +47,12 @@ use draft::Drafted;
 use layout::Layout;
 use record::{Packed, Record};
 use sets::{Sets, Waiting};
-use slots::{Garbage, Pins, Slots};
+use slots::{Garbage, Pins, Slots, page_of};
+
+/// Keys that are not worth to hold the tables for.
+const FEW: usize = 16;
+/// Bytes that a processor fetches together.
+const CACHE_LINE: usize = 64;
 
 /// What all versions share.
 struct Shared {
@@ -74,8 +79,8 @@ pub struct Graph {
     /// What is written now becomes readable as this.
     sequence: u64,
     garbage: Garbage,
-    /// Pages with records that the next version makes old.
-    fresh: Vec<(usize, u32)>,
+    /// By entity: the slots whose records the next version shows.
+    written: Vec<Vec<u32>>,
     spare: Draft,
     bytes: Vec<u8>,
 }
@@ -95,7 +100,7 @@ impl Graph {
             counts: model.entities.iter().map(Counts::new).collect(),
             sequence: 1,
             garbage: Garbage::default(),
-            fresh: Vec::new(),
+            written: vec![Vec::new(); entities],
             spare: Draft::default(),
             bytes: Vec::new(),
             shared: Arc::new(Shared {
@@ -128,16 +133,30 @@ impl Graph {
         record.is_some_and(|record| Packed { layout, bytes: record }.key_bytes() == key.as_bytes())
     }
 
-    /// The slots of many keys of an entity, none where one is new: what a batch needs, looked up beforehand.
-    pub fn find_all<'a>(&self, entity: usize, keys: impl Iterator<Item = &'a str>, found: &mut Vec<Option<u32>>) {
-        self.shared.keys[entity].find_all(keys, |slot, key| self.has_key(entity, slot, key), found);
+    /// The slots of many keys of an entity, none where one is not known yet: what events need, looked up beforehand. Their
+    /// records are read, so that they are cached when the events come to them.
+    pub fn find_all(&self, entity: usize, keys: &[&str]) -> Vec<Option<u32>> {
+        if keys.len() < FEW {
+            return keys.iter().map(|key| self.find(entity, key)).collect();
+        }
+        let newest = &self.newest[entity];
+        let mut found = self.shared.keys[entity].guess(keys.iter().copied());
+        let lines = |slot: &u32| newest[*slot as usize].iter().step_by(CACHE_LINE).fold(0, |sum, byte| sum ^ byte);
+        std::hint::black_box(found.iter().flatten().map(lines).fold(0, |sum, line| sum ^ line));
+        for (key, found) in keys.iter().zip(&mut found) {
+            // Another key with the same hash.
+            if found.is_some_and(|slot| !self.has_key(entity, slot, key)) {
+                *found = self.find(entity, key);
+            }
+        }
+        found
     }
 
     fn add(&mut self, entity: usize, key: &str) -> u32 {
         let slot = self.newest[entity].len() as u32;
         let record = record::reference(key);
-        self.newest[entity].push(record.clone());
-        self.shared.slots[entity].push(slot, self.sequence, record);
+        self.newest[entity].push(record);
+        self.written[entity].push(slot);
         self.shared.keys[entity].insert(key, slot);
         self.named[entity].push(0);
         slot
@@ -215,10 +234,8 @@ impl Graph {
     }
 
     fn put(&mut self, entity: usize, slot: u32, record: Record) {
-        self.newest[entity][slot as usize] = record.clone();
-        if self.shared.slots[entity].replace(slot, self.sequence, record) {
-            self.fresh.push((entity, slot));
-        }
+        self.newest[entity][slot as usize] = record;
+        self.written[entity].push(slot);
     }
 
     /// Something names another target than before.
@@ -311,10 +328,24 @@ impl Graph {
             };
             waiting.publish(&mut self.sets[entity], description, degree, record);
         }
+        // Pages with records that this version makes old.
+        let mut fresh = Vec::new();
+        for (entity, written) in self.written.iter_mut().enumerate() {
+            written.sort_unstable();
+            written.dedup();
+            for slots in written.chunk_by(|a, b| page_of(*a) == page_of(*b)) {
+                let page = page_of(slots[0]);
+                let records = slots.iter().map(|slot| (*slot, self.newest[entity][*slot as usize].clone()));
+                if shared.slots[entity].write(page, self.sequence, records) {
+                    fresh.push((entity, page));
+                }
+            }
+            written.clear();
+        }
         let pin = shared.pins.pin(self.sequence);
-        self.garbage.collect(&shared.slots, &shared.pins.all(), self.fresh.len());
+        self.garbage.collect(&shared.slots, &shared.pins.all(), fresh.len());
         // Needed by the version before this one, and so not looked at before the next.
-        self.fresh.drain(..).for_each(|(entity, slot)| self.garbage.add(entity, slot));
+        fresh.into_iter().for_each(|(entity, page)| self.garbage.add(entity, page));
         self.sequence += 1;
         View::new(
             self.shared.clone(),

@@ -49,6 +49,11 @@ impl Default for Slots {
     }
 }
 
+/// The page of a slot.
+pub fn page_of(slot: u32) -> usize {
+    slot as usize / PAGE
+}
+
 /// The segment of a page, and its place there.
 fn place(page: usize) -> (usize, usize) {
     let segment = (page / FIRST + 1).ilog2() as usize;
@@ -65,30 +70,19 @@ impl Slots {
         Some(self.lock(page)?.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn write(&self, page: usize) -> Option<RwLockWriteGuard<'_, Page>> {
+    fn lock_to_write(&self, page: usize) -> Option<RwLockWriteGuard<'_, Page>> {
         Some(self.lock(page)?.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds a slot at the end; only the writer does.
-    pub fn push(&self, slot: u32, sequence: u64, record: Record) {
-        let (segment, _) = place(slot as usize / PAGE);
-        if let Some(segment_cell) = self.segments.get(segment) {
-            segment_cell.get_or_init(|| (0..FIRST << segment).map(|_| RwLock::default()).collect());
-        }
-        if let Some(mut page) = self.write(slot as usize / PAGE) {
-            page.newest.push((sequence, record));
-        }
-    }
-
-    /// The newest record, published or not: for the writer, and for keys, which are the same in all versions.
+    /// The newest record: for keys, which are the same in all versions.
     pub fn newest<T>(&self, slot: u32, look: impl FnOnce(&Record) -> T) -> Option<T> {
-        let page = self.read(slot as usize / PAGE)?;
+        let page = self.read(page_of(slot))?;
         page.newest.get(slot as usize % PAGE).map(|(_, record)| look(record))
     }
 
     /// The record as of a sequence; none where the slot is younger.
     pub fn at(&self, slot: u32, sequence: u64) -> Option<Record> {
-        self.read(slot as usize / PAGE)?.at(slot as usize % PAGE, sequence).cloned()
+        self.read(page_of(slot))?.at(slot as usize % PAGE, sequence).cloned()
     }
 
     /// Gives a page's records as of a sequence, with their slots. The lock is held for copying the references alone.
@@ -109,24 +103,32 @@ impl Slots {
         }
     }
 
-    /// Replaces the newest record. Gives whether an older one was kept, which a collection has to look at later.
-    pub fn replace(&self, slot: u32, sequence: u64, record: Record) -> bool {
-        let Some(mut page) = self.write(slot as usize / PAGE) else { return false };
-        let index = slot as usize % PAGE;
-        let Some(newest) = page.newest.get_mut(index) else { return false };
-        let (from, old) = std::mem::replace(newest, (sequence, record));
-        // Written twice within one batch: no reader will ever see what stood between.
-        if from == sequence {
-            return false;
+    /// Makes records the newest of a page's slots, those of new slots in their order; only the writer does. Gives whether
+    /// older ones were kept, which a collection has to look at later.
+    pub fn write(&self, page: usize, sequence: u64, records: impl Iterator<Item = (u32, Record)>) -> bool {
+        let (segment, _) = place(page);
+        if let Some(segment_cell) = self.segments.get(segment) {
+            segment_cell.get_or_init(|| (0..FIRST << segment).map(|_| RwLock::default()).collect());
         }
-        page.older.push(Older { slot: index as u8, from, until: sequence, record: old });
-        true
+        let Some(mut page) = self.lock_to_write(page) else { return false };
+        let Page { newest, older, .. } = &mut *page;
+        for (slot, record) in records {
+            let index = slot as usize % PAGE;
+            match newest.get_mut(index) {
+                Some(newest) => {
+                    let (from, record) = std::mem::replace(newest, (sequence, record));
+                    older.push(Older { slot: index as u8, from, until: sequence, record });
+                }
+                None => newest.push((sequence, record)),
+            }
+        }
+        !older.is_empty()
     }
 
     /// Drops a page's records that no pin needs. What stays waits for a pin that needs it: `park` is told of those that the
     /// page waits for from now on.
     fn collect(&self, page: usize, pins: &[u64], mut park: impl FnMut(u64)) {
-        let Some(mut held) = self.write(page) else { return };
+        let Some(mut held) = self.lock_to_write(page) else { return };
         let Page { older, parked, .. } = &mut *held;
         parked.retain(|pin| pins.binary_search(pin).is_ok());
         older.retain(|older| {
@@ -214,8 +216,8 @@ pub struct Garbage {
 }
 
 impl Garbage {
-    pub fn add(&mut self, entity: usize, slot: u32) {
-        let page = (entity as u16, slot / PAGE as u32);
+    pub fn add(&mut self, entity: usize, page: usize) {
+        let page = (entity as u16, page as u32);
         if self.waiting.back() != Some(&page) {
             self.waiting.push_back(page);
         }

@@ -112,18 +112,17 @@ impl PartitionSink {
         PartitionSink { work, spare, translator, numbers, serving, stop, open: Vec::new() }
     }
 
-    /// The partition's batch, a new one where none is open.
-    fn open(&mut self, partition: usize) -> &mut Open {
+    /// Opens a batch of the partition, where none is open.
+    fn open(&mut self, partition: usize) {
         if self.open.len() <= partition {
             self.open.resize_with(partition + 1, || None);
         }
-        let (numbers, spare) = (&self.numbers, &self.spare);
-        self.open[partition].get_or_insert_with(|| {
-            let spare = spare.lock().unwrap_or_else(PoisonError::into_inner).try_recv();
+        if self.open[partition].is_none() {
+            let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).try_recv();
             let mut batch = spare.unwrap_or_else(|_| Batch::new(partition));
             batch.clear(partition);
-            Open { batch, topic: numbers.topic(partition), bytes: 0 }
-        })
+            self.open[partition] = Some(Open { batch, topic: self.numbers.topic(partition), bytes: 0 });
+        }
     }
 
     fn send(&self, work: Work) -> Taken {
@@ -140,13 +139,10 @@ impl Sink for PartitionSink {
     }
 
     fn take(&mut self, partition: usize, raw: &Raw<'_>) -> Taken {
-        let open = self.open(partition);
-        let (is_first, topic) = (open.bytes == 0, open.topic);
-        let mut batch = std::mem::replace(&mut open.batch, Batch::new(partition));
-        let taken = self.translator.push(topic, raw, &mut batch);
-        let open = self.open(partition);
-        open.batch = batch;
-        if let Err(why) = taken {
+        self.open(partition);
+        let Some(open) = &mut self.open[partition] else { return Taken::Closed };
+        let is_first = open.bytes == 0;
+        if let Err(why) = self.translator.push(open.topic, raw, &mut open.batch) {
             self.serving.coming(partition, raw.offset, raw.at, raw.basis);
             self.serving.block(partition, Some(why.clone()));
             return Taken::Blocked(why);

@@ -17,13 +17,13 @@ const MISSING_MAX: usize = 100;
 
 /// Where the log has an event, and when it is applied.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Place<'a> {
     pub partition: usize,
     pub offset: u64,
     pub appended_at: Instant,
     pub now: Instant,
-    /// The slot of the event's entity, where it had one when the batch came.
-    pub known: Option<u32>,
+    /// The slots of the event's entity and its links' targets, where they had one when they were looked up.
+    pub known: &'a [Option<u32>],
 }
 
 impl Sources for &Graph {
@@ -33,9 +33,9 @@ impl Sources for &Graph {
 }
 
 impl Projector {
-    pub(super) fn apply_event(&mut self, event: &Event<'_>, place: Place) {
+    pub(super) fn apply_event(&mut self, event: &Event<'_>, place: Place<'_>) {
         let (entity, domain) = (event.entity, self.model.entities[event.entity].domain);
-        let slot = place.known.unwrap_or_else(|| self.graph.slot(entity, event.key));
+        let slot = place.known[0].unwrap_or_else(|| self.graph.slot(entity, event.key));
         let draft = self.graph.edit(entity, slot);
         let mut record = std::mem::take(&mut self.record);
         record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
@@ -64,7 +64,7 @@ impl Projector {
         self.record = record;
     }
 
-    fn order<'a>(&mut self, event: &Event<'a>, place: &Place) -> Order<'a> {
+    fn order<'a>(&mut self, event: &Event<'a>, place: &Place<'_>) -> Order<'a> {
         let envelope = event.envelope;
         let stamp = match self.rules[self.model.entities[event.entity].domain].order_by {
             OrderBy::Sequence => Stamp::Sequence(envelope.version.unwrap_or(0)),
@@ -113,7 +113,7 @@ impl Projector {
         mut draft: Draft,
         record: &mut Record,
         order: Order<'_>,
-        place: &Place,
+        place: &Place<'_>,
     ) -> bool {
         let (entity, slot) = (event.entity, draft.slot);
         let setter = record.enter(order);
@@ -127,7 +127,7 @@ impl Projector {
             }
             Action::Change | Action::Erase | Action::Merge(_) => {
                 record.take_change(setter, &&self.graph);
-                won = self.patch(event, &mut draft, record, setter);
+                won = self.patch(event, &mut draft, record, setter, &place.known[1..]);
             }
         }
         let merges = matches!(event.action, Action::Merge(_)) && record.take_merge(setter, &&self.graph);
@@ -156,22 +156,33 @@ impl Projector {
         won || merges
     }
 
-    fn patch(&mut self, event: &Event<'_>, draft: &mut Draft, record: &mut Record, setter: u32) -> bool {
-        let model = self.model.clone();
-        let description = &model.entities[event.entity];
+    fn patch(
+        &mut self,
+        event: &Event<'_>,
+        draft: &mut Draft,
+        record: &mut Record,
+        setter: u32,
+        known: &[Option<u32>],
+    ) -> bool {
+        let description = &self.model.entities[event.entity];
         let mut won = false;
+        let mut known = known.iter().copied();
         for (field, cell) in event.patch.iter() {
+            let target = match (description.fields[field].kind.link(), cell) {
+                (Some(target), Cell::String(key)) => Some((target, key, known.next().flatten())),
+                _ => None,
+            };
             if !record.take_field(setter, field, &&self.graph) {
                 continue;
             }
             won = true;
-            match (description.fields[field].kind.link(), cell) {
-                (Some(target), Cell::String(key)) => {
-                    let target = self.graph.slot(target, key);
-                    draft.set(field, Cell::Link(target));
+            match target {
+                Some((target, key, known)) => {
+                    let slot = known.unwrap_or_else(|| self.graph.slot(target, key));
+                    draft.set(field, Cell::Link(slot));
                 }
-                _ if draft.erased() && description.fields[field].personal => {}
-                (_, cell) => draft.set(field, cell),
+                None if draft.erased() && description.fields[field].personal => {}
+                None => draft.set(field, cell),
             }
         }
         if !event.attributes.is_empty() {
@@ -202,7 +213,7 @@ impl Projector {
     }
 
     /// What follows from the entity's events taken together. `last` is the event's place where it is the greatest.
-    fn settle(&mut self, event: &Event<'_>, draft: &mut Draft, record: &mut Record, last: Option<&Place>) {
+    fn settle(&mut self, event: &Event<'_>, draft: &mut Draft, record: &mut Record, last: Option<&Place<'_>>) {
         let rules = self.rules[self.model.entities[event.entity].domain];
         if rules.order_by == OrderBy::Sequence && rules.report_gaps {
             let floor = match record.deletion_stamp() {
@@ -213,7 +224,7 @@ impl Projector {
         }
         draft.set_state(if record.is_deleted(&&self.graph) { State::Deleted } else { State::Present });
         if let Some(place) = last {
-            let (envelope, topics) = (event.envelope, self.topics.clone());
+            let (envelope, topics) = (event.envelope, &self.topics);
             let Partition { topic, number, .. } = self.partitions[place.partition];
             let lineage = Lineage {
                 id: envelope.id,

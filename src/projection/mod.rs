@@ -22,6 +22,7 @@ pub use dead::{DeadLetter, DeadLetters};
 use crate::event::{Batch, OrderBy};
 use crate::graph::{Graph, View};
 use crate::model::Model;
+use crate::model::cell::Cell;
 use crate::model::value::Instant;
 use crate::position::{Entry, LogId};
 
@@ -113,6 +114,23 @@ impl Snapshot {
     }
 }
 
+/// Events whose keys are looked up together: few enough that what was fetched for the last is still cached.
+const AHEAD: usize = 256;
+
+/// The slots that some events name, where those had one when they were looked up.
+#[derive(Default)]
+struct Ahead {
+    /// By event: its own first, then its links' targets in their order.
+    slots: Vec<Option<u32>>,
+    starts: Vec<usize>,
+}
+
+impl Ahead {
+    fn of(&self, event: usize) -> &[Option<u32>] {
+        &self.slots[self.starts[event]..]
+    }
+}
+
 /// Owns the graph and every write to it.
 pub struct Projector {
     model: Arc<Model>,
@@ -193,41 +211,53 @@ impl Projector {
     /// Applies records in their order. Those before the partition's position are in already, and left out.
     pub fn apply(&mut self, batch: &Batch, now: Instant) {
         let partition = batch.partition;
-        let subjects = self.subjects(batch);
         // One record may hold several events.
         let from = self.applied[partition];
-        for (record, known) in batch.records().zip(subjects) {
-            if record.offset < from {
-                continue;
-            }
-            match record.outcome {
-                Ok(event) => {
-                    let (offset, appended_at) = (record.offset, record.appended_at);
-                    self.apply_event(&event, apply::Place { partition, offset, appended_at, now, known });
+        for start in (0..batch.len()).step_by(AHEAD) {
+            let records = || batch.records().skip(start).take(AHEAD);
+            let ahead = self.look_ahead(records());
+            for (index, record) in records().enumerate() {
+                let (offset, appended_at, known) = (record.offset, record.appended_at, ahead.of(index));
+                if offset < from {
+                    continue;
                 }
-                Err(refused) => self.bury(refused, partition, record.offset, record.appended_at),
+                match record.outcome {
+                    Ok(event) => {
+                        self.apply_event(&event, apply::Place { partition, offset, appended_at, now, known });
+                    }
+                    Err(refused) => self.bury(refused, partition, offset, appended_at),
+                }
+                self.applied[partition] = offset + 1;
             }
-            self.applied[partition] = record.offset + 1;
         }
         self.applied[partition] = self.applied[partition].max(batch.next_offset);
     }
 
-    /// By record: the slot of its event's entity, where it has one.
-    fn subjects(&self, batch: &Batch) -> Vec<Option<u32>> {
-        let mut subjects = vec![None; batch.len()];
-        let mut found = Vec::new();
-        let domains = self.topic(batch.partition).domains.clone();
-        for entity in domains.iter().flat_map(|domain| &self.model.domains[*domain].entities).copied() {
-            let of_entity = |place: &(usize, crate::event::Record<'_>)| {
-                place.1.outcome.as_ref().is_ok_and(|event| event.entity == entity)
+    /// Looks up together what some events name.
+    fn look_ahead<'a>(&self, records: impl Iterator<Item = crate::event::Record<'a>>) -> Ahead {
+        let mut ahead = Ahead::default();
+        let mut named = Vec::new();
+        let mut keys = vec![Vec::new(); self.model.entities.len()];
+        for record in records {
+            ahead.starts.push(named.len());
+            let Ok(event) = record.outcome else { continue };
+            let mut name = |entity: usize, key| {
+                named.push(entity);
+                keys[entity].push(key);
             };
-            let places: Vec<usize> = batch.records().enumerate().filter(of_entity).map(|(place, _)| place).collect();
-            let keys = batch.records().filter_map(|record| record.outcome.ok());
-            found.clear();
-            self.graph.find_all(entity, keys.filter(|event| event.entity == entity).map(|event| event.key), &mut found);
-            places.iter().zip(&found).for_each(|(place, slot)| subjects[*place] = *slot);
+            name(event.entity, event.key);
+            for (field, cell) in event.patch.iter() {
+                if let (Some(target), Cell::String(key)) =
+                    (self.model.entities[event.entity].fields[field].kind.link(), cell)
+                {
+                    name(target, key);
+                }
+            }
         }
-        subjects
+        let found = keys.iter().enumerate().map(|(entity, keys)| self.graph.find_all(entity, keys).into_iter());
+        let mut found: Vec<_> = found.collect();
+        ahead.slots = named.into_iter().map(|entity| found[entity].next().flatten()).collect();
+        ahead
     }
 
     /// A new version of everything applied so far.

@@ -1,9 +1,10 @@
 //! The embedded log as a source: its topics' partitions in turn, its commits as the clock.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::log::{Log, LogError, LogRecord};
+use super::log::{Log, LogError};
 use super::{Extent, Found, Raw, Registrar, Sink, Source, Taken};
 use crate::freshness::Basis;
 use crate::model::value::Instant;
@@ -57,30 +58,25 @@ impl Embedded {
         if self.log.topics()[feed.place].end(feed.number) <= from {
             return Ok(from);
         }
-        let records = self.log.read(feed.place, feed.number, from, READ_BYTES)?;
         let limit = (self.clock)().minus_millis(feed.late_ms);
-        let is_due =
-            |record: &LogRecord| feed.late_ms == 0 || record.offset < feed.hydrated || record.appended_at <= limit;
         let mut next = from;
-        for record in &records {
-            if !is_due(record) {
-                *due_ms = (*due_ms).min(record.appended_at.millis_since(limit));
-                sink.holds(feed.partition, record.offset, record.appended_at, Basis::Append);
-                break;
+        self.log.read(feed.place, feed.number, from, READ_BYTES, |record| {
+            let (offset, at) = (record.offset, record.appended_at);
+            if feed.late_ms > 0 && offset >= feed.hydrated && at > limit {
+                *due_ms = (*due_ms).min(at.millis_since(limit));
+                sink.holds(feed.partition, offset, at, Basis::Append);
+                return ControlFlow::Break(());
             }
-            let raw = Raw {
-                offset: record.offset,
-                at: record.appended_at,
-                basis: Basis::Append,
-                key: Some(&record.key),
-                value: Some(&record.bytes),
-                headers: &[],
-            };
+            let (key, value) = (Some(record.key), Some(record.bytes));
+            let raw = Raw { offset, at, basis: Basis::Append, key, value, headers: &[] };
             match sink.take(feed.partition, &raw) {
-                Taken::Yes => next = record.offset + 1,
-                Taken::Blocked(_) | Taken::Closed => break,
+                Taken::Yes => {
+                    next = offset + 1;
+                    ControlFlow::Continue(())
+                }
+                Taken::Blocked(_) | Taken::Closed => ControlFlow::Break(()),
             }
-        }
+        })?;
         if next > from {
             sink.flush(feed.partition, next);
         }

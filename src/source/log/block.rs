@@ -8,13 +8,13 @@
 
 use crate::model::value::Instant;
 
-/// A record as the log gives it back.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogRecord {
+/// A record as the log lends it: a part of its block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogRecord<'a> {
     pub offset: u64,
     pub appended_at: Instant,
-    pub key: Vec<u8>,
-    pub bytes: Vec<u8>,
+    pub key: &'a [u8],
+    pub bytes: &'a [u8],
 }
 
 const FORMAT: u8 = 1;
@@ -39,7 +39,7 @@ pub fn encode<'a>(
 }
 
 /// Reads a block; the error says what does not fit.
-pub fn decode(block: &[u8]) -> Result<Vec<LogRecord>, String> {
+pub fn decode(block: &[u8]) -> Result<Vec<LogRecord<'_>>, String> {
     let mut rest = block;
     let format = take(&mut rest, 1)?[0];
     if format != FORMAT {
@@ -54,9 +54,9 @@ pub fn decode(block: &[u8]) -> Result<Vec<LogRecord>, String> {
             return Err("a record with flags that this version does not know".into());
         }
         let key_length = u32::from_be_bytes(fixed(&mut rest)?) as usize;
-        let key = take(&mut rest, key_length)?.to_vec();
+        let key = take(&mut rest, key_length)?;
         let body_length = u32::from_be_bytes(fixed(&mut rest)?) as usize;
-        let bytes = take(&mut rest, body_length)?.to_vec();
+        let bytes = take(&mut rest, body_length)?;
         records.push(LogRecord { offset: first + index, appended_at, key, bytes });
     }
     if rest.is_empty() { Ok(records) } else { Err("a block with bytes after its last record".into()) }
@@ -86,7 +86,7 @@ mod tests {
             read.iter().map(|record| (record.offset, record.appended_at)).collect::<Vec<_>>(),
             [(41, at), (42, at)]
         );
-        assert_eq!((read[0].key.as_slice(), read[0].bytes.as_slice()), (b"k".as_slice(), b"{}".as_slice()));
+        assert_eq!((read[0].key, read[0].bytes), (b"k".as_slice(), b"{}".as_slice()));
         for length in 0..block.len() {
             assert!(decode(&block[..length]).is_err(), "{length}");
         }

@@ -9,6 +9,7 @@ mod block;
 mod partitioner;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, mpsc};
@@ -33,7 +34,6 @@ const PARTITIONER: &str = "murmur2";
 const WAITING_MAX: usize = 1024;
 /// Bytes that one commit takes together, so that the first to wait does not wait for all.
 const COMMIT_BYTES_MAX: usize = 8 << 20;
-
 /// Why the log does not do what was asked.
 #[derive(Clone, Debug)]
 pub enum LogError {
@@ -222,8 +222,8 @@ impl Log {
             let range = record_key(identity, partition, 0)..=record_key(identity, partition, u64::MAX);
             let mut end = 0;
             if let Some(last) = self.shared.records.range(range).next_back() {
-                let block = block::decode(&last.into_inner()?.1).map_err(LogError::Store)?;
-                if let Some(record) = block.last() {
+                let (_, block) = last.into_inner()?;
+                if let Some(record) = block::decode(&block).map_err(LogError::Store)?.last() {
                     end = record.offset + 1;
                     self.shared.last_micros.fetch_max(record.appended_at.micros(), Ordering::AcqRel);
                 }
@@ -249,29 +249,31 @@ impl Log {
         answered.recv().map_err(|_| LogError::Closed)?
     }
 
-    /// Reads from an offset on, about `bytes_max` of records, and at least one where there is one.
-    pub fn read(&self, topic: usize, partition: u32, from: u64, bytes_max: usize) -> Result<Vec<LogRecord>, LogError> {
+    /// Shows records from an offset on, about `bytes_max` of them, and at least one where there is one, until it is told to
+    /// stop.
+    pub fn read(
+        &self,
+        topic: usize,
+        partition: u32,
+        from: u64,
+        bytes_max: usize,
+        mut show: impl FnMut(LogRecord<'_>) -> ControlFlow<()>,
+    ) -> Result<(), LogError> {
         let identity = self.shared.identities()[topic];
         let end = self.topics()[topic].end(partition);
-        let mut records = Vec::new();
         let mut bytes = 0;
         for item in
             self.shared.records.range(record_key(identity, partition, from)..=record_key(identity, partition, u64::MAX))
         {
             let (_, block) = item.into_inner()?;
             bytes += block.len();
-            let block = block::decode(&block).map_err(LogError::Store)?;
-            records.extend(block.into_iter().filter(|record| (from..end).contains(&record.offset)));
-            if bytes >= bytes_max {
+            let records = block::decode(&block).map_err(LogError::Store)?.into_iter();
+            let shown = records.filter(|record| (from..end).contains(&record.offset)).try_for_each(&mut show);
+            if bytes >= bytes_max || shown.is_break() {
                 break;
             }
         }
-        Ok(records)
-    }
-
-    /// When the record at an offset was appended; `None` where there is none.
-    pub fn appended_at(&self, topic: usize, partition: u32, offset: u64) -> Result<Option<Instant>, LogError> {
-        Ok(self.read(topic, partition, offset, 1)?.first().map(|record| record.appended_at))
+        Ok(())
     }
 
     /// How many commits there were; with [`Log::wait`], a way to sleep until the next.
