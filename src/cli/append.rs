@@ -156,7 +156,10 @@ fn send(target: &Target, chunk: &Chunk) -> Result<Json, Failure> {
         },
         Target::Service(url) => {
             let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-            let sent = agent.post(url).header("content-type", "application/x-ndjson").send(&chunk.bytes);
+            // What is too large is told before it is sent.
+            let request =
+                agent.post(url).header("content-type", "application/x-ndjson").header("expect", "100-continue");
+            let sent = request.send(&chunk.bytes);
             let mut response = sent.map_err(|error| one(format!("{url} does not answer: {error}")))?;
             let status = response.status();
             let body = response.body_mut().read_json();

@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{ConnectInfo, FromRequest, Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 
 use super::problem::problem;
@@ -18,9 +17,9 @@ use crate::source::log::LogError;
 pub async fn post(
     State(service): State<Arc<Service>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Response {
+    let headers = request.headers().clone();
     if !is_local(peer, &headers) {
         return problem(
             StatusCode::FORBIDDEN,
@@ -39,7 +38,12 @@ pub async fn post(
         }
     };
     let too_large = format!("the body is larger than {} bytes", service.body_bytes_max);
-    let body = match body {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    // Said before it is read: a client that expects to be told so sends nothing.
+    if length.is_some_and(|length| length > service.body_bytes_max) {
+        return problem(StatusCode::PAYLOAD_TOO_LARGE, &too_large);
+    }
+    let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             return problem(StatusCode::PAYLOAD_TOO_LARGE, &too_large);

@@ -42,7 +42,7 @@ pub struct Parts {
 /// What the readers send to the projector. Partitions come before what is of them.
 enum Work {
     Found { partition: Partition, start: u64 },
-    Records(Batch),
+    Records(Box<Batch>),
     Lost { partition: usize, next: u64, why: String },
     Restarted { partition: usize, log: LogId, start: u64, why: String },
 }
@@ -152,7 +152,7 @@ impl Loop {
                 self.appended.extend(live.filter_map(domain));
                 self.projector.apply(&batch, (self.clock)());
                 // Nobody takes it once the readers have ended.
-                let _ = self.applied.send(batch);
+                let _ = self.applied.send(*batch);
             }
             Work::Lost { partition, next, why } => self.projector.lose(partition, next, &why),
             Work::Restarted { partition, log, start, why } => self.projector.restart(partition, log, start, &why),

@@ -164,7 +164,7 @@ impl Sink for PartitionSink {
         self.open(partition);
         let Some(mut open) = self.open[partition].take() else { return Taken::Yes };
         open.batch.next_offset = open.batch.next_offset.max(next);
-        self.send(Work::Records(open.batch))
+        self.send(Work::Records(Box::new(open.batch)))
     }
 
     fn unblock(&mut self, partition: usize) {

@@ -9,7 +9,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::{Context, Kafka, Known, Renewed};
+use super::{Context, Kafka, Known, Renewed, moment};
 use crate::freshness::Basis;
 use crate::model::value::Instant;
 use crate::source::{Raw, Sink, Source, Taken};
@@ -66,7 +66,7 @@ impl Reader<'_> {
     fn run(&mut self) -> Result<(), KafkaError> {
         let all: Vec<usize> = (0..self.feeds.len()).collect();
         self.assign(&all)?;
-        let (mut flushed_at, mut looked_at, mut since) = (Clock::now(), Clock::now(), 0);
+        let (mut flushed_at, mut looked_at, mut since) = (moment(), moment(), 0);
         while !self.sink.is_closed() {
             self.follow()?;
             let pending = self.feeds.iter().any(|feed| feed.pending);
@@ -86,7 +86,7 @@ impl Reader<'_> {
             since += 1;
             if is_dry || since >= CLOCK_EVERY {
                 since = 0;
-                let now = Clock::now();
+                let now = moment();
                 if is_dry || now.duration_since(flushed_at) >= LINGER {
                     self.flush();
                     flushed_at = now;
@@ -209,7 +209,7 @@ impl Reader<'_> {
         self.flush();
         let name = &self.kafka.topics[self.feeds[index].known.topic].name;
         tracing::warn!(topic = name.as_ref(), partition = self.feeds[index].known.number, "blocked");
-        self.feeds[index].retry_at = Some(Clock::now() + RETRY);
+        self.feeds[index].retry_at = Some(moment() + RETRY);
         self.client.pause(&self.list(&[index], |_| Offset::Invalid))
     }
 

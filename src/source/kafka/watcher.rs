@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::describe::{Described, describe};
-use super::{Context, Kafka, Known, Renewed};
+use super::{Context, Kafka, Known, Renewed, moment};
 use crate::position::LogId;
 use crate::source::{Extent, Found, Registrar};
 
@@ -33,7 +33,7 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
         trouble: None,
         committed: Vec::new(),
     };
-    let (mut topics_at, mut committed_at) = (None, Clock::now());
+    let (mut topics_at, mut committed_at) = (None, moment());
     while !registrar.is_closed() {
         // What librdkafka has to say to this client is not heard otherwise.
         drop(watcher.client.poll(Duration::ZERO));
@@ -41,12 +41,12 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
         if is_short || topics_at.is_none_or(|at: Clock| at.elapsed() >= TOPICS_EVERY) {
             let outcome = watcher.topics();
             watcher.note(outcome);
-            topics_at = Some(Clock::now());
+            topics_at = Some(moment());
         }
         watcher.extents();
         if committed_at.elapsed() >= COMMIT_EVERY {
             watcher.commit();
-            committed_at = Clock::now();
+            committed_at = moment();
         }
         kafka.pause(HEARTBEAT);
     }
