@@ -234,7 +234,7 @@ fn attribute(model: &Arc<Model>, index: usize, field_index: usize) -> Field {
     )
 }
 
-fn to_graphql(cell: Cell<'_>, kind: &Kind, model: &Model) -> serde_json::Result<GraphValue> {
+pub fn to_graphql(cell: Cell<'_>, kind: &Kind, model: &Model) -> serde_json::Result<GraphValue> {
     Ok(match cell {
         Cell::Null | Cell::Link(_) | Cell::Currency(_) => GraphValue::Null,
         Cell::Boolean(value) => GraphValue::from(value),

@@ -4,10 +4,12 @@ use async_graphql::Value as GraphValue;
 use async_graphql::dynamic::{Enum, Field, FieldValue, InputValue, Object, ResolverContext, SchemaBuilder};
 use serde_json::{Value as Json, json};
 
+use super::entity::to_graphql;
 use super::types::{argument, context, field, plain_field, plain_object, refusable, ty};
 use super::{Context, freshness};
 use crate::model::Model;
-use crate::projection::{DeadLetter, Seen};
+use crate::model::value::Value;
+use crate::projection::{Catalogue, DeadLetter, Disagreement, Example, Seen};
 use crate::query::{PAGE_DEFAULT, PAGE_MAX, QueryError};
 
 pub fn register(builder: SchemaBuilder) -> SchemaBuilder {
@@ -215,7 +217,35 @@ fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
         "eventTypes": catalogue.event_types.iter().map(seen).collect::<Vec<_>>(),
         "producers": catalogue.producers.iter().map(seen).collect::<Vec<_>>(),
         "drift": drift.collect::<Vec<_>>(), "deadLetters": dead.collect::<Vec<_>>(),
+        "lastWords": last_words(catalogue), "disagreements": disagreements(context, model, index),
     })
+}
+
+/// By producer: of how many entities its event is the last, and which share that is.
+fn last_words(catalogue: &Catalogue) -> Vec<Json> {
+    let all: u64 = catalogue.last_words.values().sum();
+    let word = |(name, count): (&std::sync::Arc<str>, &u64)| json!({ "producer": name.as_ref(), "count": count, "share": *count as f64 / all as f64 });
+    catalogue.last_words.iter().map(word).collect()
+}
+
+/// Fields of which producers say different things. What is personal is not shown to who may not see it.
+fn disagreements(context: &Context, model: &Model, index: usize) -> Vec<Json> {
+    let disagreement = |found: &Disagreement| {
+        let field = &model.entities[index].fields[found.field];
+        let hidden = field.personal && !context.reading.personal;
+        let claim = |(producer, value): &(std::sync::Arc<str>, Value)| {
+            let value = to_graphql(value.cell(), &field.kind, model).and_then(GraphValue::into_json);
+            let value = value.ok().filter(|_| !hidden);
+            json!({ "producer": producer.as_ref(), "value": value })
+        };
+        let example = |example: &Example| {
+            let node = context.reading.view.node(index, example.slot);
+            json!({ "key": node.key(), "claims": example.claims.iter().map(claim).collect::<Vec<_>>() })
+        };
+        let examples: Vec<Json> = found.examples.iter().map(example).collect();
+        json!({ "field": field.name, "count": found.count, "examples": examples })
+    };
+    context.snapshot.catalogue[index].disagreements.iter().map(disagreement).collect()
 }
 
 type Fields = &'static [(&'static str, &'static str)];
@@ -320,7 +350,29 @@ const OBJECTS: &[(&str, &str, Fields)] = &[
             ("producers", "[CatalogSeen!]!"),
             ("drift", "[CatalogDrift!]!"),
             ("deadLetters", "[CatalogCount!]!"),
+            ("lastWords", "[CatalogShare!]!"),
+            ("disagreements", "[CatalogDisagreement!]!"),
         ],
+    ),
+    (
+        "CatalogShare",
+        "Of how many entities a producer's event is the last, deleted ones included.",
+        &[("producer", "String!"), ("count", "Long!"), ("share", "Float!")],
+    ),
+    (
+        "CatalogDisagreement",
+        "A field of which producers that write the same entities say different things: in how many entities, and some of them.",
+        &[("field", "String!"), ("count", "Long!"), ("examples", "[CatalogExample!]!")],
+    ),
+    (
+        "CatalogExample",
+        "An entity, and what each producer said last of the field: first what stands.",
+        &[("key", "ID!"), ("claims", "[CatalogClaim!]!")],
+    ),
+    (
+        "CatalogClaim",
+        "What a producer said last; null also where the field is personal and not for the asker.",
+        &[("producer", "String!"), ("value", "JSON")],
     ),
     (
         "CatalogField",

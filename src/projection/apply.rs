@@ -5,12 +5,14 @@ use std::sync::Arc;
 use super::catalogue::DriftKind;
 use super::groups::Member;
 use super::record::{Order, Record, Sources, Stamp};
+use super::rivals::{self, Rivals, Word};
 use super::seen::{Novelty, fingerprint};
 use super::{Partition, Projector};
 use crate::event::{Action, Event, OrderBy};
 use crate::graph::{Draft, Graph, Lineage, State};
+use crate::model::Field;
 use crate::model::cell::Cell;
-use crate::model::value::Instant;
+use crate::model::value::{Instant, Value};
 
 /// Missing versions that an entity names.
 const MISSING_MAX: usize = 100;
@@ -121,6 +123,10 @@ impl Projector {
         match event.action {
             Action::Delete => {
                 if record.take_deletion(setter, &&self.graph) {
+                    if !self.rivals.is_empty() {
+                        let fields = 0..self.model.entities[entity].fields.len();
+                        fields.for_each(|field| self.rivals.forget((entity, slot, field)));
+                    }
                     undone = self.clear_outdated(&mut draft, record);
                     won = true;
                 }
@@ -131,7 +137,11 @@ impl Projector {
             }
         }
         let merges = matches!(event.action, Action::Merge(_)) && record.take_merge(setter, &&self.graph);
+        let before = record.last_source();
         let is_last = record.take_last(setter, &&self.graph);
+        if is_last {
+            self.last_words.pass(entity, before, order.source.0);
+        }
         self.settle(event, &mut draft, record, is_last.then_some(place));
         self.graph.commit(draft);
         if undone {
@@ -172,7 +182,21 @@ impl Projector {
                 (Some(target), Cell::String(key)) => Some((target, key, known.next().flatten())),
                 _ => None,
             };
-            if !record.take_field(setter, field, &&self.graph) {
+            let rival = record.rival(setter, field);
+            let wins = record.take_field(setter, field, &&self.graph);
+            if rival.is_some() || !self.rivals.is_empty() {
+                let place = (event.entity, draft.slot, field);
+                compare(
+                    &mut self.rivals,
+                    &self.graph,
+                    place,
+                    &description.fields[field],
+                    cell,
+                    record,
+                    (setter, rival, wins),
+                );
+            }
+            if !wins {
                 continue;
             }
             won = true;
@@ -254,7 +278,10 @@ impl Projector {
             let mut draft = self.graph.edit(entity, slot);
             draft.set_erased();
             let personal = description.fields.iter().enumerate().filter(|(_, field)| field.personal);
-            personal.for_each(|(field, _)| draft.set(field, Cell::Null));
+            for (field, _) in personal {
+                draft.set(field, Cell::Null);
+                self.rivals.forget((entity, slot, field));
+            }
             if description.has_personal {
                 draft.clear_attributes();
             }
@@ -277,6 +304,38 @@ impl Projector {
                 catalogue.drift(DriftKind::Extension, name, at);
             }
         }
+    }
+}
+
+/// Keeps what one producer says of a field beside what another says. Of the setters, the second is the other producer's
+/// whose value stood; the third is whether the first wins.
+fn compare(
+    rivals: &mut Rivals,
+    graph: &Graph,
+    place: rivals::Place,
+    field: &Field,
+    cell: Cell<'_>,
+    record: &Record,
+    (setter, rival, wins): (u32, Option<u32>, bool),
+) {
+    let node = graph.node(place.0, place.1);
+    if node.erased() && field.personal || record.is_outdated(setter, &graph) {
+        return;
+    }
+    let Some(rival) = rival else {
+        if wins {
+            rivals.stands(place, || cell.to_value());
+        }
+        return;
+    };
+    let held = match (field.kind.link(), node.value(place.2)) {
+        (Some(target), Cell::Link(slot)) => Value::String(graph.node(target, slot).key().into()),
+        (_, cell) => cell.to_value(),
+    };
+    let (loser, said, winner, stands) =
+        if wins { (rival, held, setter, cell.to_value()) } else { (setter, cell.to_value(), rival, held) };
+    if let (Some((stamp, source, id)), Some((_, standing, _))) = (record.origin(loser), record.origin(winner)) {
+        rivals.note(place, (standing, stands), Word { source, stamp, id: id.into(), value: said });
     }
 }
 

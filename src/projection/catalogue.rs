@@ -1,8 +1,9 @@
 //! What was seen of an entity: event types, producers, drift, dead letters. Discovery, not state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::rivals::Disagreement;
 use crate::event::Code;
 use crate::model::value::Instant;
 
@@ -53,6 +54,56 @@ pub struct Catalogue {
     pub producers: BTreeMap<Arc<str>, Seen>,
     pub drift: BTreeMap<DriftKind, BTreeMap<Arc<str>, Drift>>,
     pub dead_letters: BTreeMap<Code, u64>,
+    /// By producer: how many entities' last event is its.
+    pub last_words: BTreeMap<Arc<str>, u64>,
+    /// By field.
+    pub disagreements: Vec<Disagreement>,
+}
+
+/// By entity and producer: how many entities' last event is its.
+pub(super) struct LastWords {
+    counts: Vec<HashMap<u32, u64>>,
+    changed: Vec<bool>,
+}
+
+impl LastWords {
+    pub fn new(entities: usize) -> LastWords {
+        LastWords { counts: vec![HashMap::new(); entities], changed: vec![false; entities] }
+    }
+
+    /// An entity's last event is of another producer than before.
+    pub fn pass(&mut self, entity: usize, from: Option<u32>, to: u32) {
+        if from == Some(to) {
+            return;
+        }
+        let counts = &mut self.counts[entity];
+        if let Some(from) = from
+            && let Some(count) = counts.get_mut(&from)
+        {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&from);
+            }
+        }
+        *counts.entry(to).or_default() += 1;
+        self.changed[entity] = true;
+    }
+
+    /// Puts what changed into the catalogues.
+    pub fn settle(&mut self, catalogues: &mut [Arc<Catalogue>], text: impl Fn(u32) -> Arc<str>) {
+        for (entity, changed) in self.changed.iter_mut().enumerate().filter(|(_, changed)| **changed) {
+            *changed = false;
+            let mut counts: Vec<(u64, u32)> =
+                self.counts[entity].iter().map(|(source, count)| (*count, *source)).collect();
+            counts.sort_unstable_by(|a, b| b.cmp(a));
+            let mut words = BTreeMap::new();
+            for (place, (count, source)) in counts.into_iter().enumerate() {
+                let name = if place < NAMES_MAX { text(source) } else { OTHERS.into() };
+                *words.entry(name).or_default() += count;
+            }
+            Arc::make_mut(&mut catalogues[entity]).last_words = words;
+        }
+    }
 }
 
 impl Catalogue {

@@ -12,12 +12,14 @@ mod dead;
 mod groups;
 mod pages;
 mod record;
+mod rivals;
 mod seen;
 
 use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
+pub use rivals::{Disagreement, Example};
 
 use crate::event::{Batch, OrderBy};
 use crate::graph::{Graph, View};
@@ -152,6 +154,8 @@ pub struct Projector {
     counters: Vec<Counters>,
     catalogue: Vec<Arc<Catalogue>>,
     tally: catalogue::Tally,
+    rivals: rivals::Rivals,
+    last_words: catalogue::LastWords,
     dead_letters: DeadLetters,
     version: u64,
 }
@@ -171,6 +175,8 @@ impl Projector {
             counters: vec![Counters::default(); model.domains.len()],
             catalogue: model.entities.iter().map(|_| Arc::new(Catalogue::default())).collect(),
             tally: catalogue::Tally::default(),
+            rivals: rivals::Rivals::default(),
+            last_words: catalogue::LastWords::new(model.entities.len()),
             dead_letters: DeadLetters::default(),
             version: 0,
             topic_ranks: topics.iter().map(rank).collect(),
@@ -292,6 +298,11 @@ impl Projector {
 
     fn settle_tally(&mut self) {
         self.tally.settle(&mut self.catalogue, |name| self.graph.text(name));
+        self.last_words.settle(&mut self.catalogue, |name| self.graph.text(name));
+        for entity in self.rivals.take_changed() {
+            let disagreements = self.rivals.of(entity, |name| self.graph.text(name));
+            Arc::make_mut(&mut self.catalogue[entity]).disagreements = disagreements;
+        }
     }
 
     /// Pages of the graph with records that are kept for a version, or wait to be dropped.

@@ -218,6 +218,27 @@ impl Record {
         self.setters.len() as u32
     }
 
+    /// The stamp, source and id of a setter.
+    pub fn origin(&self, number: u32) -> Option<(Stamp, u32, &str)> {
+        self.setter(number).map(|setter| (setter.stamp, setter.source, self.id(setter)))
+    }
+
+    /// The setter of a field, where another source than this setter's set it.
+    pub fn rival(&self, setter: u32, field: usize) -> Option<u32> {
+        let (own, other) = (self.setter(setter)?, self.setter(self.fields[field])?);
+        (own.source != other.source).then_some(self.fields[field])
+    }
+
+    /// The source of the entity's greatest event so far.
+    pub fn last_source(&self) -> Option<u32> {
+        self.setter(self.last).map(|setter| setter.source)
+    }
+
+    /// Whether the entity's deletion is greater than the setter.
+    pub fn is_outdated(&self, setter: u32, sources: &impl Sources) -> bool {
+        self.compare(setter, self.deletion, sources) == Ordering::Less
+    }
+
     /// Whether the setter beats the one in place.
     fn beats(&self, setter: u32, place: u32, sources: &impl Sources) -> bool {
         let above = |other: u32| self.compare(other, setter, sources) == Ordering::Less;

@@ -14,6 +14,7 @@ mod oracle;
 mod plans;
 mod queries;
 mod soak;
+mod strangler;
 mod support;
 mod walks;
 mod write;

@@ -1,0 +1,172 @@
+//! Where producers that write the same entity disagree: of a field that several set, what each said last.
+//!
+//! While a legacy system is being strangled, it and the new service both write. The graph holds what wins; this holds what the
+//! others said last, for fields that more than one producer set, so that a team sees when they agree.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::record::Stamp;
+use crate::model::value::Value;
+
+/// Entities that are shown of a disagreement.
+const EXAMPLES_MAX: usize = 5;
+
+/// A field of an entity: entity, slot, field.
+pub type Place = (usize, u32, usize);
+
+/// What a producer said last of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Word {
+    pub source: u32,
+    pub stamp: Stamp,
+    pub id: Box<str>,
+    /// A link's is its target's key.
+    pub value: Value,
+}
+
+/// A field on which producers disagree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Disagreement {
+    pub field: usize,
+    /// In how many entities.
+    pub count: u64,
+    pub examples: Vec<Example>,
+}
+
+/// An entity that producers say different things of: the one that wins first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    pub slot: u32,
+    pub claims: Vec<(Arc<str>, Value)>,
+}
+
+/// What stands in the graph, and what the others said last.
+#[derive(Debug)]
+struct Contest {
+    standing: (u32, Value),
+    others: Vec<Word>,
+}
+
+impl Contest {
+    fn differs(&self) -> bool {
+        self.others.iter().any(|word| word.value != self.standing.1)
+    }
+}
+
+/// The fields that more than one producer set.
+#[derive(Debug, Default)]
+pub struct Rivals {
+    contests: HashMap<Place, Contest>,
+    /// By entity and field: the slots where they differ.
+    differing: BTreeMap<(usize, usize), BTreeSet<u32>>,
+    /// Entities of which something changed since it was last told.
+    changed: BTreeSet<usize>,
+}
+
+impl Rivals {
+    /// A producer's value stands, and what another said of the field is `said`.
+    pub fn note(&mut self, place: Place, standing: (u32, Value), said: Word) {
+        let contest = self
+            .contests
+            .entry(place)
+            .or_insert_with(|| Contest { standing: (standing.0, Value::Null), others: vec![] });
+        contest.others.retain(|word| word.source != standing.0);
+        contest.standing = standing;
+        match contest.others.iter_mut().find(|word| word.source == said.source) {
+            Some(word) if (word.stamp, &word.id) < (said.stamp, &said.id) => *word = said,
+            Some(_) => {}
+            None => contest.others.push(said),
+        }
+        self.judge(place);
+    }
+
+    /// The producer whose value stood says another.
+    pub fn stands(&mut self, place: Place, value: impl FnOnce() -> Value) {
+        if let Some(contest) = self.contests.get_mut(&place) {
+            contest.standing.1 = value();
+            self.judge(place);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.contests.is_empty()
+    }
+
+    /// The field was cleared by a deletion or an erasure: nobody's word counts any more.
+    pub fn forget(&mut self, place: Place) {
+        if self.contests.remove(&place).is_some() {
+            self.judge(place);
+        }
+    }
+
+    fn judge(&mut self, place: Place) {
+        let (entity, slot, field) = place;
+        let differs = self.contests.get(&place).is_some_and(Contest::differs);
+        let slots = self.differing.entry((entity, field)).or_default();
+        let changes = if differs { slots.insert(slot) } else { slots.remove(&slot) };
+        // The values of one that is shown may have changed.
+        if changes || slots.range(..=slot).count() <= EXAMPLES_MAX {
+            self.changed.insert(entity);
+        }
+    }
+
+    /// The entities whose disagreements changed since this was last asked.
+    pub fn take_changed(&mut self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// An entity's disagreements, by field.
+    pub fn of(&self, entity: usize, name: impl Fn(u32) -> Arc<str>) -> Vec<Disagreement> {
+        let fields = self.differing.range((entity, 0)..=(entity, usize::MAX)).filter(|(_, slots)| !slots.is_empty());
+        let disagreement = |(&(_, field), slots): (&(usize, usize), &BTreeSet<u32>)| {
+            let example = |slot: &u32| {
+                let contest = self.contests.get(&(entity, *slot, field))?;
+                let first = (name(contest.standing.0), contest.standing.1.clone());
+                let others = contest.others.iter().map(|word| (name(word.source), word.value.clone()));
+                Some(Example { slot: *slot, claims: std::iter::once(first).chain(others).collect() })
+            };
+            let examples = slots.iter().take(EXAMPLES_MAX).filter_map(example).collect();
+            Disagreement { field, count: slots.len() as u64, examples }
+        };
+        fields.map(disagreement).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(source: u32, version: u64, value: i64) -> Word {
+        Word { source, stamp: Stamp::Sequence(version), id: "e".into(), value: Value::Int(value) }
+    }
+
+    fn counts(rivals: &Rivals) -> Vec<(usize, u64)> {
+        rivals.of(0, |source| source.to_string().into()).into_iter().map(|found| (found.field, found.count)).collect()
+    }
+
+    #[test]
+    fn the_last_word_of_each_counts() {
+        let mut rivals = Rivals::default();
+        let place = (0, 7, 3);
+        // 1 said 10, then 2 said 20, which stands.
+        rivals.note(place, (2, Value::Int(20)), word(1, 1, 10));
+        assert_eq!(counts(&rivals), [(3, 1)]);
+        // An older word of 1 changes nothing; a newer one, that loses, does.
+        rivals.note(place, (2, Value::Int(20)), word(1, 0, 20));
+        assert_eq!(counts(&rivals), [(3, 1)]);
+        rivals.note(place, (2, Value::Int(20)), word(1, 2, 20));
+        assert_eq!(counts(&rivals), []);
+        rivals.stands(place, || Value::Int(30));
+        assert_eq!(counts(&rivals), [(3, 1)]);
+        // 1 wins with the same.
+        rivals.note(place, (1, Value::Int(30)), word(2, 9, 30));
+        assert_eq!(counts(&rivals), []);
+        rivals.note(place, (1, Value::Int(31)), word(2, 9, 30));
+        let found = rivals.of(0, |source| source.to_string().into());
+        let claims = vec![("1".into(), Value::Int(31)), ("2".into(), Value::Int(30))];
+        assert_eq!(found[0].examples, [Example { slot: 7, claims }]);
+        rivals.forget(place);
+        assert_eq!(counts(&rivals), []);
+    }
+}
