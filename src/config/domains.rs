@@ -89,7 +89,7 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
                     domain.name
                 )),
                 Some(known) => known.domains.push(domains.len()),
-                None => all_topics.push(TopicConfig { source, name: topic.clone(), domains: vec![domains.len()] }),
+                None => all_topics.push(TopicConfig { source, name: topic.clone(), domains: vec![domains.len()], mapping: None }),
             }
         }
         let (Some(Encoding::Json) | None) = given.encoding;
@@ -105,6 +105,7 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
             thresholds,
         });
     }
+    super::mappings::read(file, path, &sources, &mut all_topics, faults);
     // What no topic is read from need not be there.
     let used = |index: usize| all_topics.iter().any(|topic| topic.source == index);
     let kept: Vec<usize> = (0..sources.len()).filter(|index| used(*index)).collect();

@@ -30,6 +30,7 @@ pub struct File {
     pub cors_origins: Vec<String>,
     pub sources: BTreeMap<String, FileSource>,
     pub domains: BTreeMap<String, FileDomain>,
+    pub mappings: Vec<FileMapping>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,6 +80,16 @@ pub struct FileDomain {
     pub fresh_within: Option<String>,
     pub stale_after: Option<String>,
     pub quiet_after: Option<String>,
+}
+
+/// A table's rows into canonical events.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileMapping {
+    pub source: Option<String>,
+    pub topic: String,
+    /// A jq program's file, seen from this one.
+    pub program: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]

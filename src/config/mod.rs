@@ -2,12 +2,15 @@
 
 mod domains;
 mod file;
+mod mappings;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 
 use crate::api::Limits;
+use crate::cdc::Mapping;
 use crate::freshness::{Thresholds, parse_duration_ms};
 use crate::model::Model;
 use crate::projection::DomainRules;
@@ -107,6 +110,8 @@ pub struct TopicConfig {
     pub name: String,
     /// The domains that it may carry.
     pub domains: Vec<usize>,
+    /// What makes events of a table's rows, where it carries those.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 /// Everything, checked.

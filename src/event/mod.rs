@@ -4,6 +4,7 @@
 
 mod batch;
 mod buffer;
+mod commit;
 mod data;
 mod envelope;
 mod routes;
@@ -22,6 +23,7 @@ use crate::model::value::Instant;
 
 pub use batch::{Batch, Record, Refused};
 pub use buffer::{Attributes, Buffer, Extensions, Patch};
+pub use commit::Commit;
 
 use buffer::{Stored, Stretch};
 use routes::Routes;

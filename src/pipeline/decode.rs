@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use crate::cdc::{self, Logged, Mapping, Message, Outcome, Skipped};
 use crate::event::{Batch, Decoder};
 use crate::source::Raw;
+use crate::telemetry::Metrics;
 
 /// How a topic's records are read.
 #[derive(Clone, Debug)]
 pub struct Format {
     /// The domains whose events it may carry.
     pub domains: Arc<[usize]>,
+    /// Of a topic that carries a table's changes: what makes events of them.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 /// Translates records; its buffers are used again.
@@ -19,27 +23,68 @@ pub struct Translator {
     decoder: Decoder,
     /// By topic.
     formats: Arc<[Format]>,
+    metrics: Arc<Metrics>,
     text: Vec<u8>,
 }
 
 impl Translator {
-    pub fn new(decoder: Decoder, formats: Arc<[Format]>) -> Translator {
-        Translator { decoder, formats, text: Vec::new() }
+    pub fn new(decoder: Decoder, formats: Arc<[Format]>, metrics: Arc<Metrics>) -> Translator {
+        Translator { decoder, formats, metrics, text: Vec::new() }
     }
 
     /// Puts the record's events into the batch, or why they cannot be read. The error is why it cannot be read now, and
     /// is to be tried again.
     pub fn push(&mut self, topic: usize, raw: &Raw<'_>, batch: &mut Batch) -> Result<(), String> {
-        let domains = &self.formats[topic].domains;
+        let Format { domains, mapping } = &self.formats[topic];
         if is_binary(raw) {
             structured(raw, &mut self.text);
             batch.push(&self.decoder, domains, raw.offset, raw.at, &self.text);
+        } else if let Some(mapping) = mapping {
+            if let Some(skipped) = mapped(mapping, &self.decoder, domains, raw, batch) {
+                self.metrics.skipped(mapping.topic(), skipped.name());
+            }
         } else if let Some(value) = raw.value {
-            batch.push(&self.decoder, domains, raw.offset, raw.at, value);
+            let unwrapped = cdc::outbox(value);
+            batch.push(&self.decoder, domains, raw.offset, raw.at, unwrapped.as_deref().unwrap_or(value));
         }
         // Without a value it is a tombstone: compaction's, and nothing to a graph.
         Ok(())
     }
+}
+
+/// Puts the events of a table's change into the batch. What cannot be read of a record is one dead letter, with the first
+/// reason; the other events of it are applied.
+fn mapped(
+    mapping: &Mapping,
+    decoder: &Decoder,
+    domains: &[usize],
+    raw: &Raw<'_>,
+    batch: &mut Batch,
+) -> Option<Skipped> {
+    let logged = Logged { offset: raw.offset, at: raw.at };
+    let message = Message { key: raw.key, value: raw.value, headers: raw.headers, logged };
+    let refused = match mapping.read(&message) {
+        Ok(Outcome::Skipped(what)) => return Some(what),
+        Ok(Outcome::Event(event)) => {
+            batch.push(decoder, domains, raw.offset, raw.at, &event);
+            None
+        }
+        Ok(Outcome::Made(all)) => {
+            let mut first = None;
+            for made in all {
+                let pushed = batch.push_made(decoder, domains, (raw.offset, raw.at), Some(made.commit), &made.json);
+                if let Err(rejection) = pushed {
+                    first.get_or_insert_with(|| Box::new(mapping.blamed(&made, *rejection)));
+                }
+            }
+            first
+        }
+        Err(refusal) => Some(Box::new(refusal.rejection)),
+    };
+    if let Some(rejection) = refused {
+        batch.refuse(raw.offset, raw.at, rejection, raw.value.unwrap_or_default());
+    }
+    None
 }
 
 /// Whether headers hold the event's attributes (CloudEvents' Kafka binding, binary mode).

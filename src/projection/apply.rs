@@ -7,7 +7,7 @@ use super::groups::Member;
 use super::record::{Order, Record, Sources, Stamp};
 use super::seen::{Novelty, fingerprint};
 use super::{Partition, Projector};
-use crate::event::{Action, Event, OrderBy};
+use crate::event::{Action, Commit, Event, OrderBy};
 use crate::graph::{Draft, Graph, Lineage, State};
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
@@ -20,6 +20,8 @@ const MISSING_MAX: usize = 100;
 pub(super) struct Place {
     pub partition: usize,
     pub offset: u64,
+    /// Its place in a database's order, which counts instead of the log's.
+    pub commit: Option<Commit>,
     pub appended_at: Instant,
     pub now: Instant,
     /// The slot of the event's entity, where it had one when the batch came.
@@ -68,6 +70,7 @@ impl Projector {
         let envelope = event.envelope;
         let stamp = match self.rules[self.model.entities[event.entity].domain].order_by {
             OrderBy::Sequence => Stamp::Sequence(envelope.version.unwrap_or(0)),
+            OrderBy::Position if let Some(commit) = place.commit => Stamp::Commit(commit),
             OrderBy::Position => {
                 let partition = &self.partitions[place.partition];
                 let topic = self.topic_ranks[partition.topic];

@@ -197,8 +197,8 @@ impl Projector {
             }
             match record.outcome {
                 Ok(event) => {
-                    let (offset, appended_at) = (record.offset, record.appended_at);
-                    self.apply_event(&event, apply::Place { partition, offset, appended_at, now, known });
+                    let crate::event::Record { offset, appended_at, commit, .. } = record;
+                    self.apply_event(&event, apply::Place { partition, offset, commit, appended_at, now, known });
                 }
                 Err(refused) => self.bury(refused, partition, record.offset, record.appended_at),
             }
