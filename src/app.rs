@@ -120,9 +120,15 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         Box::new(move || woken.iter().for_each(|source| source.wake())),
         clock::now,
     ));
+    let format = |topic: &TopicConfig| Format {
+        domains: topic.domains.as_slice().into(),
+        encoding: topic.encoding,
+        registry: config.sources[topic.source].registry.clone(),
+        mapping: topic.mapping.clone(),
+    };
     let parts = Parts {
         sources,
-        formats: config.topics.iter().map(|topic| Format { domains: topic.domains.as_slice().into() }).collect(),
+        formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,
         serving: serving.clone(),

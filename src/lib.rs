@@ -9,6 +9,7 @@
 
 pub mod model;
 
+pub mod cdc;
 pub mod encoding;
 pub mod event;
 pub mod position;

@@ -45,6 +45,7 @@ pub struct Metrics {
     applied: IntCounterVec,
     duplicate: IntCounterVec,
     dead: IntCounterVec,
+    skipped: IntCounterVec,
     lag: GaugeVec,
     staleness: GaugeVec,
     status: GaugeVec,
@@ -90,6 +91,10 @@ impl Metrics {
                 Opts::new("events_dead_total", "Events that could not be applied, by reason."),
                 &["domain", "code"],
             )?,
+            skipped: IntCounterVec::new(
+                Opts::new("records_skipped_total", "Records of a table's topic that are no change of a row, by kind."),
+                &["topic", "kind"],
+            )?,
             lag: GaugeVec::new(Opts::new("lag_events", "The log's end minus the next record to apply."), partition)?,
             staleness: GaugeVec::new(
                 Opts::new("staleness_seconds", "Now minus asOf; absent while unknown."),
@@ -115,11 +120,12 @@ impl Metrics {
             registry,
             model,
         };
-        let collectors: [Box<dyn prometheus::core::Collector>; 13] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 14] = [
             Box::new(build),
             Box::new(metrics.applied.clone()),
             Box::new(metrics.duplicate.clone()),
             Box::new(metrics.dead.clone()),
+            Box::new(metrics.skipped.clone()),
             Box::new(metrics.lag.clone()),
             Box::new(metrics.staleness.clone()),
             Box::new(metrics.status.clone()),
@@ -139,6 +145,11 @@ impl Metrics {
     /// An event became readable this many seconds after its append.
     pub fn visible(&self, domain: usize, seconds: f64) {
         self.visible_by_domain[domain].observe(seconds);
+    }
+
+    /// A record of a table's topic is no change of a row.
+    pub fn skipped(&self, topic: &str, kind: &str) {
+        self.skipped.with_label_values(&[topic, kind]).inc();
     }
 
     /// How many versions are read, and how many pages hold records for old ones.

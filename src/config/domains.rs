@@ -1,7 +1,10 @@
 //! Sources, topics and domains of the configuration, checked against the model.
 
-use super::file::{Encoding, File, FileDomain, FileKind, FileOrderBy, Gaps};
+use std::sync::Arc;
+
+use super::file::{File, FileDomain, FileEncoding, FileKind, FileOrderBy, Gaps};
 use super::{DomainConfig, SourceConfig, SourceKind, TopicConfig};
+use crate::encoding::{Encoding, Registry};
 use crate::event::OrderBy;
 use crate::freshness::{Thresholds, parse_duration_ms};
 use crate::model::{Model, nearest};
@@ -47,6 +50,11 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
                 domain.name
             ));
         }
+        let encoding = match given.encoding {
+            None | Some(FileEncoding::Json) => Encoding::Json,
+            Some(FileEncoding::Avro) => Encoding::Avro,
+            Some(FileEncoding::Protobuf) => Encoding::Protobuf,
+        };
         let source = match (&given.source, &sources[..]) {
             (Some(name), _) => sources.iter().position(|source| source.name == *name),
             (None, [_]) => Some(0),
@@ -64,6 +72,13 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
                 }
                 None => format!("{path}: [domains.{}] says no `source`, and there are several", domain.name),
             });
+        }
+        if encoding != Encoding::Json && source.is_some_and(|source| sources[source].registry.is_none()) {
+            faults.push(format!(
+                "{path}: [domains.{}] is in {}, and its source names no `schema_registry`",
+                domain.name,
+                encoding.name()
+            ));
         }
         let topics = given.topics.clone().unwrap_or_else(|| vec![domain.name.clone()]);
         if topics.is_empty() {
@@ -88,11 +103,16 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
                     "{path}: topic `{topic}` of [domains.{}] is read from two sources: names are unique over all of them",
                     domain.name
                 )),
+                Some(known) if known.encoding != encoding => faults.push(format!(
+                    "{path}: topic `{topic}` of [domains.{}] has two encodings, {} and {}",
+                    domain.name,
+                    known.encoding.name(),
+                    encoding.name()
+                )),
                 Some(known) => known.domains.push(domains.len()),
-                None => all_topics.push(TopicConfig { source, name: topic.clone(), domains: vec![domains.len()] }),
+                None => all_topics.push(TopicConfig { source, name: topic.clone(), domains: vec![domains.len()], encoding, mapping: None }),
             }
         }
-        let (Some(Encoding::Json) | None) = given.encoding;
         domains.push(DomainConfig {
             rules: DomainRules {
                 order_by: match given.order_by {
@@ -105,6 +125,7 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
             thresholds,
         });
     }
+    super::mappings::read(file, path, &sources, &mut all_topics, faults);
     // What no topic is read from need not be there.
     let used = |index: usize| all_topics.iter().any(|topic| topic.source == index);
     let kept: Vec<usize> = (0..sources.len()).filter(|index| used(*index)).collect();
@@ -147,10 +168,17 @@ fn sources(file: &File, path: &str, faults: &mut Vec<String>) -> Vec<SourceConfi
         if kind == SourceKind::Log && sources.iter().any(|known: &SourceConfig| known.kind == SourceKind::Log) {
             faults.push(format!("{path}: [sources.{name}] is a second embedded log: there is one"));
         }
-        sources.push(SourceConfig { name: name.clone(), kind });
+        let registry = given.schema_registry.as_deref().and_then(|url| match Registry::new(url) {
+            Ok(registry) => Some(Arc::new(registry)),
+            Err(why) => {
+                faults.push(format!("{path}: `schema_registry` of [sources.{name}] {why}"));
+                None
+            }
+        });
+        sources.push(SourceConfig { name: name.clone(), kind, registry });
     }
     if sources.is_empty() {
-        sources.push(SourceConfig { name: "log".into(), kind: SourceKind::Log });
+        sources.push(SourceConfig { name: "log".into(), kind: SourceKind::Log, registry: None });
     }
     sources
 }

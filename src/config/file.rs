@@ -30,6 +30,7 @@ pub struct File {
     pub cors_origins: Vec<String>,
     pub sources: BTreeMap<String, FileSource>,
     pub domains: BTreeMap<String, FileDomain>,
+    pub mappings: Vec<FileMapping>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,6 +38,7 @@ pub struct File {
 pub struct FileSource {
     pub kind: FileKind,
     pub brokers: Option<String>,
+    pub schema_registry: Option<String>,
     #[serde(default)]
     pub properties: BTreeMap<String, Property>,
 }
@@ -73,7 +75,7 @@ impl fmt::Display for Property {
 pub struct FileDomain {
     pub source: Option<String>,
     pub topics: Option<Vec<String>>,
-    pub encoding: Option<Encoding>,
+    pub encoding: Option<FileEncoding>,
     pub order_by: Option<FileOrderBy>,
     pub gaps: Option<Gaps>,
     pub fresh_within: Option<String>,
@@ -81,10 +83,22 @@ pub struct FileDomain {
     pub quiet_after: Option<String>,
 }
 
+/// A table's rows into canonical events.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileMapping {
+    pub source: Option<String>,
+    pub topic: String,
+    /// A jq program's file, seen from this one.
+    pub program: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Encoding {
+pub enum FileEncoding {
     Json,
+    Avro,
+    Protobuf,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

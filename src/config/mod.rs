@@ -2,12 +2,16 @@
 
 mod domains;
 mod file;
+mod mappings;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 
 use crate::api::Limits;
+use crate::cdc::Mapping;
+use crate::encoding::{Encoding, Registry};
 use crate::freshness::{Thresholds, parse_duration_ms};
 use crate::model::Model;
 use crate::projection::DomainRules;
@@ -97,6 +101,8 @@ pub enum SourceKind {
 pub struct SourceConfig {
     pub name: String,
     pub kind: SourceKind,
+    /// Where the schemas of its topics are.
+    pub registry: Option<Arc<Registry>>,
 }
 
 /// A topic that is read.
@@ -107,6 +113,9 @@ pub struct TopicConfig {
     pub name: String,
     /// The domains that it may carry.
     pub domains: Vec<usize>,
+    pub encoding: Encoding,
+    /// What makes events of a table's rows, where it carries those.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 /// Everything, checked.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::buffer::Stored;
-use super::{Buffer, Decoder, Event, Rejection};
+use super::{Buffer, Commit, Decoder, Event, Rejection};
 use crate::model::value::Instant;
 
 /// Consecutive records of one partition, decoded. It is emptied and filled again rather than made anew.
@@ -22,14 +22,17 @@ pub struct Batch {
 struct Line {
     offset: u64,
     appended_at: Instant,
+    commit: Option<Commit>,
     outcome: Result<Stored, Refused>,
 }
 
-/// One record, decoded or refused.
+/// One event of a record, decoded or refused. Several may be of one record.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     pub offset: u64,
     pub appended_at: Instant,
+    /// Its place in the order of the database that it comes from, where it comes from one.
+    pub commit: Option<Commit>,
     pub outcome: Result<Event<'a>, &'a Refused>,
 }
 
@@ -66,7 +69,30 @@ impl Batch {
     pub fn push(&mut self, decoder: &Decoder, domains: &[usize], offset: u64, appended_at: Instant, bytes: &[u8]) {
         let outcome = decoder.read(bytes, domains, &mut self.buffer);
         let outcome = outcome.map_err(|rejection| Refused { rejection, bytes: bytes.into() });
-        self.lines.push(Line { offset, appended_at, outcome });
+        self.lines.push(Line { offset, appended_at, commit: None, outcome });
+        self.next_offset = offset + 1;
+    }
+
+    /// Decodes one of the events that a record was made into, with its place in its database's order. Of one that is
+    /// refused nothing is kept.
+    pub fn push_made(
+        &mut self,
+        decoder: &Decoder,
+        domains: &[usize],
+        (offset, appended_at): (u64, Instant),
+        commit: Option<Commit>,
+        bytes: &[u8],
+    ) -> Result<(), Box<Rejection>> {
+        let stored = decoder.read(bytes, domains, &mut self.buffer)?;
+        self.lines.push(Line { offset, appended_at, commit, outcome: Ok(stored) });
+        self.next_offset = offset + 1;
+        Ok(())
+    }
+
+    /// Keeps a record that no event could be made of, with its bytes.
+    pub fn refuse(&mut self, offset: u64, appended_at: Instant, rejection: Box<Rejection>, bytes: &[u8]) {
+        let outcome = Err(Refused { rejection, bytes: bytes.into() });
+        self.lines.push(Line { offset, appended_at, commit: None, outcome });
         self.next_offset = offset + 1;
     }
 
@@ -75,6 +101,7 @@ impl Batch {
         self.lines.iter().map(|line| Record {
             offset: line.offset,
             appended_at: line.appended_at,
+            commit: line.commit,
             outcome: line.outcome.as_ref().map(|stored| self.buffer.event(stored)),
         })
     }

@@ -4,6 +4,7 @@
 
 mod batch;
 mod buffer;
+mod commit;
 mod data;
 mod envelope;
 mod routes;
@@ -22,6 +23,7 @@ use crate::model::value::Instant;
 
 pub use batch::{Batch, Record, Refused};
 pub use buffer::{Attributes, Buffer, Extensions, Patch};
+pub use commit::Commit;
 
 use buffer::{Stored, Stretch};
 use routes::Routes;
@@ -85,6 +87,7 @@ pub struct Envelope<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code {
     TooLarge,
+    BadEncoding,
     BadJson,
     BadEnvelope,
     UnknownEntity,
@@ -93,12 +96,20 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Code; 6] =
-        [Code::TooLarge, Code::BadJson, Code::BadEnvelope, Code::UnknownEntity, Code::BadField, Code::CheckFailed];
+    pub const ALL: [Code; 7] = [
+        Code::TooLarge,
+        Code::BadEncoding,
+        Code::BadJson,
+        Code::BadEnvelope,
+        Code::UnknownEntity,
+        Code::BadField,
+        Code::CheckFailed,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Code::TooLarge => "TOO_LARGE",
+            Code::BadEncoding => "BAD_ENCODING",
             Code::BadJson => "BAD_JSON",
             Code::BadEnvelope => "BAD_ENVELOPE",
             Code::UnknownEntity => "UNKNOWN_ENTITY",
@@ -131,7 +142,7 @@ impl Rejection {
         Rejection::at(code, field.into().map(str::to_owned), message)
     }
 
-    fn at(code: Code, field: Option<String>, message: impl Into<String>) -> Rejection {
+    pub fn at(code: Code, field: Option<String>, message: impl Into<String>) -> Rejection {
         Rejection { code, field, message: message.into(), id: None, kind: None, subject: None }
     }
 }

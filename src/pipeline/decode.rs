@@ -4,14 +4,22 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::event::{Batch, Decoder};
+use crate::cdc::{self, Logged, Mapping, Message, Outcome, Skipped};
+use crate::encoding::{Connect, Encoding, EncodingError, Registry, json_of, to_json};
+use crate::event::{Batch, Code, Decoder, Rejection};
 use crate::source::Raw;
+use crate::telemetry::Metrics;
 
 /// How a topic's records are read.
 #[derive(Clone, Debug)]
 pub struct Format {
     /// The domains whose events it may carry.
     pub domains: Arc<[usize]>,
+    pub encoding: Encoding,
+    /// Where schemas are, for encodings that need them.
+    pub registry: Option<Arc<Registry>>,
+    /// Of a topic that carries a table's changes: what makes events of them.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 /// Translates records; its buffers are used again.
@@ -19,27 +27,131 @@ pub struct Translator {
     decoder: Decoder,
     /// By topic.
     formats: Arc<[Format]>,
+    metrics: Arc<Metrics>,
+    connect: Connect,
     text: Vec<u8>,
+    value: Vec<u8>,
+    key: Vec<u8>,
 }
 
 impl Translator {
-    pub fn new(decoder: Decoder, formats: Arc<[Format]>) -> Translator {
-        Translator { decoder, formats, text: Vec::new() }
+    pub fn new(decoder: Decoder, formats: Arc<[Format]>, metrics: Arc<Metrics>) -> Translator {
+        let (text, value, key) = (Vec::new(), Vec::new(), Vec::new());
+        Translator { decoder, formats, metrics, connect: Connect::new(), text, value, key }
     }
 
     /// Puts the record's events into the batch, or why they cannot be read. The error is why it cannot be read now, and
     /// is to be tried again.
     pub fn push(&mut self, topic: usize, raw: &Raw<'_>, batch: &mut Batch) -> Result<(), String> {
-        let domains = &self.formats[topic].domains;
+        let formats = self.formats.clone();
+        let format = &formats[topic];
+        let (mut value, mut key) = (std::mem::take(&mut self.value), std::mem::take(&mut self.key));
+        let outcome = match self.read(format, raw, &mut value, &mut key) {
+            Ok(read) => {
+                self.put(format, &read, batch);
+                Ok(())
+            }
+            Err(EncodingError::Away(why)) => Err(why),
+            Err(EncodingError::Bad { field, message }) => {
+                let rejection = Box::new(Rejection::at(Code::BadEncoding, field, message));
+                batch.refuse(raw.offset, raw.at, rejection, raw.value.unwrap_or_default());
+                Ok(())
+            }
+        };
+        (self.value, self.key) = (value, key);
+        outcome
+    }
+
+    /// The record with its value, and for a mapping its key, as JSON text; the buffers hold what had to be written anew.
+    fn read<'a>(
+        &mut self,
+        format: &Format,
+        raw: &Raw<'a>,
+        value: &'a mut Vec<u8>,
+        key: &'a mut Vec<u8>,
+    ) -> Result<Raw<'a>, EncodingError> {
+        let mut read = *raw;
+        match (&format.registry, format.encoding) {
+            (Some(registry), Encoding::Avro | Encoding::Protobuf) => {
+                if let Some(bytes) = raw.value {
+                    to_json(format.encoding, registry, bytes, value)?;
+                    read.value = Some(value);
+                }
+                if let Some(bytes) = raw.key.filter(|_| format.mapping.is_some()) {
+                    // Connectors often write keys otherwise than values: a key that is no Avro stays as it is.
+                    match to_json(format.encoding, registry, bytes, key) {
+                        Ok(()) => read.key = Some(key),
+                        Err(EncodingError::Bad { .. }) => {}
+                        Err(away) => return Err(away),
+                    }
+                }
+            }
+            _ if format.mapping.is_some() => {
+                if let Some(bytes) = raw.value {
+                    self.connect.to_json(json_of(bytes), value)?;
+                    read.value = Some(value);
+                }
+                if let Some(bytes) = raw.key
+                    && self.connect.to_json(json_of(bytes), key).is_ok()
+                {
+                    read.key = Some(key);
+                }
+            }
+            _ => read.value = raw.value.map(json_of),
+        }
+        Ok(read)
+    }
+
+    fn put(&mut self, format: &Format, raw: &Raw<'_>, batch: &mut Batch) {
+        let Format { domains, mapping, encoding, .. } = format;
         if is_binary(raw) {
-            structured(raw, &mut self.text);
+            structured(raw, *encoding == Encoding::Json, &mut self.text);
             batch.push(&self.decoder, domains, raw.offset, raw.at, &self.text);
+        } else if let Some(mapping) = mapping {
+            if let Some(skipped) = mapped(mapping, &self.decoder, domains, raw, batch) {
+                self.metrics.skipped(mapping.topic(), skipped.name());
+            }
         } else if let Some(value) = raw.value {
-            batch.push(&self.decoder, domains, raw.offset, raw.at, value);
+            let unwrapped = cdc::outbox(value);
+            batch.push(&self.decoder, domains, raw.offset, raw.at, unwrapped.as_deref().unwrap_or(value));
         }
         // Without a value it is a tombstone: compaction's, and nothing to a graph.
-        Ok(())
     }
+}
+
+/// Puts the events of a table's change into the batch. What cannot be read of a record is one dead letter, with the first
+/// reason; the other events of it are applied.
+fn mapped(
+    mapping: &Mapping,
+    decoder: &Decoder,
+    domains: &[usize],
+    raw: &Raw<'_>,
+    batch: &mut Batch,
+) -> Option<Skipped> {
+    let logged = Logged { offset: raw.offset, at: raw.at };
+    let message = Message { key: raw.key, value: raw.value, headers: raw.headers, logged };
+    let refused = match mapping.read(&message) {
+        Ok(Outcome::Skipped(what)) => return Some(what),
+        Ok(Outcome::Event(event)) => {
+            batch.push(decoder, domains, raw.offset, raw.at, &event);
+            None
+        }
+        Ok(Outcome::Made(all)) => {
+            let mut first = None;
+            for made in all {
+                let pushed = batch.push_made(decoder, domains, (raw.offset, raw.at), Some(made.commit), &made.json);
+                if let Err(rejection) = pushed {
+                    first.get_or_insert_with(|| Box::new(mapping.blamed(&made, *rejection)));
+                }
+            }
+            first
+        }
+        Err(refusal) => Some(Box::new(refusal.rejection)),
+    };
+    if let Some(rejection) = refused {
+        batch.refuse(raw.offset, raw.at, rejection, raw.value.unwrap_or_default());
+    }
+    None
 }
 
 /// Whether headers hold the event's attributes (CloudEvents' Kafka binding, binary mode).
@@ -52,7 +164,7 @@ fn is_binary(raw: &Raw<'_>) -> bool {
 }
 
 /// The event in structured JSON. What is no JSON stays as it is, and is refused for it.
-fn structured(raw: &Raw<'_>, out: &mut Vec<u8>) {
+fn structured(raw: &Raw<'_>, is_json: bool, out: &mut Vec<u8>) {
     out.clear();
     out.push(b'{');
     let member = |out: &mut Vec<u8>, name: &str, value: &[u8]| {
@@ -69,7 +181,8 @@ fn structured(raw: &Raw<'_>, out: &mut Vec<u8>) {
         let Some(value) = value else { continue };
         if let Some(attribute) = name.strip_prefix("ce_") {
             member(out, attribute, value);
-        } else if name.eq_ignore_ascii_case("content-type") {
+        } else if is_json && name.eq_ignore_ascii_case("content-type") {
+            // Of another encoding it would name what the data no longer are.
             member(out, "datacontenttype", value);
         }
     }

@@ -72,7 +72,7 @@ impl Pipeline {
             let mut sink = PartitionSink::new(
                 work.clone(),
                 spare.clone(),
-                (decoder.clone(), formats.clone()),
+                (decoder.clone(), formats.clone(), metrics.clone()),
                 numbers.clone(),
                 serving.clone(),
                 stop.clone(),

@@ -13,6 +13,7 @@ use crate::position::LogId;
 use crate::projection::Partition;
 use crate::serving::Serving;
 use crate::source::{Extent, Found, Raw, Registrar, Sink, Taken};
+use crate::telemetry::Metrics;
 
 /// Bytes of a partition that one batch takes: large enough that publishing costs little, small enough that it comes soon.
 const BATCH_BYTES: usize = 1 << 20;
@@ -103,12 +104,12 @@ impl PartitionSink {
     pub fn new(
         work: SyncSender<Work>,
         spare: Arc<Mutex<Receiver<Batch>>>,
-        (decoder, formats): (Decoder, Arc<[Format]>),
+        (decoder, formats, metrics): (Decoder, Arc<[Format]>, Arc<Metrics>),
         numbers: Arc<Numbers>,
         serving: Arc<Serving>,
         stop: Arc<AtomicBool>,
     ) -> PartitionSink {
-        let translator = Translator::new(decoder, formats);
+        let translator = Translator::new(decoder, formats, metrics);
         PartitionSink { work, spare, translator, numbers, serving, stop, open: Vec::new() }
     }
 

@@ -8,7 +8,7 @@ use super::record::{Order, Record, Sources, Stamp};
 use super::rivals::{self, Rivals, Word};
 use super::seen::{Novelty, fingerprint};
 use super::{Partition, Projector};
-use crate::event::{Action, Event, OrderBy};
+use crate::event::{Action, Commit, Event, OrderBy};
 use crate::graph::{Draft, Graph, Lineage, State};
 use crate::model::Field;
 use crate::model::cell::Cell;
@@ -22,6 +22,8 @@ const MISSING_MAX: usize = 100;
 pub(super) struct Place<'a> {
     pub partition: usize,
     pub offset: u64,
+    /// Its place in a database's order, which counts instead of the log's.
+    pub commit: Option<Commit>,
     pub appended_at: Instant,
     pub now: Instant,
     /// The slots of the event's entity and its links' targets, where they had one when they were looked up.
@@ -70,6 +72,7 @@ impl Projector {
         let envelope = event.envelope;
         let stamp = match self.rules[self.model.entities[event.entity].domain].order_by {
             OrderBy::Sequence => Stamp::Sequence(envelope.version.unwrap_or(0)),
+            OrderBy::Position if let Some(commit) = place.commit => Stamp::Commit(commit),
             OrderBy::Position => {
                 let partition = &self.partitions[place.partition];
                 let topic = self.topic_ranks[partition.topic];

@@ -223,13 +223,14 @@ impl Projector {
             let records = || batch.records().skip(start).take(AHEAD);
             let ahead = self.look_ahead(records());
             for (index, record) in records().enumerate() {
-                let (offset, appended_at, known) = (record.offset, record.appended_at, ahead.of(index));
+                let crate::event::Record { offset, appended_at, commit, .. } = record;
+                let known = ahead.of(index);
                 if offset < from {
                     continue;
                 }
                 match record.outcome {
                     Ok(event) => {
-                        self.apply_event(&event, apply::Place { partition, offset, appended_at, now, known });
+                        self.apply_event(&event, apply::Place { partition, offset, commit, appended_at, now, known });
                     }
                     Err(refused) => self.bury(refused, partition, offset, appended_at),
                 }

@@ -4,16 +4,19 @@
 use std::cmp::Ordering;
 
 use super::seen::{Novelty, Runs};
+use crate::event::Commit;
 use crate::graph::{Reader, put, put_long, put_signed};
 use crate::model::value::Instant;
 
 /// Fingerprints of events whose setters are gone, that an entity keeps: of its newest.
 const PRINTS_MAX: usize = 16;
 
-/// What a domain orders its events by.
+/// What a domain orders its events by. Under `position` a database's row lies below every event that has a place in the
+/// log alone: there is no truth to that, but one order for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stamp {
     Sequence(u64),
+    Commit(Commit),
     Position { offset: u64, topic: u64, partition: u32 },
     Time(Instant),
 }
@@ -334,6 +337,11 @@ fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
             put_signed(out, at.seconds);
             put(out, u64::from(at.nanos));
         }
+        Stamp::Commit(Commit { is_change, place, ordinal }) => {
+            out.push(3 + u8::from(is_change));
+            place.iter().for_each(|number| put(out, *number));
+            put(out, u64::from(ordinal));
+        }
     }
 }
 
@@ -341,6 +349,11 @@ fn read_stamp(reader: &mut Reader<'_>) -> Stamp {
     match reader.number() {
         0 => Stamp::Sequence(reader.number()),
         1 => Stamp::Position { offset: reader.number(), topic: reader.number(), partition: reader.number() as u32 },
-        _ => Stamp::Time(Instant { seconds: reader.signed(), nanos: reader.number() as u32 }),
+        2 => Stamp::Time(Instant { seconds: reader.signed(), nanos: reader.number() as u32 }),
+        tag => Stamp::Commit(Commit {
+            is_change: tag != 3,
+            place: [(); 3].map(|()| reader.number()),
+            ordinal: reader.number() as u32,
+        }),
     }
 }

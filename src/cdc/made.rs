@@ -1,0 +1,117 @@
+//! What a program gives, into events with ids and stamps.
+
+use std::fmt::Write;
+
+use jaq_json::Val;
+
+use super::json::{self, get, get_text, is_object, members, object, string, text};
+use super::message::{Change, Op};
+use super::program::Failure;
+use crate::event::Commit;
+
+/// What an event that a program gives may have.
+const MEMBERS: [&str; 8] = ["type", "subject", "data", "time", "source", "id", "sequence", "traceparent"];
+/// Above the ordinals of a deletion's events.
+const AFTER_DELETIONS: u32 = 1 << 16;
+
+/// An event that a program made, in CloudEvents' structured JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    pub json: Vec<u8>,
+    pub commit: Commit,
+    pub has_sequence: bool,
+}
+
+impl Change {
+    /// What a program is given.
+    pub fn input(&self, topic: &str) -> Val {
+        object([
+            ("op", string(self.op.word())),
+            ("key", self.key.clone()),
+            ("before", self.before.clone()),
+            ("after", self.after.clone()),
+            ("source", self.source.clone()),
+            ("topic", string(topic)),
+        ])
+    }
+
+    /// Names the producer: `/cdc/<name>/<schema>.<table>`.
+    fn source_reference(&self) -> String {
+        let part = |names: &[&str]| names.iter().find_map(|name| get_text(&self.source, name)).unwrap_or_default();
+        let (name, schema, table) = (part(&["name"]), part(&["schema", "db"]), part(&["table", "collection"]));
+        let dot = if schema.is_empty() { "" } else { "." };
+        format!("/cdc/{}/{}{dot}{}", encoded(name), encoded(schema), encoded(table))
+    }
+
+    /// Names the change among those of its table. The greater is the later, so that ids tell changes of one time apart.
+    fn id(&self, ordinal: u32, hash: u64) -> String {
+        let rank = u8::from(self.place.is_change);
+        let late = u32::from(ordinal >= AFTER_DELETIONS);
+        format!("{rank}-{}-{late}{:03}-{hash:016x}", self.place.text, ordinal % AFTER_DELETIONS)
+    }
+
+    /// Tells rows of one place apart: by the key, or by the whole row where there is none.
+    fn hash(&self) -> u64 {
+        let mut text = Vec::new();
+        let parts = if matches!(self.key, Val::Null) { [&self.before, &self.after] } else { [&self.key, &Val::Null] };
+        // What cannot be written tells nothing apart, and no row holds it.
+        for part in parts {
+            let _ = json::write(part, &mut text);
+        }
+        // FNV-1a: the same on every machine and in every version.
+        text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+}
+
+/// Encodes what a segment of a URI's path does not hold.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            // Writing into memory does not fail.
+            _ => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// The events of a change's outputs.
+pub fn events(change: &Change, outputs: &[Val]) -> Result<Vec<Made>, Failure> {
+    let (source, hash) = (change.source_reference(), change.hash());
+    let first = if change.op == Op::Delete { 0 } else { AFTER_DELETIONS };
+    let event = |(output, ordinal): (&Val, u32)| event(change, output, ordinal, &source, hash);
+    outputs.iter().zip(first..).map(event).collect()
+}
+
+fn event(change: &Change, output: &Val, ordinal: u32, source: &str, hash: u64) -> Result<Made, Failure> {
+    let failed = |message: String| Failure { message, detail: None };
+    if !is_object(output) {
+        return Err(failed("it gives something else than an object: an event is {type, subject, data}".into()));
+    }
+    if let Some((unknown, _)) = members(output).find(|(name, _)| !MEMBERS.contains(name)) {
+        let near = crate::model::nearest(unknown, MEMBERS.into_iter());
+        return Err(failed(format!("it gives an event with a member that events do not have{near}")));
+    }
+    let given = |name: &str| get(output, name).filter(|value| !matches!(value, Val::Null));
+    let mut event = vec![("specversion", string("1.0"))];
+    event.push(("id", given("id").cloned().unwrap_or_else(|| string(&change.id(ordinal, hash)))));
+    event.push(("source", given("source").cloned().unwrap_or_else(|| string(source))));
+    for name in ["type", "subject"] {
+        let value = given(name).ok_or_else(|| failed(format!("it gives an event without `{name}`")))?;
+        if text(value).is_none() {
+            return Err(failed(format!("it gives an event whose `{name}` is no text: write `tostring` behind it")));
+        }
+        event.push((name, value.clone()));
+    }
+    event.push(("time", given("time").cloned().unwrap_or_else(|| string(&change.place.at.to_string()))));
+    for name in ["sequence", "traceparent", "data"] {
+        if let Some(value) = given(name) {
+            event.push((name, value.clone()));
+        }
+    }
+    let mut text = Vec::new();
+    json::write(&object(event), &mut text).map_err(|what| failed(format!("it gives an event with {what}")))?;
+    let commit = Commit { is_change: change.place.is_change, place: change.place.numbers, ordinal };
+    Ok(Made { json: text, commit, has_sequence: given("sequence").is_some() })
+}

@@ -1,0 +1,347 @@
+//! What a message is: a change of a row in any of Debezium's forms, an event that is one already, or what is neither.
+
+use std::borrow::Cow;
+
+use jaq_json::Val;
+
+use super::commit::{Logged, Place, place};
+use super::json::{self, get, get_text, is_object, members, object, string, text};
+use super::row;
+
+/// A record of a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    pub key: Option<&'a [u8]>,
+    /// None for a tombstone.
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+    pub logged: Logged,
+}
+
+/// What a change did to a row. The words are Debezium's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    Create,
+    Update,
+    Delete,
+    /// A snapshot read it.
+    Read,
+}
+
+impl Op {
+    fn parse(word: &str) -> Option<Op> {
+        match word {
+            "c" => Some(Op::Create),
+            "u" => Some(Op::Update),
+            "d" => Some(Op::Delete),
+            "r" => Some(Op::Read),
+            _ => None,
+        }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Op::Create => "c",
+            Op::Update => "u",
+            Op::Delete => "d",
+            Op::Read => "r",
+        }
+    }
+}
+
+/// A row's change. Columns that were not sent are not in it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub op: Op,
+    pub key: Val,
+    pub before: Val,
+    pub after: Val,
+    pub source: Val,
+    pub place: Place,
+}
+
+/// What a topic of changes holds beside changes, and a graph has no use for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Skipped {
+    Tombstone,
+    Null,
+    Heartbeat,
+    Transaction,
+    SchemaChange,
+    Signal,
+    Notification,
+    LogicalMessage,
+}
+
+impl Skipped {
+    pub const ALL: [Skipped; 8] = [
+        Skipped::Tombstone,
+        Skipped::Null,
+        Skipped::Heartbeat,
+        Skipped::Transaction,
+        Skipped::SchemaChange,
+        Skipped::Signal,
+        Skipped::Notification,
+        Skipped::LogicalMessage,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Skipped::Tombstone => "tombstone",
+            Skipped::Null => "null",
+            Skipped::Heartbeat => "heartbeat",
+            Skipped::Transaction => "transaction",
+            Skipped::SchemaChange => "schema_change",
+            Skipped::Signal => "signal",
+            Skipped::Notification => "notification",
+            Skipped::LogicalMessage => "logical_message",
+        }
+    }
+}
+
+/// What a message was recognised as.
+#[derive(Clone, Debug)]
+pub enum Recognised<'a> {
+    Change(Box<Change>),
+    /// An event in CloudEvents' structured JSON.
+    Event(Cow<'a, [u8]>),
+    Truncate,
+    Skipped(Skipped),
+}
+
+/// Why a message is nothing of the kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    Json(String),
+    /// A field, and what is wrong.
+    Shape(&'static str, &'static str),
+}
+
+/// The payload of a text in JSON, without the schema that Connect's converter may have put beside it. This is where values
+/// come in: as they are in the text.
+pub fn payload(text: &[u8]) -> Result<Val, String> {
+    json::read(text).map(unwrapped)
+}
+
+fn unwrapped(value: Val) -> Val {
+    let is_schema = |schema: &Val| matches!(schema, Val::Null) || get_text(schema, "type").is_some();
+    match get(&value, "payload") {
+        Some(payload) if members(&value).count() == 2 && get(&value, "schema").is_some_and(is_schema) => {
+            payload.clone()
+        }
+        _ => value,
+    }
+}
+
+/// Recognises a message of a topic that carries a table.
+pub fn recognise<'a>(message: &Message<'a>, topic: &str) -> Result<Recognised<'a>, Unreadable> {
+    let Some(bytes) = message.value else { return Ok(Recognised::Skipped(Skipped::Tombstone)) };
+    let value = payload(bytes).map_err(Unreadable::Json)?;
+    if let Some(event) = text(&value) {
+        // The outbox's payload, as its column has it.
+        return Ok(Recognised::Event(event.as_bytes().to_vec().into()));
+    }
+    if matches!(value, Val::Null) {
+        return Ok(Recognised::Skipped(Skipped::Null));
+    }
+    if !is_object(&value) {
+        return Err(Unreadable::Shape("", "it is neither a change of a row nor an event: no JSON object"));
+    }
+    if get(&value, "specversion").is_some() {
+        if get(&value, "iodebeziumop").is_some() {
+            return cloud_event(&value, message, topic);
+        }
+        return Ok(Recognised::Event(bytes_of(&value, bytes)));
+    }
+    if let Some(skipped) = aside(&value) {
+        return Ok(Recognised::Skipped(skipped));
+    }
+    let has = |name: &str| get(&value, name).is_some();
+    let is_envelope =
+        get_text(&value, "op").is_some() && (get(&value, "source").is_some_and(is_object) || has("after"));
+    if is_envelope {
+        let source = get(&value, "source").cloned().unwrap_or_else(|| object([]));
+        return change(&value, &value, source, message);
+    }
+    flattened(&value, message, topic)
+}
+
+/// The event of an outbox's record in a topic without a mapping, where it is wrapped: as a JSON text, or with a schema.
+pub fn outbox(bytes: &[u8]) -> Option<Vec<u8>> {
+    let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    if bytes[start] != b'"' && !bytes[start..].starts_with(b"{\"schema\"") {
+        return None;
+    }
+    let value = json::read(bytes).ok()?;
+    let inner = unwrapped(value.clone());
+    match text(&inner) {
+        Some(event) => Some(event.as_bytes().to_vec()),
+        None if is_object(&inner) && inner != value => {
+            let mut out = Vec::new();
+            json::write(&inner, &mut out).ok()?;
+            Some(out)
+        }
+        None => None,
+    }
+}
+
+/// The bytes of an event: those that came, or of what was unwrapped.
+fn bytes_of<'a>(value: &Val, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+    let is_wrapped = json::read(bytes).is_ok_and(|whole| get(&whole, "payload").is_some());
+    let mut out = Vec::new();
+    match is_wrapped && json::write(value, &mut out).is_ok() {
+        true => out.into(),
+        false => bytes.into(),
+    }
+}
+
+/// What stands in topics beside changes, told by its members.
+fn aside(value: &Val) -> Option<Skipped> {
+    let has = |name: &str| get(value, name).is_some();
+    let is_text = |name: &str| get_text(value, name).is_some();
+    if matches!(get_text(value, "status"), Some("BEGIN" | "END")) && is_text("id") && has("event_count") {
+        return Some(Skipped::Transaction);
+    }
+    if has("tableChanges") || has("historyRecord") || has("ddl") && has("databaseName") {
+        return Some(Skipped::SchemaChange);
+    }
+    if has("ts_ms") && members(value).all(|(name, _)| ["ts_ms", "ts_us", "ts_ns"].contains(&name)) {
+        return Some(Skipped::Heartbeat);
+    }
+    if is_text("aggregate_type") && is_text("type") && (has("additional_data") || has("timestamp")) {
+        return Some(Skipped::Notification);
+    }
+    const ACTIONS: [&str; 6] = [
+        "execute-snapshot",
+        "stop-snapshot",
+        "pause-snapshot",
+        "resume-snapshot",
+        "set-binlog-position",
+        "schema-changes",
+    ];
+    let is_action = get_text(value, "type").is_some_and(|action| ACTIONS.contains(&action));
+    if has("data-collections") || is_action && members(value).all(|(name, _)| ["id", "type", "data"].contains(&name)) {
+        return Some(Skipped::Signal);
+    }
+    None
+}
+
+/// A change of a row whose images stand in `images`, and what is said of the change in `about`.
+fn change(images: &Val, about: &Val, source: Val, message: &Message<'_>) -> Result<Recognised<'static>, Unreadable> {
+    let op = match get_text(about, "op") {
+        Some("t") => return Ok(Recognised::Truncate),
+        Some("m") => return Ok(Recognised::Skipped(Skipped::LogicalMessage)),
+        word => word.and_then(Op::parse).ok_or(Unreadable::Shape("op", "it is no operation that Debezium has"))?,
+    };
+    let key = key(message);
+    let image = |name: &'static str| match get(images, name) {
+        None | Some(Val::Null) => Ok(Val::Null),
+        Some(row @ Val::Obj(_)) => Ok(row::sent(row.clone())),
+        // MongoDB's documents are texts.
+        Some(row) => {
+            let document = text(row).and_then(|text| json::read(text.as_bytes()).ok()).filter(is_object);
+            document.map(row::sent).ok_or(Unreadable::Shape(name, "it is no row"))
+        }
+    };
+    let (mut before, after) = (image("before")?, image("after")?);
+    if op == Op::Delete {
+        before = row::deleted(before, &key);
+    } else if !is_object(&after) {
+        return Err(Unreadable::Shape("after", "a change that is no deletion has the row as it is now"));
+    }
+    let place = place(&source, about, op == Op::Read, message.logged);
+    Ok(Recognised::Change(Box::new(Change { op, key, before, after, source, place })))
+}
+
+/// The record's key: its payload, or the text that it is, null where it is neither.
+fn key(message: &Message<'_>) -> Val {
+    let Some(bytes) = message.key else { return Val::Null };
+    let as_text = || std::str::from_utf8(bytes).map_or(Val::Null, string);
+    payload(bytes).unwrap_or_else(|_| as_text())
+}
+
+/// A change in the form of Debezium's converter for CloudEvents: the row in `data`, its source in extensions.
+fn cloud_event(event: &Val, message: &Message<'_>, topic: &str) -> Result<Recognised<'static>, Unreadable> {
+    let data = get(event, "data").cloned().map(unwrapped).unwrap_or(Val::Null);
+    if !is_object(&data) {
+        return Err(Unreadable::Shape("data", "it is no JSON object: have the connector write `data` as JSON"));
+    }
+    // Extensions have no capitals and no underscores.
+    const NAMES: [(&str, &str); 13] = [
+        ("tsms", "ts_ms"),
+        ("tsus", "ts_us"),
+        ("tsns", "ts_ns"),
+        ("changelsn", "change_lsn"),
+        ("commitlsn", "commit_lsn"),
+        ("eventserialno", "event_serial_no"),
+        ("commitscn", "commit_scn"),
+        ("rsid", "rs_id"),
+        ("serverid", "server_id"),
+        ("lcrposition", "lcr_position"),
+        ("txid", "txId"),
+        ("usertsms", "user_ts_ms"),
+        ("replicaset", "rs"),
+    ];
+    let mut source = Vec::new();
+    let mut about = Vec::new();
+    for (name, value) in members(event) {
+        let Some(name) = name.strip_prefix("iodebezium") else { continue };
+        let name = NAMES.iter().find(|(squeezed, _)| *squeezed == name).map_or(name, |(_, name)| *name);
+        if name == "op" {
+            about.push(("op", value.clone()));
+        } else if !name.starts_with("tx") || name == "txId" {
+            source.retain(|(known, _)| *known != name);
+            source.push((name, value.clone()));
+        }
+    }
+    let is_row = get(&data, "before").is_none() && get(&data, "after").is_none();
+    let images = if is_row { object([("after", data)]) } else { data };
+    change(&images, &object(about), named(source, topic), message)
+}
+
+/// A row as Debezium's `ExtractNewRecordState` leaves it: its columns, and what is said of the change in members and
+/// headers that begin with `__`.
+fn flattened(row: &Val, message: &Message<'_>, topic: &str) -> Result<Recognised<'static>, Unreadable> {
+    let mut source: Vec<(&str, Val)> = Vec::new();
+    let mut columns = Vec::new();
+    let (mut op, mut is_deleted) = (None, false);
+    let in_headers: Vec<(&str, Val)> = message
+        .headers
+        .iter()
+        .filter(|(name, _)| name.starts_with("__") && !name.starts_with("__debezium"))
+        .filter_map(|(name, value)| {
+            let value = (*value)?;
+            Some((*name, payload(value).ok().or_else(|| std::str::from_utf8(value).ok().map(string))?))
+        })
+        .collect();
+    for (name, value) in members(row).chain(in_headers.iter().map(|(name, value)| (*name, value))) {
+        let Some(name) = name.strip_prefix("__") else {
+            columns.push((name, value.clone()));
+            continue;
+        };
+        match name {
+            "op" => op = text(value),
+            "deleted" => is_deleted = text(value) == Some("true") || *value == Val::Bool(true),
+            _ => source.push((name.strip_prefix("source_").unwrap_or(name), value.clone())),
+        }
+    }
+    if columns.is_empty() {
+        return Err(Unreadable::Shape("", "it is neither a change of a row nor an event: an object without members"));
+    }
+    let op = if is_deleted { "d" } else { op.unwrap_or("u") };
+    let image = if op == "d" { "before" } else { "after" };
+    let images = object([(image, object(columns))]);
+    change(&images, &object([("op", string(op))]), named(source, topic), message)
+}
+
+/// A source with its names, which a topic's name has too: `<name>.<schema>.<table>`.
+fn named(mut source: Vec<(&str, Val)>, topic: &str) -> Val {
+    let mut parts = topic.rsplitn(3, '.');
+    for name in ["table", "schema", "name"] {
+        let (part, is_known) = (parts.next(), source.iter().any(|(known, _)| *known == name));
+        if let Some(part) = part.filter(|_| !is_known) {
+            source.push((name, string(part)));
+        }
+    }
+    object(source)
+}

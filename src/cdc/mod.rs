@@ -1,0 +1,102 @@
+//! Change data capture: Debezium's messages, in any of their forms, into canonical events, by a mapping of one table's rows.
+//!
+//! A message is recognised and unwrapped (`message`, `row`), a jq program makes events of the change (`program`,
+//! `functions`), and each gets an id and a stamp of its database's own commit order (`commit`, `made`). docs/cdc.md is for
+//! whoever writes mappings.
+//!
+//! Pure: no log, no clock, no files. Not here: schemas and what types a column had, and judging the events, which is
+//! [`crate::event`]'s.
+
+mod commit;
+mod functions;
+mod json;
+mod made;
+mod message;
+mod program;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use crate::event::{Code, Rejection};
+
+pub use commit::Logged;
+pub use made::Made;
+pub use message::{Message, Skipped, outbox};
+
+use message::{Recognised, Unreadable};
+use program::{Failure, Program};
+
+/// A table's mapping: whose rows its topic carries, and the program that makes events of them.
+#[derive(Debug)]
+pub struct Mapping {
+    topic: String,
+    program: Program,
+}
+
+/// What a message gives.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    /// The events that the program makes, perhaps none.
+    Made(Vec<Made>),
+    /// An event that came as one, in CloudEvents' structured JSON.
+    Event(Cow<'a, [u8]>),
+    Skipped(Skipped),
+}
+
+/// Why a message gives nothing.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Repeats no value of the row.
+    pub rejection: Rejection,
+    /// What the program itself said, for whoever is trying it out.
+    pub detail: Option<String>,
+}
+
+impl Mapping {
+    /// Compiles a topic's program. `file` is what messages call it. The faults name line and column.
+    pub fn compile(topic: &str, file: &str, program: &str) -> Result<Mapping, Vec<String>> {
+        Ok(Mapping { topic: topic.to_owned(), program: Program::compile(file, program)? })
+    }
+
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Reads a message.
+    pub fn read<'a>(&self, message: &Message<'a>) -> Result<Outcome<'a>, Box<Refusal>> {
+        let refusal = |code, field: &str, message: String, detail| {
+            let field = Some(field.to_owned()).filter(|field| !field.is_empty());
+            let rejection = Rejection { code, field, message, id: None, kind: None, subject: None };
+            Box::new(Refusal { rejection, detail })
+        };
+        let change = match message::recognise(message, &self.topic) {
+            Ok(Recognised::Change(change)) => change,
+            Ok(Recognised::Event(event)) => return Ok(Outcome::Event(event)),
+            Ok(Recognised::Skipped(what)) => return Ok(Outcome::Skipped(what)),
+            Ok(Recognised::Truncate) => {
+                let message = "TRUNCATE is not applied: the table's entities stay as they are";
+                return Err(refusal(Code::BadField, "op", message.into(), None));
+            }
+            Err(Unreadable::Json(what)) => return Err(refusal(Code::BadJson, "", what, None)),
+            Err(Unreadable::Shape(field, what)) => return Err(refusal(Code::BadEnvelope, field, what.into(), None)),
+        };
+        let made = self.program.run(change.input(&self.topic)).and_then(|outputs| made::events(&change, &outputs));
+        made.map(Outcome::Made).map_err(|Failure { message, detail }| {
+            refusal(Code::BadField, "", format!("{}: {message}", self.program.file()), detail)
+        })
+    }
+
+    /// Why an event that was made is refused, told to whoever wrote the program.
+    pub fn blamed(&self, made: &Made, mut rejection: Rejection) -> Rejection {
+        if rejection.field.as_deref() == Some("sequence") && !made.has_sequence {
+            rejection.message =
+                "the domain has `order_by = \"sequence\"`, and the event no `sequence`: give one, or order \
+                 the domain by `position`"
+                    .into();
+        }
+        rejection.message = format!("{}: {}", self.program.file(), rejection.message);
+        rejection
+    }
+}

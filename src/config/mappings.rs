@@ -1,0 +1,48 @@
+//! The mappings of a configuration: each checked against the topics that are read, its program compiled.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::file::{File, FileMapping};
+use super::{SourceConfig, TopicConfig};
+use crate::cdc::Mapping;
+use crate::model::nearest;
+
+/// Compiles the file's mappings into the topics that they are for. `path` is the file's, and its programs are seen from
+/// its folder.
+pub fn read(file: &File, path: &str, sources: &[SourceConfig], topics: &mut [TopicConfig], faults: &mut Vec<String>) {
+    for mapping in &file.mappings {
+        let FileMapping { source, topic: name, program } = mapping;
+        let known = topics.iter().position(|topic| topic.name == *name);
+        let Some(index) = known else {
+            let near = nearest(name, topics.iter().map(|topic| topic.name.as_str()));
+            faults.push(format!(
+                "{path}: [[mappings]] of topic `{name}`: no domain reads it{near}; name it in the `topics` of each domain \
+                 whose events it carries"
+            ));
+            continue;
+        };
+        let topic = &mut topics[index];
+        let read_from = sources.get(topic.source).map_or("", |source| source.name.as_str());
+        if source.as_ref().is_some_and(|source| source != read_from) {
+            faults.push(format!("{path}: [[mappings]] of topic `{name}`: its domain reads it from `{read_from}`"));
+            continue;
+        }
+        if topic.mapping.is_some() {
+            faults
+                .push(format!("{path}: [[mappings]] of topic `{name}`: it has two; one program makes all its events"));
+            continue;
+        }
+        let program = Path::new(path).parent().map_or(program.clone(), |folder| folder.join(program));
+        let shown = program.display().to_string();
+        match std::fs::read_to_string(&program) {
+            Ok(text) => match Mapping::compile(name, &shown, &text) {
+                Ok(mapping) => topic.mapping = Some(Arc::new(mapping)),
+                Err(all) => faults.extend(all),
+            },
+            Err(error) => {
+                faults.push(format!("{path}: [[mappings]] of topic `{name}`: {shown} cannot be read: {error}"));
+            }
+        }
+    }
+}
