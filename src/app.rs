@@ -149,6 +149,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let service = Service {
         api: api.clone(),
         intake: embedded.map(|embedded| embedded.intake),
+        retrier: pipeline.retrier.clone(),
         metrics,
         cors_origins: config.cors_origins,
         body_bytes_max: config.body_bytes_max,

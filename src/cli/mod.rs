@@ -1,6 +1,7 @@
 //! What a person types.
 
 mod append;
+mod dead_letters;
 mod demo;
 mod progress;
 
@@ -36,6 +37,8 @@ enum Command {
     },
     /// Append events, one a line, to a running service or to a log at rest.
     Append(append::Append),
+    /// What could not be applied: list it, look at it, read it once more, take it away.
+    DeadLetters(dead_letters::DeadLetters),
     /// Check the model and the configuration: silent when they are right.
     Check {
         #[command(flatten)]
@@ -58,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Demo(demo) => demo.run(&logs),
         Command::Serve { options } => serve(&options, &logs),
         Command::Append(append) => append.run(&logs),
+        Command::DeadLetters(letters) => letters.run(&logs),
         Command::Check { options } => Config::read(&options, &logs, &ModelText::File).map(drop),
         Command::Schema { options } => schema(&options, &logs),
     };

@@ -95,6 +95,12 @@ impl Registry {
         Ok(Registry { client: Client::new(url)?, known: RwLock::default() })
     }
 
+    /// Forgets that some ids have no schema, or a wrong one: they are asked for again.
+    pub fn forget_bad(&self) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, known| matches!(known, Known::Schema(_)));
+    }
+
     /// The schema of an id, fetched if it is not known yet.
     pub fn schema(&self, id: u32) -> Result<Arc<Schema>, EncodingError> {
         match self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id) {

@@ -40,7 +40,18 @@ pub struct Record<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refused {
     pub rejection: Box<Rejection>,
+    /// The record's value as the log has it.
     pub bytes: Arc<[u8]>,
+    /// What else the log has of it, where it came from one.
+    pub beside: Option<Arc<Beside>>,
+}
+
+/// A record's key and headers; and whether it has a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beside {
+    pub key: Option<Box<[u8]>>,
+    pub headers: Vec<(Box<str>, Option<Box<[u8]>>)>,
+    pub has_value: bool,
 }
 
 impl Batch {
@@ -68,7 +79,7 @@ impl Batch {
     /// will do.
     pub fn push(&mut self, decoder: &Decoder, domains: &[usize], offset: u64, appended_at: Instant, bytes: &[u8]) {
         let outcome = decoder.read(bytes, domains, &mut self.buffer);
-        let outcome = outcome.map_err(|rejection| Refused { rejection, bytes: bytes.into() });
+        let outcome = outcome.map_err(|rejection| Refused { rejection, bytes: bytes.into(), beside: None });
         self.lines.push(Line { offset, appended_at, commit: None, outcome });
         self.next_offset = offset + 1;
     }
@@ -91,9 +102,19 @@ impl Batch {
 
     /// Keeps a record that no event could be made of, with its bytes.
     pub fn refuse(&mut self, offset: u64, appended_at: Instant, rejection: Box<Rejection>, bytes: &[u8]) {
-        let outcome = Err(Refused { rejection, bytes: bytes.into() });
+        let outcome = Err(Refused { rejection, bytes: bytes.into(), beside: None });
         self.lines.push(Line { offset, appended_at, commit: None, outcome });
         self.next_offset = offset + 1;
+    }
+
+    /// Gives what was refused from a place in the batch on the record that it was read from: its value, and what is beside.
+    pub fn trace(&mut self, from: usize, value: Option<&[u8]>, beside: impl Fn() -> Beside) {
+        for line in &mut self.lines[from..] {
+            if let Err(refused) = &mut line.outcome {
+                refused.bytes = value.unwrap_or_default().into();
+                refused.beside = Some(Arc::new(beside()));
+            }
+        }
     }
 
     #[inline]

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use crate::model::Model;
 use crate::model::value::Instant;
 
-pub use batch::{Batch, Record, Refused};
+pub use batch::{Batch, Beside, Record, Refused};
 pub use buffer::{Attributes, Buffer, Extensions, Patch};
 pub use commit::Commit;
 

@@ -1,5 +1,6 @@
 //! The routes. HTTP in, HTTP out: what a request means is `api`'s and `intake`'s.
 
+mod dead_letters;
 mod events;
 mod graphql;
 mod pages;
@@ -17,6 +18,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::api::Api;
 use crate::intake::Intake;
+use crate::pipeline::Retrier;
 use crate::telemetry::Metrics;
 
 /// What the routes work with.
@@ -25,6 +27,7 @@ pub struct Service {
     pub api: Api,
     /// None where no domain is written to here.
     pub intake: Option<Intake>,
+    pub retrier: Arc<Retrier>,
     pub metrics: Arc<Metrics>,
     /// Origins that browsers may call from; empty means those of this machine.
     pub cors_origins: Vec<String>,
@@ -42,6 +45,9 @@ pub fn router(service: Service) -> Router {
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(GRAPHQL_BYTES_MAX)))
         .route("/events", post(events::post).layer(DefaultBodyLimit::max(body_bytes_max)))
+        .route("/dead-letters/{*id}", get(dead_letters::bytes))
+        .route("/dead-letters/retry", post(dead_letters::retry))
+        .route("/dead-letters/discard", post(dead_letters::discard))
         .route("/", get(pages::home))
         .route("/graphiql", get(pages::graphiql))
         .route("/graphiql/starters.json", get(pages::starters))

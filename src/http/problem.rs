@@ -10,7 +10,16 @@ pub fn problem(status: StatusCode, detail: &str) -> Response {
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
 }
 
-const ROUTES: [&str; 6] = ["/graphql", "/graphiql", "/events", "/health/live", "/health/ready", "/metrics"];
+const ROUTES: [&str; 8] = [
+    "/dead-letters/retry",
+    "/dead-letters/discard",
+    "/graphql",
+    "/graphiql",
+    "/events",
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+];
 
 pub async fn not_found(uri: Uri) -> Response {
     let near = crate::model::nearest(uri.path(), ROUTES.into_iter());

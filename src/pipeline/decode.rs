@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::cdc::{self, Logged, Mapping, Message, Outcome, Skipped};
 use crate::encoding::{Connect, Encoding, EncodingError, Registry, json_of, to_json};
-use crate::event::{Batch, Code, Decoder, Rejection};
+use crate::event::{Batch, Beside, Code, Decoder, Rejection};
 use crate::source::Raw;
 use crate::telemetry::Metrics;
 
@@ -40,11 +40,17 @@ impl Translator {
         Translator { decoder, formats, metrics, connect: Connect::new(), text, value, key }
     }
 
+    /// Asks for schemas again that were not there or were wrong: somebody may have mended them.
+    pub fn forget_bad_schemas(&self) {
+        self.formats.iter().filter_map(|format| format.registry.as_ref()).for_each(|registry| registry.forget_bad());
+    }
+
     /// Puts the record's events into the batch, or why they cannot be read. The error is why it cannot be read now, and
     /// is to be tried again.
     pub fn push(&mut self, topic: usize, raw: &Raw<'_>, batch: &mut Batch) -> Result<(), String> {
         let formats = self.formats.clone();
         let format = &formats[topic];
+        let from = batch.len();
         let (mut value, mut key) = (std::mem::take(&mut self.value), std::mem::take(&mut self.key));
         let outcome = match self.read(format, raw, &mut value, &mut key) {
             Ok(read) => {
@@ -59,6 +65,11 @@ impl Translator {
             }
         };
         (self.value, self.key) = (value, key);
+        batch.trace(from, raw.value, || Beside {
+            key: raw.key.map(Into::into),
+            headers: raw.headers.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect(),
+            has_value: raw.value.is_some(),
+        });
         outcome
     }
 

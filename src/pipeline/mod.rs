@@ -2,10 +2,11 @@
 //! ends; one thread applies; a bounded channel lies between.
 
 mod decode;
+mod letters;
 mod sink;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::source::Source;
 use crate::telemetry::Metrics;
 
 pub use decode::Format;
+pub use letters::{Letters, NotNow, Retried, Retrier};
 
 use sink::{Numbers, PartitionSink, Tellers};
 
@@ -41,16 +43,39 @@ pub struct Parts {
 
 /// What the readers send to the projector. Partitions come before what is of them.
 enum Work {
-    Found { partition: Partition, start: u64 },
+    Found {
+        partition: Partition,
+        start: u64,
+    },
     Records(Box<Batch>),
-    Lost { partition: usize, next: u64, why: String },
-    Restarted { partition: usize, log: LogId, start: u64, why: String },
+    Lost {
+        partition: usize,
+        next: u64,
+        why: String,
+    },
+    /// Dead letters, read once more. `done` is told when a version has what came of them.
+    Again {
+        batch: Box<Batch>,
+        letters: Vec<usize>,
+        done: SyncSender<()>,
+    },
+    Discard {
+        letters: Vec<usize>,
+        done: SyncSender<()>,
+    },
+    Restarted {
+        partition: usize,
+        log: LogId,
+        start: u64,
+        why: String,
+    },
 }
 
 /// The running threads. [`Pipeline::stop`] ends them.
 pub struct Pipeline {
     stop: Arc<AtomicBool>,
     sources: Vec<Arc<dyn Source>>,
+    pub retrier: Arc<Retrier>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -81,16 +106,21 @@ impl Pipeline {
             threads.push(spawn("watcher", Box::new(move || watched.watch(&tellers)))?);
             threads.push(spawn("reader", Box::new(move || read.read(&mut sink)))?);
         }
-        // The projector ends when the last reader has.
-        drop((work, numbers));
-        let project = move || Loop { projector, applied, serving, metrics, clock, appended: Vec::new() }.run(&waiting);
+        let translator = decode::Translator::new(decoder, formats, metrics.clone());
+        // The projector ends when the last reader has, and nobody can ask for letters any more.
+        let retrier = Arc::new(Retrier::new(translator, numbers, serving.clone(), work));
+        let project = move || {
+            Loop { projector, applied, serving, metrics, clock, waiting: Vec::new(), appended: Vec::new() }
+                .run(&waiting)
+        };
         threads.push(spawn("projector", Box::new(project))?);
-        Ok(Pipeline { stop, sources, threads })
+        Ok(Pipeline { stop, sources, retrier, threads })
     }
 
     /// Ends the threads and waits for them. What was not applied yet is in the log.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Release);
+        self.retrier.close();
         self.sources.iter().for_each(|source| source.wake());
         for thread in self.threads {
             let _ = thread.join();
@@ -105,6 +135,8 @@ struct Loop {
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
     clock: fn() -> Instant,
+    /// Who waits for the next version.
+    waiting: Vec<SyncSender<()>>,
     /// Domain and append of what the next version makes visible.
     appended: Vec<(usize, Instant)>,
 }
@@ -127,6 +159,9 @@ impl Loop {
             if next.is_none() {
                 self.serving.publish(self.projector.publish());
                 published_at = (self.clock)();
+                for done in self.waiting.drain(..) {
+                    let _ = done.try_send(());
+                }
                 for (domain, at) in self.appended.drain(..) {
                     let seconds = published_at.micros().saturating_sub(at.micros()).max(0) as f64 / 1e6;
                     self.metrics.visible(domain, seconds);
@@ -153,6 +188,14 @@ impl Loop {
                 self.projector.apply(&batch, (self.clock)());
                 // Nobody takes it once the readers have ended.
                 let _ = self.applied.send(*batch);
+            }
+            Work::Again { batch, letters, done } => {
+                self.projector.apply_again(&batch, &letters, (self.clock)());
+                self.waiting.push(done);
+            }
+            Work::Discard { letters, done } => {
+                self.projector.discard(&letters);
+                self.waiting.push(done);
             }
             Work::Lost { partition, next, why } => self.projector.lose(partition, next, &why),
             Work::Restarted { partition, log, start, why } => self.projector.restart(partition, log, start, &why),

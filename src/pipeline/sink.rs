@@ -22,14 +22,15 @@ const BATCH_RECORDS: usize = 16_384;
 
 /// Numbers partitions in the order in which the projector hears of them.
 pub struct Numbers {
-    work: SyncSender<Work>,
+    /// None once the pipeline stops.
+    work: Mutex<Option<SyncSender<Work>>>,
     /// By partition: its topic.
     topics: Mutex<Vec<usize>>,
 }
 
 impl Numbers {
     pub fn new(work: SyncSender<Work>) -> Numbers {
-        Numbers { work, topics: Mutex::default() }
+        Numbers { work: Mutex::new(Some(work)), topics: Mutex::default() }
     }
 
     fn find(&self, found: Found) -> usize {
@@ -37,11 +38,18 @@ impl Numbers {
         topics.push(found.topic);
         let partition = Partition { topic: found.topic, log: found.log, number: found.number, lost: None };
         // Under the lock, so that the projector hears of partitions in the order of their numbers.
-        let _ = self.work.send(Work::Found { partition, start: found.start });
+        if let Some(work) = &*self.work.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = work.send(Work::Found { partition, start: found.start });
+        }
         topics.len() - 1
     }
 
-    fn topic(&self, partition: usize) -> usize {
+    /// Lets the projector end.
+    pub fn close(&self) {
+        *self.work.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub fn topic(&self, partition: usize) -> usize {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)[partition]
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::pages::Pages;
-use crate::event::Rejection;
+use crate::event::{Beside, Rejection};
 use crate::model::value::Instant;
 
 /// An event that could not be applied.
@@ -15,8 +15,13 @@ pub struct DeadLetter {
     pub offset: u64,
     /// When it was appended.
     pub at: Instant,
+    /// Its value, as the log has it.
     pub bytes: Arc<[u8]>,
+    /// Its key and headers.
+    pub beside: Option<Arc<Beside>>,
     pub rejection: Rejection,
+    /// The partition's number among those that the projector reads.
+    pub place: usize,
 }
 
 impl DeadLetter {
@@ -49,6 +54,15 @@ impl DeadLetters {
                 self.bytes -= oldest.take().map_or(0, |letter| letter.bytes.len());
             }
             self.first_kept += 1;
+        }
+    }
+
+    /// Takes a letter away: it was applied after all, or nobody wants it.
+    pub fn remove(&mut self, number: usize) {
+        if number >= self.first_kept
+            && let Some(letter) = self.letters.get_mut(number).and_then(Option::take)
+        {
+            self.bytes -= letter.bytes.len();
         }
     }
 

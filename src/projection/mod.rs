@@ -240,6 +240,29 @@ impl Projector {
         self.applied[partition] = self.applied[partition].max(batch.next_offset);
     }
 
+    /// Applies what became of dead letters when they were read once more: each record's events in the place that the log
+    /// gave it. The letters are taken away; what is refused again comes as a new one.
+    pub fn apply_again(&mut self, batch: &Batch, letters: &[usize], now: Instant) {
+        letters.iter().for_each(|letter| self.dead_letters.remove(*letter));
+        let partition = batch.partition;
+        let ahead = self.look_ahead(batch.records());
+        for (index, record) in batch.records().enumerate() {
+            let crate::event::Record { offset, appended_at, commit, .. } = record;
+            let known = ahead.of(index);
+            match record.outcome {
+                Ok(event) => {
+                    self.apply_event(&event, apply::Place { partition, offset, commit, appended_at, now, known });
+                }
+                Err(refused) => self.bury(refused, partition, offset, appended_at),
+            }
+        }
+    }
+
+    /// Takes dead letters away that nobody wants.
+    pub fn discard(&mut self, letters: &[usize]) {
+        letters.iter().for_each(|letter| self.dead_letters.remove(*letter));
+    }
+
     /// Looks up together what some events name.
     fn look_ahead<'a>(&self, records: impl Iterator<Item = crate::event::Record<'a>>) -> Ahead {
         let mut ahead = Ahead::default();
@@ -339,6 +362,8 @@ impl Projector {
             offset,
             at: appended_at,
             bytes: refused.bytes.clone(),
+            beside: refused.beside.clone(),
+            place: partition,
             rejection: (*refused.rejection).clone(),
         });
     }

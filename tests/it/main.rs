@@ -8,6 +8,7 @@ mod durability;
 mod golden;
 mod importers;
 mod laws;
+mod letters;
 mod lifecycle;
 mod messages;
 mod oracle;

@@ -1,0 +1,135 @@
+//! `staygraph dead-letters`: what could not be applied, of a running service.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value as Json, json};
+
+use super::{Failure, one, say};
+use crate::config::LogOptions;
+use crate::telemetry::start_logs;
+
+/// Letters that one request asks for.
+const PAGE: u64 = 100;
+
+#[derive(Args)]
+pub struct DeadLetters {
+    #[command(subcommand)]
+    what: What,
+    /// The running service.
+    #[arg(long, value_name = "URL", env = "STAYGRAPH_TO", default_value = "http://127.0.0.1:8080", global = true)]
+    to: String,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// List them, oldest first: id, code, field and message.
+    List {
+        #[command(flatten)]
+        wanted: Wanted,
+    },
+    /// Write one's bytes to standard output, as the log has them.
+    Show { id: String },
+    /// Read them once more, with what is known now.
+    Retry {
+        #[arg(value_name = "ID", required_unless_present_any = ["code", "domain"])]
+        id: Option<String>,
+        #[command(flatten)]
+        wanted: Wanted,
+    },
+    /// Take them away. The log keeps them.
+    Discard {
+        #[arg(value_name = "ID", required_unless_present_any = ["code", "domain"])]
+        id: Option<String>,
+        #[command(flatten)]
+        wanted: Wanted,
+    },
+}
+
+#[derive(Args)]
+struct Wanted {
+    /// Those with this code, such as BAD_ENCODING.
+    #[arg(long, value_name = "CODE")]
+    code: Option<String>,
+    /// Those of this domain.
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Option<String>,
+}
+
+impl DeadLetters {
+    pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
+        start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
+        let to = self.to.trim_end_matches('/');
+        match self.what {
+            What::List { wanted } => list(to, &wanted),
+            What::Show { id } => {
+                let bytes = answer(to, agent().get(format!("{to}/dead-letters/{id}")).call())?;
+                // Whoever closed the pipe has heard enough.
+                let _ = std::io::stdout().write_all(&bytes);
+                Ok(())
+            }
+            What::Retry { id, wanted } => {
+                let done = post(to, "retry", id, &wanted)?;
+                let number = |name: &str| done[name].as_u64().unwrap_or(0);
+                let (letters, refused) = (number("letters"), number("refused"));
+                say(&format!(
+                    "{letters} letters read once more: {} events applied, {refused} refused again",
+                    number("applied")
+                ));
+                if refused > 0 { Err(one("`staygraph dead-letters list` says why".into())) } else { Ok(()) }
+            }
+            What::Discard { id, wanted } => {
+                let done = post(to, "discard", id, &wanted)?;
+                say(&format!("{} letters taken away", done["letters"]));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+/// An answer's body, or what the service says against it.
+fn answer(to: &str, sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Vec<u8>, Failure> {
+    let mut response = sent.map_err(|error| one(format!("{to} does not answer: {error}")))?;
+    let status = response.status();
+    let body = response.body_mut().with_config().limit(1 << 30).read_to_vec();
+    let body = body.map_err(|error| one(format!("{to} broke off: {error}")))?;
+    if status.is_success() {
+        return Ok(body);
+    }
+    let problem: Json = serde_json::from_slice(&body).unwrap_or_default();
+    Err(one(problem["detail"].as_str().unwrap_or(status.as_str()).to_owned()))
+}
+
+fn post(to: &str, what: &str, id: Option<String>, wanted: &Wanted) -> Result<Json, Failure> {
+    let body = json!({ "id": id, "code": wanted.code, "domain": wanted.domain });
+    let bytes = answer(to, agent().post(format!("{to}/dead-letters/{what}")).send_json(&body))?;
+    serde_json::from_slice(&bytes).map_err(|error| one(format!("{to} answered no JSON: {error}")))
+}
+
+fn list(to: &str, wanted: &Wanted) -> Result<(), Failure> {
+    let query = "query ($domain: String, $code: String, $first: Int, $after: String) {
+        projection { deadLetters(domain: $domain, code: $code, first: $first, after: $after) {
+            nodes { id code field message at type subject size } pageInfo { hasNextPage endCursor } } } }";
+    let mut after = Json::Null;
+    loop {
+        let variables = json!({ "domain": wanted.domain, "code": wanted.code, "first": PAGE, "after": after });
+        let sent = agent().post(format!("{to}/graphql")).send_json(json!({ "query": query, "variables": variables }));
+        let reply: Json = serde_json::from_slice(&answer(to, sent)?).unwrap_or_default();
+        if let Some(message) = reply["errors"][0]["message"].as_str() {
+            return Err(one(message.to_owned()));
+        }
+        let page = &reply["data"]["projection"]["deadLetters"];
+        for letter in page["nodes"].as_array().into_iter().flatten() {
+            let text = |name: &str| letter[name].as_str().unwrap_or("-");
+            say(&format!("{} {} {}: {}", text("id"), text("code"), text("field"), text("message")));
+        }
+        if page["pageInfo"]["hasNextPage"] != true {
+            return Ok(());
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+}

@@ -1,0 +1,127 @@
+//! Dead letters from outside: their bytes, read once more, taken away.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::problem::problem;
+use super::{Service, is_local, json};
+use crate::event::Code;
+use crate::pipeline::Letters;
+
+/// Which letters a request means.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wanted {
+    id: Option<String>,
+    code: Option<String>,
+    domain: Option<String>,
+}
+
+fn forbidden() -> Response {
+    let detail = "dead letters are shown and changed from this machine only, since no authentication is configured";
+    problem(StatusCode::FORBIDDEN, detail)
+}
+
+/// A letter's value, as the log has it.
+pub async fn bytes(
+    State(service): State<Arc<Service>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
+    if !is_local(peer, &headers) {
+        return forbidden();
+    }
+    let snapshot = service.api.serving.snapshot();
+    let found =
+        snapshot.dead_letters.iter().find(|(_, letter)| letter.id() == id).map(|(_, letter)| letter.bytes.clone());
+    match found {
+        Some(bytes) => ([(header::CONTENT_TYPE, "application/octet-stream")], bytes.to_vec()).into_response(),
+        None => problem(StatusCode::NOT_FOUND, "no such dead letter is kept: `projection { deadLetters }` lists them"),
+    }
+}
+
+/// Reads letters once more.
+pub async fn retry(
+    State(service): State<Arc<Service>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let letters = match judge(&service, peer, &headers, &body) {
+        Ok(letters) => letters,
+        Err(refusal) => return refusal,
+    };
+    let retrier = service.retrier.clone();
+    match tokio::task::spawn_blocking(move || retrier.retry(&letters)).await {
+        Ok(Ok(done)) => {
+            let body = serde_json::json!({ "letters": done.letters, "applied": done.applied, "refused": done.refused });
+            json(StatusCode::OK, &body)
+        }
+        Ok(Err(why)) => problem(StatusCode::SERVICE_UNAVAILABLE, &why.0),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Takes letters away.
+pub async fn discard(
+    State(service): State<Arc<Service>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let letters = match judge(&service, peer, &headers, &body) {
+        Ok(letters) => letters,
+        Err(refusal) => return refusal,
+    };
+    let retrier = service.retrier.clone();
+    match tokio::task::spawn_blocking(move || retrier.discard(&letters)).await {
+        Ok(Ok(count)) => json(StatusCode::OK, &serde_json::json!({ "letters": count })),
+        Ok(Err(why)) => problem(StatusCode::SERVICE_UNAVAILABLE, &why.0),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &tokio::task::JoinError) -> Response {
+    tracing::error!(%error, "a request for dead letters ended the hard way");
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "it failed inside the service; its log says why")
+}
+
+/// Which letters are meant, where that can be said and may be asked.
+fn judge(service: &Service, peer: SocketAddr, headers: &HeaderMap, body: &[u8]) -> Result<Letters, Response> {
+    if !is_local(peer, headers) {
+        return Err(forbidden());
+    }
+    let bad = |detail: String| Err(problem(StatusCode::BAD_REQUEST, &detail));
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Another type would let any page of a browser ask without being asked itself.
+    if content_type.split(';').next().is_none_or(|name| !name.trim().eq_ignore_ascii_case("application/json")) {
+        let detail = "the body's `Content-Type` must be application/json";
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let wanted: Wanted = match serde_json::from_slice(body) {
+        Ok(wanted) => wanted,
+        Err(error) => return bad(format!("the body is no object of `id`, `code` and `domain`: {error}")),
+    };
+    let letters = Letters { id: wanted.id, code: wanted.code, domain: wanted.domain };
+    if letters.is_empty() {
+        return bad("say which: `id`, `code` or `domain`, or several of them".into());
+    }
+    let codes = Code::ALL.map(Code::name);
+    if let Some(code) = letters.code.as_deref().filter(|code| !codes.contains(code)) {
+        let near = crate::model::nearest(code, codes.into_iter());
+        return bad(format!("there is no code `{code}`{near}: there are {}", codes.join(", ")));
+    }
+    let domains = &service.api.model.domains;
+    if let Some(name) = letters.domain.as_deref().filter(|name| !domains.iter().any(|domain| domain.name == **name)) {
+        let near = crate::model::nearest(name, domains.iter().map(|domain| domain.name.as_str()));
+        return bad(format!("there is no domain `{name}`{near}"));
+    }
+    Ok(letters)
+}
