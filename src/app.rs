@@ -120,10 +120,8 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         Box::new(move || woken.iter().for_each(|source| source.wake())),
         clock::now,
     ));
-    let format = |topic: &TopicConfig| Format {
-        domains: topic.domains.as_slice().into(),
-        mapping: topic.mapping.clone(),
-    };
+    let format =
+        |topic: &TopicConfig| Format { domains: topic.domains.as_slice().into(), mapping: topic.mapping.clone() };
     let parts = Parts {
         sources,
         formats: config.topics.iter().map(format).collect(),

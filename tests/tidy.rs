@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 /// Rooms without threads, clock, files, network or environment.
-const PURE: [&str; 7] = ["model", "event", "position", "graph", "projection", "freshness", "query"];
+const PURE: [&str; 8] = ["model", "event", "cdc", "position", "graph", "projection", "freshness", "query"];
 
 /// What no pure room may say, and why.
 const IMPURE: [(&str, &str); 10] = [
@@ -28,7 +28,7 @@ const IMPURE: [(&str, &str); 10] = [
 ];
 
 /// A package and the files that may use it: a folder ends in `/`.
-const PACKAGES: [(&str, &[&str]); 24] = [
+const PACKAGES: [(&str, &[&str]); 28] = [
     ("petgraph", &["graph/walk.rs"]),
     ("hashbrown", &["graph/"]),
     ("unicode_segmentation", &["graph/words.rs"]),
@@ -56,6 +56,10 @@ const PACKAGES: [(&str, &[&str]); 24] = [
     ("ureq", &["cli/append.rs"]),
     ("ruzstd", &["demo/"]),
     ("toml", &["config.rs"]),
+    ("jaq_core", &["cdc/"]),
+    ("jaq_std", &["cdc/program.rs"]),
+    ("jaq_json", &["cdc/"]),
+    ("jiff", &["cdc/functions.rs"]),
 ];
 
 /// What stands nowhere, in code or tests.

@@ -126,7 +126,9 @@ pub fn payload(text: &[u8]) -> Result<Val, String> {
 fn unwrapped(value: Val) -> Val {
     let is_schema = |schema: &Val| matches!(schema, Val::Null) || get_text(schema, "type").is_some();
     match get(&value, "payload") {
-        Some(payload) if members(&value).count() == 2 && get(&value, "schema").is_some_and(is_schema) => payload.clone(),
+        Some(payload) if members(&value).count() == 2 && get(&value, "schema").is_some_and(is_schema) => {
+            payload.clone()
+        }
         _ => value,
     }
 }
@@ -155,7 +157,8 @@ pub fn recognise<'a>(message: &Message<'a>, topic: &str) -> Result<Recognised<'a
         return Ok(Recognised::Skipped(skipped));
     }
     let has = |name: &str| get(&value, name).is_some();
-    let is_envelope = get_text(&value, "op").is_some() && (get(&value, "source").is_some_and(is_object) || has("after"));
+    let is_envelope =
+        get_text(&value, "op").is_some() && (get(&value, "source").is_some_and(is_object) || has("after"));
     if is_envelope {
         let source = get(&value, "source").cloned().unwrap_or_else(|| object([]));
         return change(&value, &value, source, message);
@@ -208,8 +211,14 @@ fn aside(value: &Val) -> Option<Skipped> {
     if is_text("aggregate_type") && is_text("type") && (has("additional_data") || has("timestamp")) {
         return Some(Skipped::Notification);
     }
-    const ACTIONS: [&str; 6] =
-        ["execute-snapshot", "stop-snapshot", "pause-snapshot", "resume-snapshot", "set-binlog-position", "schema-changes"];
+    const ACTIONS: [&str; 6] = [
+        "execute-snapshot",
+        "stop-snapshot",
+        "pause-snapshot",
+        "resume-snapshot",
+        "set-binlog-position",
+        "schema-changes",
+    ];
     let is_action = get_text(value, "type").is_some_and(|action| ACTIONS.contains(&action));
     if has("data-collections") || is_action && members(value).all(|(name, _)| ["id", "type", "data"].contains(&name)) {
         return Some(Skipped::Signal);
@@ -218,12 +227,7 @@ fn aside(value: &Val) -> Option<Skipped> {
 }
 
 /// A change of a row whose images stand in `images`, and what is said of the change in `about`.
-fn change(
-    images: &Val,
-    about: &Val,
-    source: Val,
-    message: &Message<'_>,
-) -> Result<Recognised<'static>, Unreadable> {
+fn change(images: &Val, about: &Val, source: Val, message: &Message<'_>) -> Result<Recognised<'static>, Unreadable> {
     let op = match get_text(about, "op") {
         Some("t") => return Ok(Recognised::Truncate),
         Some("m") => return Ok(Recognised::Skipped(Skipped::LogicalMessage)),

@@ -14,8 +14,6 @@ mod made;
 mod message;
 mod program;
 mod row;
-#[cfg(test)]
-mod tests;
 
 use std::borrow::Cow;
 
@@ -91,9 +89,10 @@ impl Mapping {
     /// Why an event that was made is refused, told to whoever wrote the program.
     pub fn blamed(&self, made: &Made, mut rejection: Rejection) -> Rejection {
         if rejection.field.as_deref() == Some("sequence") && !made.has_sequence {
-            rejection.message = "the domain has `order_by = \"sequence\"`, and the event no `sequence`: give one, or order \
+            rejection.message =
+                "the domain has `order_by = \"sequence\"`, and the event no `sequence`: give one, or order \
                  the domain by `position`"
-                .into();
+                    .into();
         }
         rejection.message = format!("{}: {}", self.program.file(), rejection.message);
         rejection

@@ -156,22 +156,16 @@ mod tests {
     fn programs_have_jqs_functions_and_ours() {
         let program = r#".a | ascii_downcase, test("^A"), sub("b"; "c"), ("1.5" | minor("EUR")),
             ("2024-05-01T14:00:00" | instant("Asia/Singapore")), ([3, 1] | sort | @base64 "\(.)"), (1.5 | floor)"#;
-        let expected = [
-            r#""ab""#,
-            "true",
-            r#""Ac""#,
-            "150",
-            r#""2024-05-01T06:00:00Z""#,
-            r#""WzEsM10=""#,
-            "1",
-        ];
+        let expected = [r#""ab""#, "true", r#""Ac""#, "150", r#""2024-05-01T06:00:00Z""#, r#""WzEsM10=""#, "1"];
         assert_eq!(run(program, r#"{"a":"Ab"}"#).unwrap(), expected);
     }
 
     #[test]
     fn failures_hold_no_value_of_the_row() {
         let row = r#"{"name":"Ann Onym"}"#;
-        for program in [".name | tonumber", "error(.name)", "error(\"bad: \\(.name)\")", ".name.first", ".name + 1", "error(.)"] {
+        for program in
+            [".name | tonumber", "error(.name)", "error(\"bad: \\(.name)\")", ".name.first", ".name + 1", "error(.)"]
+        {
             let failure = run(program, row).unwrap_err();
             assert!(!failure.message.contains("Ann"), "{program}: {failure:?}");
             assert!(failure.detail.is_some_and(|detail| detail.contains("Ann")), "{program}");

@@ -22,12 +22,11 @@ fn is_unavailable(value: &Val) -> bool {
         }),
         // In an array of numbers, the text's bytes.
         Val::Arr(items) => {
-            matches!(&items[..], [item] if is_unavailable(item)) || {
-                let is_byte = |(item, byte): (&Val, u8)| {
-                    matches!(item, Val::Num(Num::Int(number)) if *number == isize::from(i16::from(byte)))
-                };
-                items.len() == UNAVAILABLE.len() && items.iter().zip(UNAVAILABLE.bytes()).all(is_byte)
-            }
+            matches!(&items[..], [item] if is_unavailable(item))
+                || {
+                    let is_byte = |(item, byte): (&Val, u8)| matches!(item, Val::Num(Num::Int(number)) if *number == isize::from(i16::from(byte)));
+                    items.len() == UNAVAILABLE.len() && items.iter().zip(UNAVAILABLE.bytes()).all(is_byte)
+                }
         }
         // In a map, as hstore is one.
         Val::Obj(map) => map.len() == 1 && get(value, UNAVAILABLE).is_some_and(is_unavailable),

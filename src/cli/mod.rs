@@ -2,6 +2,7 @@
 
 mod append;
 mod demo;
+mod map;
 mod progress;
 
 use std::net::SocketAddr;
@@ -41,6 +42,8 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Try a table's mapping on recorded messages: prints the events that it makes.
+    Map(map::Map),
     /// Print the GraphQL schema that the model gives.
     Schema {
         #[command(flatten)]
@@ -59,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Serve { options } => serve(&options, &logs),
         Command::Append(append) => append.run(&logs),
         Command::Check { options } => Config::read(&options, &logs, &ModelText::File).map(drop),
+        Command::Map(map) => map.run(&logs),
         Command::Schema { options } => schema(&options, &logs),
     };
     match outcome {

@@ -10,13 +10,7 @@ use crate::model::nearest;
 
 /// Compiles the file's mappings into the topics that they are for. `path` is the file's, and its programs are seen from
 /// its folder.
-pub fn read(
-    file: &File,
-    path: &str,
-    sources: &[SourceConfig],
-    topics: &mut [TopicConfig],
-    faults: &mut Vec<String>,
-) {
+pub fn read(file: &File, path: &str, sources: &[SourceConfig], topics: &mut [TopicConfig], faults: &mut Vec<String>) {
     for mapping in &file.mappings {
         let FileMapping { source, topic: name, program } = mapping;
         let known = topics.iter().position(|topic| topic.name == *name);
@@ -35,7 +29,8 @@ pub fn read(
             continue;
         }
         if topic.mapping.is_some() {
-            faults.push(format!("{path}: [[mappings]] of topic `{name}`: it has two; one program makes all its events"));
+            faults
+                .push(format!("{path}: [[mappings]] of topic `{name}`: it has two; one program makes all its events"));
             continue;
         }
         let program = Path::new(path).parent().map_or(program.clone(), |folder| folder.join(program));
