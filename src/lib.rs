@@ -1,6 +1,6 @@
 //! staygraph: the query side of an event-sourced vacation-rental company.
 //!
-//! Rooms in reading order: what a domain is ([`model`]), what happened to it ([`event`], [`position`]), what that comes to
+//! Rooms in reading order: what a domain is ([`model`]), what happened to it ([`event`], [`cdc`], [`position`]), what that comes to
 //! ([`graph`], [`projection`]), how fresh that is ([`freshness`]) and what can be asked of it ([`query`]). Those are pure:
 //! no clock, no files, no network, no threads. Above them lie the edges: where events come from ([`source`], [`intake`]),
 //! the loop ([`pipeline`]), what is published ([`serving`]), and what people and programs hold on to ([`api`], [`http`],

@@ -54,8 +54,8 @@ impl Change {
     fn hash(&self) -> u64 {
         let mut text = Vec::new();
         let parts = if matches!(self.key, Val::Null) { [&self.before, &self.after] } else { [&self.key, &Val::Null] };
-        // What cannot be written tells nothing apart, and no row holds it.
         for part in parts {
+            // What cannot be written tells nothing apart, and no row holds it.
             let _ = json::write(part, &mut text);
         }
         // FNV-1a: the same on every machine and in every version.

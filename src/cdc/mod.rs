@@ -14,8 +14,6 @@ mod made;
 mod message;
 mod program;
 mod row;
-#[cfg(test)]
-mod tests;
 
 use std::borrow::Cow;
 

@@ -3,6 +3,7 @@
 mod append;
 mod dead_letters;
 mod demo;
+mod map;
 mod progress;
 
 use std::net::SocketAddr;
@@ -44,6 +45,8 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Try a table's mapping on recorded messages: prints the events that it makes.
+    Map(map::Map),
     /// Print the GraphQL schema that the model gives.
     Schema {
         #[command(flatten)]
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
         Command::Append(append) => append.run(&logs),
         Command::DeadLetters(letters) => letters.run(&logs),
         Command::Check { options } => Config::read(&options, &logs, &ModelText::File).map(drop),
+        Command::Map(map) => map.run(&logs),
         Command::Schema { options } => schema(&options, &logs),
     };
     match outcome {

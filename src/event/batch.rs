@@ -50,9 +50,12 @@ pub struct Refused {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Beside {
     pub key: Option<Box<[u8]>>,
-    pub headers: Vec<(Box<str>, Option<Box<[u8]>>)>,
+    pub headers: Vec<Header>,
     pub has_value: bool,
 }
+
+/// A header's name and value.
+pub type Header = (Box<str>, Option<Box<[u8]>>);
 
 impl Batch {
     pub fn new(partition: usize) -> Batch {

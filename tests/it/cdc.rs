@@ -1,0 +1,358 @@
+//! Change data capture: what each of the recorded messages becomes, and that the order of the database counts, not the log's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use serde_json::{Value as Json, json};
+use staygraph::cdc::{Logged, Mapping, Message, Outcome, outbox};
+use staygraph::event::{Batch, Buffer, Decoder, OrderBy};
+use staygraph::model::Model;
+use staygraph::model::value::Instant;
+use staygraph::position::LogId;
+use staygraph::projection::{DomainRules, Partition, Projector, Topic};
+
+use crate::oracle::Dump;
+use crate::support::root;
+use crate::{golden, laws};
+
+/// Shows what a program is given.
+const SHOW: &str = r#"{
+  type: "row.\(.op)",
+  subject: (.key // "no key" | tostring),
+  data: ({ before, after, table: "\(.source.name) \(.source.schema // .source.db) \(.source.table)" } | del(.[] | nulls))
+}"#;
+
+fn message<'a>(key: Option<&'a [u8]>, value: Option<&'a [u8]>, offset: u64) -> Message<'a> {
+    Message { key, value, headers: &[], logged: Logged { offset, at: Instant::EPOCH } }
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        match entry.is_dir() {
+            true => files(&entry, found),
+            false if entry.extension().is_some_and(|extension| extension == "json") => found.push(entry),
+            false => {}
+        }
+    }
+}
+
+/// A message as people read it: what was made of it, or why nothing was.
+fn told(mapping: &Mapping, message: &Message<'_>) -> String {
+    match mapping.read(message) {
+        Ok(Outcome::Made(all)) => {
+            let event = |made: &staygraph::cdc::Made| {
+                let commit = made.commit;
+                let stamp = format!("{} {:x?} {}", commit.is_change, commit.place, commit.ordinal);
+                format!("{}\n    stamp {stamp}", String::from_utf8_lossy(&made.json))
+            };
+            all.iter().map(event).collect::<Vec<_>>().join("\n    ")
+        }
+        Ok(Outcome::Event(event)) => {
+            let text = String::from_utf8_lossy(&event).chars().take(100).collect::<String>();
+            let decoder = Decoder::new(shipped(), Vec::new(), 1 << 20);
+            let verdict = decoder.decode(&event, &[], &mut Buffer::default()).map(|_| ());
+            let verdict = verdict.map_or_else(|why| format!("{} {}", why.code, why.message), |()| "taken".into());
+            format!("an event: {text}\n    {verdict}")
+        }
+        Ok(Outcome::Skipped(what)) => format!("skipped: {}", what.name()),
+        Err(refusal) => {
+            let why = refusal.rejection;
+            format!("refused: {} {}: {}", why.code, why.field.as_deref().unwrap_or("-"), why.message)
+        }
+    }
+}
+
+fn shipped() -> Arc<Model> {
+    Arc::new(Model::parse(staygraph::model::SHIPPED, "model.graphql").unwrap())
+}
+
+#[test]
+fn every_recorded_message_is_what_it_is() {
+    let mapping = Mapping::compile("server.inventory.customers", "show.jq", SHOW).unwrap();
+    let folder = root("tests/data/cdc");
+    let mut paths = Vec::new();
+    files(&folder, &mut paths);
+    paths.sort();
+    assert_eq!(paths.len(), 80);
+    let mut text = String::new();
+    for path in paths {
+        let name = path.strip_prefix(&folder).unwrap().display().to_string();
+        let bytes = std::fs::read(&path).unwrap();
+        let key = br#"{"schema":null,"payload":{"id":1004}}"#.as_slice();
+        let told = match name.as_str() {
+            // Keys: each beside the same change.
+            _ if name.contains("-key") => {
+                let delete = std::fs::read(folder.join("debezium/mysql/customers-delete.json")).unwrap();
+                told(&mapping, &message(Some(&bytes), Some(&delete), 7))
+            }
+            // A record, with its key.
+            _ if name.ends_with("tombstone-record.json") => told(&mapping, &message(Some(key), None, 7)),
+            _ => told(&mapping, &message(Some(key), Some(&bytes), 7)),
+        };
+        writeln!(text, "{name}\n    {told}").unwrap();
+    }
+    golden::check("cdc.txt", &text);
+}
+
+/// Forms that 3.7 writes and that are not among the recorded messages.
+#[test]
+fn other_forms_are_known() {
+    let mapping = Mapping::compile("legacy.public.guest", "show.jq", SHOW).unwrap();
+    let source = r#""source":{"connector":"postgresql","name":"legacy","snapshot":"false","schema":"public","table":"guest","lsn":16,"ts_ms":1000}"#;
+    let with = |rest: &str| format!("{{{rest},{source}}}");
+    let cases = [
+        (with(r#""op":"u","before":null,"after":{"id":1,"note":"__debezium_unavailable_value"}"#), r#""after":{"id":1}"#),
+        (with(r#""op":"d","before":{"id":1004,"name":"","rate":0},"after":null"#), r#""before":{"id":1004}"#),
+        (with(r#""op":"r","before":null,"after":{"id":1}"#), "stamp false"),
+        (with(r#""op":"t""#), "refused: BAD_FIELD op: TRUNCATE is not applied"),
+        (with(r#""op":"x","after":{}"#), "refused: BAD_ENVELOPE op"),
+        (with(r#""op":"c","after":null"#), "refused: BAD_ENVELOPE after"),
+        (r#"{"schema":null,"payload":{"ts_ms":1}}"#.to_owned(), "skipped: heartbeat"),
+        ("null".to_owned(), "skipped: null"),
+        ("[1]".to_owned(), "refused: BAD_ENVELOPE -"),
+        ("{}".to_owned(), "refused: BAD_ENVELOPE -"),
+        ("{\"a\":1,\"a\":2}".to_owned(), "refused: BAD_JSON -: a name stands twice"),
+        (r#"{"id":1,"__deleted":"true","__lsn":16}"#.to_owned(), r#"row.d"#),
+        (r#"{"id":1,"__op":"c","__source_lsn":16}"#.to_owned(), "stamp true [10, 0, 0]"),
+        (r#"{"id":1}"#.to_owned(), r#""table":"legacy public guest""#),
+        (
+            r#"{"specversion":"1.0","id":"a","source":"/s","type":"person.registered","subject":"p","time":"2024-05-01T10:00:00Z","sequence":1}"#
+                .to_owned(),
+            "taken",
+        ),
+    ];
+    for (value, expected) in cases {
+        let told = told(&mapping, &message(Some(br#"{"id":1004}"#), Some(value.as_bytes()), 7));
+        assert!(told.contains(expected), "{value}\n{told}");
+    }
+}
+
+#[test]
+fn an_outbox_wraps_events_in_texts_and_schemas() {
+    let event = r#"{"specversion":"1.0","id":"a"}"#;
+    let wrapped = [
+        (json!(event).to_string(), Some(event)),
+        (json!({ "schema": { "type": "string" }, "payload": event }).to_string(), Some(event)),
+        (format!(r#"{{"schema":{{"type":"struct"}},"payload":{event}}}"#), Some(event)),
+        (event.to_owned(), None),
+        ("null".to_owned(), None),
+        ("\"".to_owned(), None),
+    ];
+    for (value, expected) in wrapped {
+        let unwrapped = outbox(value.as_bytes()).map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(unwrapped.as_deref(), expected, "{value}");
+    }
+}
+
+const MODEL: &str = r#"
+type Guest @entity(domain: "guests", event: "guest") { name: String  note: String  level: Int }
+"#;
+
+/// Sets what was sent, deletes what was deleted.
+const PROGRAM: &str = r#"
+def put($field; $column): if has($column) then { ($field): .[$column] } else {} end;
+if .op == "d" then { type: "guest.deleted", subject: "g\(.key.id)" }
+else { type: "guest.seen", subject: "g\(.after.id)", data: (.after | put("name"; "nm") + put("note"; "nt") + put("level"; "lv")) } end
+"#;
+
+const PARTITIONS: usize = 3;
+const TOPIC: &str = "legacy.public.guest";
+
+/// A statement on the little table.
+#[derive(Clone, Debug)]
+enum Statement {
+    Insert(u8, u8),
+    /// Changes all but the large column, which is not sent then.
+    Update(u8, u8),
+    UpdateAll(u8, u8),
+    Delete(u8),
+    /// Gives a row another key.
+    Move(u8, u8),
+    /// Reads the table again, as an incremental snapshot does.
+    Read,
+}
+
+fn statement() -> impl Strategy<Value = Statement> {
+    let key = 0..5u8;
+    prop_oneof![
+        3 => (key.clone(), any::<u8>()).prop_map(|(key, value)| Statement::Insert(key, value)),
+        3 => (key.clone(), any::<u8>()).prop_map(|(key, value)| Statement::Update(key, value)),
+        2 => (key.clone(), any::<u8>()).prop_map(|(key, value)| Statement::UpdateAll(key, value)),
+        2 => key.clone().prop_map(Statement::Delete),
+        2 => (key.clone(), key).prop_map(|(from, to)| Statement::Move(from, to)),
+        1 => Just(Statement::Read),
+    ]
+}
+
+type Table = BTreeMap<u8, (String, String, u8)>;
+
+/// A record: its partition, key and value.
+type Record = (usize, String, Option<String>);
+
+/// A database with its connector: the table as it is in the end, and the records in the order of the commits.
+fn replicate(statements: &[Statement]) -> (Table, Vec<Record>) {
+    let (mut table, mut records, mut lsn): (Table, Vec<Record>, u64) = (Table::new(), Vec::new(), 100);
+    let row =
+        |key: u8, (name, note, level): &(String, String, u8)| json!({ "id": key, "nm": name, "nt": note, "lv": level });
+    for statement in statements {
+        lsn += 8;
+        let mut send = |op: &str, key: u8, before: Json, after: Json, lsn: Option<u64>| {
+            let snapshot = if lsn.is_some() { "false" } else { "incremental" };
+            let source = json!({ "connector": "postgresql", "name": "legacy", "schema": "public", "table": "guest", "lsn": lsn,
+                "snapshot": snapshot, "ts_ms": 1_700_000_000_000_u64 + records.len() as u64 });
+            let value = json!({ "op": op, "before": before, "after": after, "source": source });
+            records.push((usize::from(key) % PARTITIONS, json!({ "id": key }).to_string(), Some(value.to_string())));
+            if op == "d" {
+                records.push((usize::from(key) % PARTITIONS, json!({ "id": key }).to_string(), None));
+            }
+        };
+        let filled = |key: u8| json!({ "id": key, "nm": "", "nt": null, "lv": 0 });
+        match statement {
+            Statement::Insert(key, value) if !table.contains_key(key) => {
+                table.insert(*key, (format!("n{value}"), format!("t{value}"), *value));
+                send("c", *key, Json::Null, row(*key, &table[key]), Some(lsn));
+            }
+            Statement::Update(key, value) if table.contains_key(key) => {
+                let kept = table[key].1.clone();
+                table.insert(*key, (format!("n{value}"), kept, *value));
+                let mut after = row(*key, &table[key]);
+                after["nt"] = "__debezium_unavailable_value".into();
+                send("u", *key, Json::Null, after, Some(lsn));
+            }
+            Statement::UpdateAll(key, value) if table.contains_key(key) => {
+                table.insert(*key, (format!("n{value}"), format!("t{value}"), *value));
+                send("u", *key, Json::Null, row(*key, &table[key]), Some(lsn));
+            }
+            Statement::Delete(key) if table.remove(key).is_some() => {
+                send("d", *key, filled(*key), Json::Null, Some(lsn));
+            }
+            Statement::Move(from, to) if table.contains_key(from) && !table.contains_key(to) => {
+                let moved = table.remove(from).unwrap();
+                send("d", *from, filled(*from), Json::Null, Some(lsn));
+                send("c", *to, Json::Null, row(*to, &moved), Some(lsn));
+                table.insert(*to, moved);
+            }
+            Statement::Read => {
+                table.iter().for_each(|(key, columns)| send("r", *key, Json::Null, row(*key, columns), None));
+            }
+            _ => {}
+        }
+    }
+    (table, records)
+}
+
+/// The records as partitions hold them: a worker that is killed goes back a while and sends all again.
+fn logs(records: &[Record], killed_at: &[(u8, u8)]) -> Vec<Vec<Record>> {
+    let mut sent: Vec<Record> = Vec::new();
+    let mut kills: Vec<(usize, usize)> =
+        killed_at.iter().map(|(at, back)| (usize::from(*at) % (records.len() + 1), usize::from(*back))).collect();
+    kills.sort_unstable();
+    let mut from = 0;
+    for (at, back) in kills {
+        sent.extend_from_slice(&records[from.min(at)..at]);
+        from = at.saturating_sub(back % 12);
+    }
+    sent.extend_from_slice(&records[from..]);
+    (0..PARTITIONS).map(|number| sent.iter().filter(|record| record.0 == number).cloned().collect()).collect()
+}
+
+/// Reads the logs in some order, and gives the graph.
+fn project(logs: &[Vec<Record>], order: &[u8]) -> Dump {
+    let model = Arc::new(Model::parse(MODEL, "cdc.graphql").unwrap());
+    let decoder = Decoder::new(model.clone(), vec![OrderBy::Position], 1 << 16);
+    let rules = vec![DomainRules { order_by: OrderBy::Position, report_gaps: false }];
+    let topics = vec![Topic { source: "log".into(), name: TOPIC.into(), domains: [0].into() }];
+    let mut projector = Projector::new(model, rules, topics, 1000);
+    for number in 0..PARTITIONS {
+        projector.add(Partition { topic: 0, log: LogId(0), number: number as u32, lost: None }, 0);
+    }
+    let mapping = Mapping::compile(TOPIC, "guest.jq", PROGRAM).unwrap();
+    let mut read = [0; PARTITIONS];
+    for choice in order.iter().copied().chain(std::iter::repeat(0)) {
+        let open: Vec<usize> = (0..PARTITIONS).filter(|number| read[*number] < logs[*number].len()).collect();
+        let Some(partition) = open.get(usize::from(choice) % open.len().max(1)).copied() else { break };
+        let (_, key, value) = &logs[partition][read[partition]];
+        let offset = read[partition] as u64;
+        let mut batch = Batch::new(partition);
+        batch.next_offset = offset + 1;
+        let message = message(Some(key.as_bytes()), value.as_ref().map(String::as_bytes), offset);
+        match mapping.read(&message).unwrap_or_else(|refusal| panic!("{refusal:?}")) {
+            Outcome::Made(all) => all.iter().for_each(|made| {
+                batch.push_made(&decoder, &[0], (offset, Instant::EPOCH), Some(made.commit), &made.json).unwrap();
+            }),
+            Outcome::Skipped(_) => {}
+            Outcome::Event(_) => panic!("no event was sent"),
+        }
+        projector.apply(&batch, Instant::EPOCH);
+        read[partition] += 1;
+    }
+    let snapshot = projector.publish();
+    assert_eq!(snapshot.graph.validate(), Ok(()));
+    assert_eq!(snapshot.dead_letters.count(), 0);
+    laws::dump(&snapshot.graph, &BTreeSet::new())
+}
+
+/// What the graph lists, as the table has it.
+fn listed(dump: &Dump) -> BTreeMap<String, BTreeMap<String, String>> {
+    let nodes = dump.nodes.iter().filter(|(_, node)| node.listed);
+    nodes.map(|((_, key), node)| (key.clone(), node.fields.clone())).collect()
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 300, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn the_graph_is_the_table_however_its_records_come(
+        statements in vec(statement(), 1..40),
+        kills in vec((any::<u8>(), any::<u8>()), 0..4),
+        orders in [vec(any::<u8>(), 0..80), vec(any::<u8>(), 0..80)],
+    ) {
+        let (table, records) = replicate(&statements);
+        let once = logs(&records, &[]);
+        let again = logs(&records, &kills);
+        let graph = project(&again, &orders[0]);
+        prop_assert_eq!(listed(&graph), listed(&project(&again, &orders[1])));
+        prop_assert_eq!(&graph, &project(&once, &orders[1]));
+        let expected: BTreeMap<String, BTreeMap<String, String>> = table
+            .iter()
+            .map(|(key, (name, note, level))| {
+                let fields = [
+                    ("name", format!("String({name:?})")),
+                    ("note", format!("String({note:?})")),
+                    ("level", format!("Int({level})")),
+                ];
+                (format!("g{key}"), fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            })
+            .collect();
+        prop_assert_eq!(listed(&graph), expected);
+    }
+
+    #[test]
+    fn nothing_panics_whatever_comes(value in vec(any::<u8>(), 0..200), key in vec(any::<u8>(), 0..40)) {
+        let mapping = Mapping::compile(TOPIC, "guest.jq", PROGRAM).unwrap();
+        let _ = mapping.read(&message(Some(&key), Some(&value), 0));
+        let _ = outbox(&value);
+    }
+
+    /// Recorded messages, damaged.
+    #[test]
+    fn nothing_panics_on_damaged_messages(choice in any::<u16>(), cuts in vec((any::<u16>(), any::<u8>()), 0..6)) {
+        let folder = root("tests/data/cdc");
+        let mut paths = Vec::new();
+        files(&folder, &mut paths);
+        paths.sort();
+        let mut bytes = std::fs::read(&paths[usize::from(choice) % paths.len()]).unwrap();
+        for (at, byte) in cuts {
+            let at = usize::from(at) % bytes.len();
+            bytes[at] = byte;
+        }
+        let mapping = Mapping::compile(TOPIC, "guest.jq", PROGRAM).unwrap();
+        let _ = mapping.read(&message(Some(&bytes), Some(&bytes), 0));
+        let _ = outbox(&bytes);
+    }
+}
