@@ -5,8 +5,9 @@ use serde_json::{Value as Json, json};
 use super::Connect;
 use crate::encoding::EncodingError;
 
-const ALL_TYPES: &[u8] = include_bytes!("../../../tests/data/cdc/debezium/mysql-all-column-types.json");
-const CUSTOMER: &[u8] = include_bytes!("../../../tests/data/cdc/debezium/postgresql-customers-create.json");
+const ALL_TYPES: &[u8] =
+    include_bytes!("../../../tests/data/cdc/debezium/mysql/fixture-all-column-types-with-schema-1.json");
+const CUSTOMER: &[u8] = include_bytes!("../../../tests/data/cdc/debezium/postgresql/customers-create-with-schema.json");
 
 fn written(bytes: &[u8]) -> Result<String, EncodingError> {
     let mut out = b"what was there".to_vec();
