@@ -1,7 +1,8 @@
 //! A real broker on this machine: staygraph beside a loop that reads the same records with the same library and only counts
 //! them; and how long an event takes to be visible at shares of what staygraph takes.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde_json::Value as Json;
 
 use super::support::{rate, say};
 use super::way::{Service, hydrated, visible, write_events};
@@ -57,7 +59,11 @@ impl Writer {
     }
 
     fn send(&self, line: &str) {
-        let mut record = BaseRecord::to(topic(line)).key(subject(line)).payload(line);
+        self.send_as(line, line.as_bytes());
+    }
+
+    fn send_as(&self, line: &str, payload: &[u8]) {
+        let mut record = BaseRecord::to(topic(line)).key(subject(line)).payload(payload);
         while let Err((_, back)) = self.0.send(record) {
             // The queue is full: what is in it goes first.
             std::thread::yield_now();
@@ -147,13 +153,101 @@ fn load(writer: &Writer, service: &Service, each_second: u64, round: u64) -> Str
     )
 }
 
+/// Writes Avro in Confluent's wire format: each shape of event is a schema of its own.
+#[derive(Default)]
+struct Avro {
+    /// By id, from 1.
+    schemas: Vec<String>,
+}
+
+impl Avro {
+    fn write(&mut self, line: &str) -> Vec<u8> {
+        let event: Json = serde_json::from_str(line).unwrap_or_default();
+        let mut names = 0;
+        let schema = schema_of(&event, &mut names).to_string();
+        let known = self.schemas.iter().position(|known| *known == schema);
+        let id = known.unwrap_or_else(|| {
+            self.schemas.push(schema);
+            self.schemas.len() - 1
+        });
+        let mut out = vec![0];
+        out.extend((id as u32 + 1).to_be_bytes());
+        encode(&event, &mut out);
+        out
+    }
+
+    /// Tells the schemas over HTTP, as a registry does. Gives its address.
+    fn serve(self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("no registry: {error}"));
+        let address = listener.local_addr().unwrap_or_else(|error| panic!("no registry: {error}"));
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let Ok(reading) = stream.try_clone() else { continue };
+                let mut lines = BufReader::new(reading).lines().map_while(Result::ok);
+                let path = lines.next().unwrap_or_default();
+                lines.take_while(|line| !line.is_empty()).for_each(drop);
+                let id =
+                    path.split("/ids/").nth(1).and_then(|rest| rest.split([' ', '?']).next()?.parse::<usize>().ok());
+                let schema = id.and_then(|id| self.schemas.get(id.checked_sub(1)?));
+                let body = serde_json::json!({ "schema": schema }).to_string();
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+                let _ = write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            }
+        });
+        format!("http://{address}")
+    }
+}
+
+fn schema_of(value: &Json, names: &mut u32) -> Json {
+    match value {
+        Json::Object(members) => {
+            *names += 1;
+            let name = format!("R{names}");
+            let field =
+                |(name, value): (&String, &Json)| serde_json::json!({ "name": name, "type": schema_of(value, names) });
+            let fields: Vec<Json> = members.iter().map(field).collect();
+            serde_json::json!({ "type": "record", "name": name, "fields": fields })
+        }
+        Json::Number(number) if number.is_f64() => "double".into(),
+        Json::Number(_) => "long".into(),
+        _ => "string".into(),
+    }
+}
+
+fn encode(value: &Json, out: &mut Vec<u8>) {
+    let long = |out: &mut Vec<u8>, value: i64| {
+        let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+        while rest >= 0x80 {
+            out.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        out.push(rest as u8);
+    };
+    match value {
+        Json::Object(members) => members.values().for_each(|value| encode(value, out)),
+        Json::Number(number) if number.is_f64() => out.extend(number.as_f64().unwrap_or(0.0).to_le_bytes()),
+        Json::Number(number) => long(out, number.as_i64().unwrap_or(0)),
+        other => {
+            let text = other.as_str().unwrap_or_default();
+            long(out, text.len() as i64);
+            out.extend(text.as_bytes());
+        }
+    }
+}
+
 pub fn run(entities: u64) {
-    println!("\n== Kafka: {} events over {entities} entities of the shipped model, JSON", 2 * entities);
+    measure(entities, false);
+    measure(entities, true);
+}
+
+fn measure(entities: u64, is_avro: bool) {
+    let encoding = if is_avro { "Avro" } else { "JSON" };
+    println!("\n== Kafka: {} events over {entities} entities of the shipped model, {encoding}", 2 * entities);
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
     let (lines, nodes) = (folder.path().join("events.ndjson"), folder.path().join("kafka"));
     write_events(&lines, entities).unwrap_or_else(|error| panic!("the events cannot be written: {error}"));
     let brokers = script(&["start".as_ref(), nodes.as_ref()]);
-    let broker = Broker(&nodes);
+    let _broker = Broker(&nodes);
     for (topic, partitions) in TOPICS {
         let class = "org.apache.kafka.tools.TopicCommand";
         let partitions = partitions.to_string();
@@ -164,13 +258,20 @@ pub fn run(entities: u64) {
     }
     let writer = Writer::new(&brokers);
     let file = std::fs::File::open(&lines).unwrap_or_else(|error| panic!("no events: {error}"));
-    BufReader::new(file).lines().map_while(Result::ok).for_each(|line| writer.send(&line));
+    let mut avro = Avro::default();
+    for line in BufReader::new(file).lines().map_while(Result::ok) {
+        if is_avro { writer.send_as(&line, &avro.write(&line)) } else { writer.send(&line) }
+    }
     writer.flush();
     let records = 2 * entities;
     let alone = bare(&brokers, records);
     say("a loop that only counts", &rate(records as usize, alone));
     let config = folder.path().join("staygraph.toml");
-    let text = format!("[sources.main]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\n");
+    let mut text = format!("[sources.main]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\n");
+    if is_avro {
+        text += &format!("schema_registry = \"{}\"\n", avro.serve());
+        TOPICS.iter().for_each(|(topic, _)| text += &format!("[domains.{topic}]\nencoding = \"avro\"\n"));
+    }
     std::fs::write(&config, text).unwrap_or_else(|error| panic!("no configuration: {error}"));
     let service = Service::start(&folder.path().join("data"), &["--config", config.to_str().unwrap_or_default()]);
     let took = hydrated(&service);
@@ -178,10 +279,12 @@ pub fn run(entities: u64) {
     say("staygraph: log to visible", &format!("{}, {share:.0} % of it", rate(records as usize, took)));
     let again = bare(&brokers, records);
     say("the loop again", &rate(records as usize, again));
+    if is_avro {
+        return;
+    }
     let most = records as f64 / took.as_secs_f64();
     for (round, (name, share)) in [("a tenth", 0.1), ("half", 0.5), ("nine tenths", 0.9)].into_iter().enumerate() {
         let said = load(&writer, &service, (most * share) as u64, round as u64);
         say(&format!("append to visible at {name} of that"), &said);
     }
-    drop(broker);
 }
