@@ -28,16 +28,14 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn start(nodes: usize) -> Cluster {
-        Cluster::start_with(nodes, false)
+        Cluster::start_with(nodes, &[])
     }
 
-    pub fn start_with(nodes: usize, secure: bool) -> Cluster {
+    /// With what scripts/kafka takes from the environment.
+    pub fn start_with(nodes: usize, settings: &[(&str, &str)]) -> Cluster {
         let folder = folder();
         let mut command = Command::new(root("scripts/kafka"));
-        command.arg("start").arg(folder.path()).arg(nodes.to_string());
-        if secure {
-            command.env("SECURE", "1");
-        }
+        command.arg("start").arg(folder.path()).arg(nodes.to_string()).envs(settings.iter().copied());
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "Kafka does not start: {said}");

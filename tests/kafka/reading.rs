@@ -170,7 +170,7 @@ fn transactions() {
 
 #[test]
 fn secured_listeners() {
-    let (cluster, data) = (Cluster::start_with(1, true), folder());
+    let (cluster, data) = (Cluster::start_with(1, &[("SECURE", "1")]), folder());
     cluster.create(&TOPICS);
     let writer = cluster.writer();
     writer.send("people", &person("ann", 1, "Ann"));
