@@ -184,6 +184,7 @@ fn faults_name_the_field_and_no_value() {
 fn schemas_that_are_none_are_refused() {
     let cases = [
         ("message {", "no .proto"),
+        ("!", "no .proto"),
         (r#"syntax = "proto3"; import "nowhere.proto"; message A {}"#, "nowhere.proto"),
         (r#"syntax = "proto3"; message A { B b = 1; }"#, "B"),
         (r#"syntax = "proto3"; import "the-schema.proto"; message A {}"#, "the-schema.proto"),
@@ -194,6 +195,28 @@ fn schemas_that_are_none_are_refused() {
     }
     let deep = format!("syntax = \"proto3\"; {}{}", "message A {".repeat(5_000), "}".repeat(5_000));
     assert!(Schema::parse(&deep, &[]).is_err());
+}
+
+#[test]
+fn descriptors_in_base64_are_as_good_as_text() {
+    let records: Json = serde_json::from_str(include_str!("../../../tests/data/registry/records.json")).unwrap();
+    let money = include_str!("../../../tests/data/registry/money.proto");
+    let records = records.as_array().unwrap().iter().filter(|record| record["kept"]["schemaType"] == "PROTOBUF");
+    let mut count = 0;
+    for record in records {
+        let money = Referenced { name: "money.proto".to_owned(), text: money.to_owned() };
+        let schema = Schema::parse(record["kept"]["schema"].as_str().unwrap(), &[money]).unwrap();
+        let text = record["bytes"].as_str().unwrap();
+        let bytes: Vec<u8> =
+            (0..text.len()).step_by(2).map(|place| u8::from_str_radix(&text[place..place + 2], 16).unwrap()).collect();
+        let (indexes, body) = crate::encoding::wire::message_indexes(&bytes[5..]).unwrap();
+        let mut out = Vec::new();
+        schema.write(&indexes, body, &mut out).unwrap();
+        assert_eq!(serde_json::from_slice::<Json>(&out).unwrap(), record["json"], "{}", record["name"]);
+        count += 1;
+    }
+    assert_eq!(count, 3);
+    assert!(Schema::parse("AAAA", &[]).is_err());
 }
 
 #[test]
