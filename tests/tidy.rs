@@ -28,7 +28,7 @@ const IMPURE: [(&str, &str); 10] = [
 ];
 
 /// A package and the files that may use it: a folder ends in `/`.
-const PACKAGES: [(&str, &[&str]); 24] = [
+const PACKAGES: [(&str, &[&str]); 26] = [
     ("petgraph", &["graph/walk.rs"]),
     ("hashbrown", &["graph/"]),
     ("unicode_segmentation", &["graph/words.rs"]),
@@ -43,7 +43,7 @@ const PACKAGES: [(&str, &[&str]); 24] = [
     ("fjall", &["source/log/"]),
     ("rustix", &["source/log/"]),
     ("aes_gcm_siv", &["query/cursor.rs"]),
-    ("base64", &["query/cursor.rs"]),
+    ("base64", &["query/cursor.rs", "encoding/json.rs", "encoding/registry/client.rs", "encoding/avro/tests.rs"]),
     ("arc_swap", &["serving.rs"]),
     ("async_graphql", &["api/"]),
     ("axum", &["http/", "app.rs"]),
@@ -53,7 +53,9 @@ const PACKAGES: [(&str, &[&str]); 24] = [
     ("tracing_subscriber", &["telemetry.rs"]),
     ("clap", &["cli/", "config.rs", "telemetry.rs"]),
     ("indicatif", &["cli/progress.rs", "cli/demo.rs"]),
-    ("ureq", &["cli/append.rs"]),
+    ("ureq", &["cli/append.rs", "encoding/registry/client.rs"]),
+    ("prost_reflect", &["encoding/protobuf/"]),
+    ("protox", &["encoding/protobuf/"]),
     ("ruzstd", &["demo/"]),
     ("toml", &["config.rs"]),
 ];

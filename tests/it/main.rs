@@ -13,6 +13,7 @@ mod messages;
 mod oracle;
 mod plans;
 mod queries;
+mod registry;
 mod soak;
 mod support;
 mod walks;

@@ -132,10 +132,9 @@ impl Walk<'_> {
 
     /// Names where a fault is, if there is none yet.
     fn named<E>(&mut self, result: Result<(), E>, name: impl FnOnce(Box<Fault>) -> Box<Fault>) -> Result<(), E> {
-        result.map_err(|error| {
+        result.inspect_err(|_| {
             let fault = self.fault.take().unwrap_or_else(|| Fault::new("the value does not fit its schema"));
             self.fault = Some(name(fault));
-            error
         })
     }
 }

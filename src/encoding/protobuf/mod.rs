@@ -8,6 +8,7 @@
 //! left out.
 
 mod bundled;
+mod locate;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -150,8 +151,14 @@ impl Schema {
         let place = self.places.get(indexes).copied();
         let place = place.ok_or_else(|| Fault::new("the record is of a message that its schema does not have"))?;
         let decoded = DynamicMessage::decode(self.messages[place].descriptor.clone(), bytes);
-        // prost's errors name fields and wire types, and no values.
-        let message = decoded.map_err(|error| Fault::new(error.to_string()))?;
+        let message = match decoded {
+            Ok(message) => message,
+            Err(error) => {
+                locate::locate(self, place, bytes, 0)?;
+                // prost's own errors speak of wire types and tags, and never of values.
+                return Err(Fault::new(error.to_string()));
+            }
+        };
         write::message(self, place, &message, out)
     }
 }

@@ -134,8 +134,8 @@ fn an_unknown_id_is_bad_and_remembered_for_a_while() {
         assert!(json(Encoding::Avro, &registry, &[0, 0, 0, 0, 3]).is_err_and(|error| !error.is_away()));
     }
     assert_eq!(fake.asked(), 4);
-    assert_eq!(json(Encoding::Avro, &registry, &[1, 2]).unwrap_err().is_away(), false);
-    assert_eq!(json(Encoding::Avro, &registry, &[0, 0, 0]).unwrap_err().is_away(), false);
+    assert!(!json(Encoding::Avro, &registry, &[1, 2]).unwrap_err().is_away());
+    assert!(!json(Encoding::Avro, &registry, &[0, 0, 0]).unwrap_err().is_away());
 }
 
 #[test]
