@@ -2,15 +2,14 @@
 //!
 //! Rooms in reading order: what a domain is ([`model`]), what happened to it ([`event`], [`cdc`], [`position`]), what that comes to
 //! ([`graph`], [`projection`]), how fresh that is ([`freshness`]) and what can be asked of it ([`query`]). Those are pure:
-//! no clock, no files, no network, no threads. Above them lie the edges: where events come from ([`source`], [`intake`]),
-//! the loop ([`pipeline`]), what is published ([`serving`]), and what people and programs hold on to ([`api`], [`http`],
-//! [`cli`], [`demo`]). [`app`] alone wires them together. ARCHITECTURE.md says which room may know which.
+//! no clock, no files, no network, no threads. Above them lie the edges: where events come from ([`source`], [`encoding`],
+//! [`intake`]), the loop ([`pipeline`]), what is published ([`serving`]), and what people and programs hold on to ([`api`],
+//! [`http`], [`cli`], [`demo`]). [`app`] alone wires them together. ARCHITECTURE.md says which room may know which.
 #![deny(unsafe_code)]
 
 pub mod model;
 
 pub mod cdc;
-pub mod encoding;
 pub mod event;
 pub mod position;
 
@@ -21,6 +20,7 @@ pub mod freshness;
 pub mod query;
 
 pub mod clock;
+pub mod encoding;
 pub mod intake;
 pub mod pipeline;
 pub mod serving;

@@ -15,6 +15,7 @@ mod messages;
 mod oracle;
 mod plans;
 mod queries;
+mod registry;
 mod soak;
 mod strangler;
 mod support;

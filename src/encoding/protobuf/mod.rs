@@ -8,15 +8,15 @@
 //! left out.
 
 mod bundled;
+mod locate;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use std::collections::{HashMap, HashSet};
 
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
-};
+use prost_reflect::prost_types::DescriptorProto;
+use prost_reflect::{DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
@@ -83,32 +83,40 @@ enum Content {
 }
 
 impl Schema {
-    /// Compiles a `.proto`'s text. The error says what is wrong.
+    /// Compiles a `.proto`: its text, or its descriptor in base64. The error says what is wrong.
     pub(super) fn parse(text: &str, references: &[Referenced]) -> Result<Schema, String> {
-        let files = references.iter().map(|referenced| (referenced.name.clone(), referenced.text.clone()));
+        let root = file(ROOT, text)?;
+        let name = root.name().to_owned();
+        let mut files = HashMap::from([(name.clone(), root)]);
+        for referenced in references {
+            let file = file(&referenced.name, &referenced.text)?;
+            files.insert(referenced.name.clone(), file);
+        }
+        let mut named = HashSet::new();
+        for file in files.values().map(File::file_descriptor_proto) {
+            json_names(file.package(), &file.message_type, &mut named);
+        }
         let mut resolver = ChainFileResolver::new();
         resolver.add(GoogleFileResolver::new());
-        resolver.add(Files(files.chain([(ROOT.to_owned(), text.to_owned())]).collect()));
+        resolver.add(Files(files));
         resolver.add(bundled::Bundled);
         let mut compiler = Compiler::with_file_resolver(resolver);
-        compiler.include_imports(true).include_source_info(true);
-        compiler.open_file(ROOT).map_err(|error| format!("the schema is no .proto: {error}"))?;
-        Schema::of(&compiler.descriptor_pool())
+        compiler.open_file(&name).map_err(|error| format!("it is no .proto: {error}"))?;
+        Schema::of(&compiler.descriptor_pool(), &name, &named)
     }
 
-    fn of(pool: &DescriptorPool) -> Result<Schema, String> {
+    /// `root` is the file whose messages records are of, `named` the full names of fields with a `json_name`.
+    fn of(pool: &DescriptorPool, root: &str, named: &HashSet<String>) -> Result<Schema, String> {
         let descriptors: Vec<MessageDescriptor> = pool.all_messages().collect();
         if descriptors.len() > MESSAGES_MAX {
             return Err(format!("the schema has more than {MESSAGES_MAX} messages"));
         }
         let by_name: HashMap<&str, usize> =
             descriptors.iter().enumerate().map(|(place, descriptor)| (descriptor.full_name(), place)).collect();
-        let named: HashMap<String, HashSet<Vec<i32>>> =
-            pool.files().map(|file| (file.name().to_owned(), json_names(&file))).collect();
         let message = |descriptor: &MessageDescriptor| {
             let field = |field: FieldDescriptor| {
-                let named = &named[descriptor.parent_file().name()];
-                let name: Box<str> = if named.contains(field.path()) { field.json_name() } else { field.name() }.into();
+                let name = if named.contains(field.full_name()) { field.json_name() } else { field.name() };
+                let name: Box<str> = name.into();
                 let mut lead = Vec::with_capacity(name.len() + 3);
                 json::text(&name, &mut lead);
                 lead.push(b':');
@@ -124,7 +132,7 @@ impl Schema {
         };
         let messages: Vec<Message> = descriptors.iter().map(message).collect();
         let mut places = HashMap::new();
-        let root = pool.get_file_by_name(ROOT).ok_or("the schema has no file")?;
+        let root = pool.get_file_by_name(root).ok_or("the schema has no file")?;
         let mut left: Vec<(Vec<usize>, MessageDescriptor)> =
             root.messages().enumerate().map(|(index, message)| (vec![index], message)).collect();
         while let Some((indexes, message)) = left.pop() {
@@ -143,8 +151,14 @@ impl Schema {
         let place = self.places.get(indexes).copied();
         let place = place.ok_or_else(|| Fault::new("the record is of a message that its schema does not have"))?;
         let decoded = DynamicMessage::decode(self.messages[place].descriptor.clone(), bytes);
-        // prost's errors name fields and wire types, and no values.
-        let message = decoded.map_err(|error| Fault::new(error.to_string()))?;
+        let message = match decoded {
+            Ok(message) => message,
+            Err(error) => {
+                locate::locate(self, place, bytes, 0)?;
+                // prost's own errors speak of wire types and tags, and never of values.
+                return Err(Fault::new(error.to_string()));
+            }
+        };
         write::message(self, place, &message, out)
     }
 }
@@ -175,22 +189,31 @@ fn form(descriptor: &MessageDescriptor) -> Form {
     }
 }
 
-/// The fields of a file whose `json_name` somebody wrote, by their paths in its descriptor. The descriptor itself has a
-/// name for every field, made up where none was written.
-fn json_names(file: &FileDescriptor) -> HashSet<Vec<i32>> {
-    const JSON_NAME: i32 = 10;
-    let info = file.file_descriptor_proto().source_code_info.as_ref();
-    let paths = info.into_iter().flat_map(|info| &info.location).map(|location| &location.path);
-    paths.filter_map(|path| path.strip_suffix(&[JSON_NAME]).map(<[i32]>::to_vec)).collect()
+/// A file of a name. Registries keep either its text or, as Confluent's Python client registers it, base64 of its
+/// compiled descriptor, which has a name of its own.
+fn file(name: &str, text: &str) -> Result<File, String> {
+    match json::from_base64(text.trim()) {
+        Some(descriptor) => File::decode_file_descriptor_proto(descriptor.as_slice())
+            .map_err(|error| format!("`{name}` is no descriptor of a .proto: {error}")),
+        None => File::from_source(name, text).map_err(|error| format!("it is no .proto: {error}")),
+    }
 }
 
-struct Files(HashMap<String, String>);
+/// Finds the fields whose `json_name` somebody wrote. A pool of descriptors has a name for every field, made up where none
+/// was written, and cannot be asked.
+fn json_names(scope: &str, messages: &[DescriptorProto], named: &mut HashSet<String>) {
+    for message in messages {
+        let scope = if scope.is_empty() { message.name().to_owned() } else { format!("{scope}.{}", message.name()) };
+        let fields = message.field.iter().filter(|field| field.json_name.is_some());
+        named.extend(fields.map(|field| format!("{scope}.{}", field.name())));
+        json_names(&scope, &message.nested_type, named);
+    }
+}
+
+struct Files(HashMap<String, File>);
 
 impl FileResolver for Files {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        match self.0.get(name) {
-            Some(text) => File::from_source(name, text),
-            None => Err(protox::Error::file_not_found(name)),
-        }
+        self.0.get(name).cloned().ok_or_else(|| protox::Error::file_not_found(name))
     }
 }

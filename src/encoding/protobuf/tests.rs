@@ -169,8 +169,24 @@ fn messages_are_found_by_their_indexes() {
 
 #[test]
 fn faults_name_the_field_and_no_value() {
-    let error = decode(&[1], &bytes(2, b"secret\xff")).unwrap_err();
-    assert!(error.to_string().contains("not UTF-8") && !error.to_string().contains("secret"), "{error}");
+    let deep = (0..101).fold(Vec::new(), |inner, _| bytes(22, &inner));
+    let cases = [
+        (bytes(2, b"secret\xff"), "note: a text is not UTF-8"),
+        (bytes(3, &bytes(2, b"secret\xff")), "total.currency: a text is not UTF-8"),
+        (bytes(3, &bytes(1, b"secret")), "total.minor: the wire type is 2, and the schema's type has 0"),
+        (int(14, 1), "picture: the wire type is 0, and the schema's type has 2"),
+        (int(15, 1), "rate: the wire type is 0, and the schema's type has 1"),
+        ([varint(2 << 3 | 2), varint(u64::MAX)].concat(), "note: the bytes end too early"),
+        ([varint(1 << 3), vec![0xff; 10]].concat(), "guest_id: a number has more than 64 bits"),
+        (vec![0x80], "the bytes end too early"),
+        ([int(99, 5), vec![15]].concat(), "guest_id: the bytes have a wire type that does not exist"),
+        (bytes(4, &[0x80]), "failed to decode Protobuf message: "),
+        (deep, "messages are nested more than 100 deep"),
+    ];
+    for (bytes, wanted) in cases {
+        let error = decode(&[1], &bytes).unwrap_err().to_string();
+        assert!(error.contains(wanted) && !error.contains("secret"), "{error}, wanted: {wanted}");
+    }
     let error = decode(&[1], &bytes(8, &int(2, 1_000_000_000))).unwrap_err();
     assert_eq!(error.to_string(), "booked_at: a timestamp's nanos are not 0 to 999,999,999");
     for lead in [int(2, 1_000_000_000), [int(1, 1), int(2, u64::MAX)].concat()] {
@@ -184,6 +200,7 @@ fn faults_name_the_field_and_no_value() {
 fn schemas_that_are_none_are_refused() {
     let cases = [
         ("message {", "no .proto"),
+        ("!", "no .proto"),
         (r#"syntax = "proto3"; import "nowhere.proto"; message A {}"#, "nowhere.proto"),
         (r#"syntax = "proto3"; message A { B b = 1; }"#, "B"),
         (r#"syntax = "proto3"; import "the-schema.proto"; message A {}"#, "the-schema.proto"),
@@ -194,6 +211,28 @@ fn schemas_that_are_none_are_refused() {
     }
     let deep = format!("syntax = \"proto3\"; {}{}", "message A {".repeat(5_000), "}".repeat(5_000));
     assert!(Schema::parse(&deep, &[]).is_err());
+}
+
+#[test]
+fn descriptors_in_base64_are_as_good_as_text() {
+    let records: Json = serde_json::from_str(include_str!("../../../tests/data/registry/records.json")).unwrap();
+    let money = include_str!("../../../tests/data/registry/money.proto");
+    let records = records.as_array().unwrap().iter().filter(|record| record["kept"]["schemaType"] == "PROTOBUF");
+    let mut count = 0;
+    for record in records {
+        let money = Referenced { name: "money.proto".to_owned(), text: money.to_owned() };
+        let schema = Schema::parse(record["kept"]["schema"].as_str().unwrap(), &[money]).unwrap();
+        let text = record["bytes"].as_str().unwrap();
+        let bytes: Vec<u8> =
+            (0..text.len()).step_by(2).map(|place| u8::from_str_radix(&text[place..place + 2], 16).unwrap()).collect();
+        let (indexes, body) = crate::encoding::wire::message_indexes(&bytes[5..]).unwrap();
+        let mut out = Vec::new();
+        schema.write(&indexes, body, &mut out).unwrap();
+        assert_eq!(serde_json::from_slice::<Json>(&out).unwrap(), record["json"], "{}", record["name"]);
+        count += 1;
+    }
+    assert_eq!(count, 3);
+    assert!(Schema::parse("AAAA", &[]).is_err());
 }
 
 #[test]
