@@ -3,6 +3,7 @@
 
 mod cluster;
 mod failures;
+mod legacy;
 mod reading;
 #[path = "../it/support.rs"]
 #[expect(dead_code, reason = "shared with the other tests, which need more of it")]
