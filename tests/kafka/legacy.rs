@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-use crate::cluster::until;
+use crate::cluster::{Cluster, until};
 use crate::support::{Service, folder, root};
 
 /// What the graph should list of each table: a column of keys, and one of what GraphQL says of them.
@@ -245,4 +245,68 @@ fn the_graph_is_the_tables_whatever_dies() {
     assert!(skipped.is_some_and(|line| line.contains("legacy.public.")), "{metrics}");
     let is_dead = |line: &&str| line.starts_with("staygraph_events_dead_total") && !line.ends_with(" 0");
     assert_eq!(metrics.lines().find(is_dead), None);
+}
+
+/// What is wrong is a dead letter that names no value; the rest of its record is applied, and nobody waits.
+#[test]
+fn what_cannot_be_mapped_is_a_dead_letter() {
+    let (cluster, data) = (Cluster::start(1), folder());
+    cluster.create(&[("people", 2)]);
+    let program = r#"
+        if .after.lv == "Unknown" then error("an unknown level") elif .after.lv == "Odd" then error("odd: \(.after.nm)") else
+        { type: "person.registered", subject: "g\(.key.id)", data: { name: .after.nm } },
+        (select(.after.lv) | { type: "person.profile-changed", subject: "g\(.key.id)", data: { since: .after.lv } }) end"#;
+    std::fs::write(data.path().join("guest.jq"), program).unwrap();
+    let service = crate::cluster::serve(
+        data.path(),
+        &cluster.brokers,
+        "[domains.people]\norder_by = \"position\"\n[[mappings]]\ntopic = \"people\"\nprogram = \"guest.jq\"\n",
+    );
+    let writer = cluster.writer();
+    let row = |lsn: u64, op: &str, level: Json| {
+        let source =
+            json!({ "connector": "postgresql", "name": "db", "schema": "s", "table": "t", "lsn": lsn, "ts_ms": 1000 });
+        json!({ "op": op, "before": null, "after": { "nm": "Ann", "lv": level }, "source": source }).to_string()
+    };
+    let send = |value: Option<&str>| writer.send_raw("people", Some(0), "{\"id\":1}", value.map(str::as_bytes), &[]);
+    let cases = [
+        (Some(row(8, "c", "Secret".into())), Some(("BAD_FIELD", json!("data.since"), "guest.jq: "))),
+        (Some(row(9, "c", "Unknown".into())), Some(("BAD_FIELD", json!(null), "guest.jq: an unknown level"))),
+        (Some(row(10, "c", "Odd".into())), Some(("BAD_FIELD", json!(null), "guest.jq: it fails on this row"))),
+        (Some(row(11, "t", Json::Null)), Some(("BAD_FIELD", json!("op"), "TRUNCATE is not applied"))),
+        (Some("{\"op\"".to_owned()), Some(("BAD_JSON", json!(null), "it ends too early"))),
+        (Some("[]".to_owned()), Some(("BAD_ENVELOPE", json!(null), "it is neither"))),
+        (Some("{\"ts_ms\":1}".to_owned()), None),
+        (None, None),
+        (Some(row(12, "u", Json::Null)), None),
+    ];
+    cases.iter().for_each(|(value, _)| send(value.as_deref()));
+    writer.flush();
+    let query = "{ projection { deadLetters { nodes { code field message offset size } } } person(key: \"g1\") { name lastEvent { offset } } }";
+    let data = service.read(query, &cluster.position(&["people"]));
+    assert_eq!(data["person"], json!({ "name": "Ann", "lastEvent": { "offset": 8 } }));
+    let letters = data["projection"]["deadLetters"]["nodes"].as_array().unwrap();
+    let expected = cases.iter().filter_map(|(value, letter)| Some((value.as_ref()?, letter.as_ref()?)));
+    let mut told: Vec<&Json> = letters.iter().collect();
+    assert_eq!(told.len(), 6, "{letters:?}");
+    for (value, (code, field, message)) in expected {
+        let place = told.iter().position(|letter| {
+            letter["code"] == *code
+                && letter["field"] == *field
+                && letter["message"].as_str().unwrap().contains(message)
+        });
+        let letter = told.remove(place.unwrap_or_else(|| panic!("{code} {message}: {told:?}")));
+        assert!(
+            !letter["message"].as_str().unwrap().contains("Ann")
+                && !letter["message"].as_str().unwrap().contains("Secret")
+        );
+        // The record itself is kept, to be looked at.
+        assert!(letter["size"] == value.len(), "{value}: {letter}");
+    }
+    // What was refused has its repetition too: nothing changes.
+    let again = row(8, "c", Json::Null);
+    send(Some(&again));
+    writer.flush();
+    let data = service.read("{ person(key: \"g1\") { name lastEvent { offset } } }", &cluster.position(&["people"]));
+    assert_eq!(data["person"], json!({ "name": "Ann", "lastEvent": { "offset": 8 } }));
 }
