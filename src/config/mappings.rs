@@ -16,10 +16,11 @@ pub fn read(file: &File, path: &str, sources: &[SourceConfig], topics: &mut [Top
         let known = topics.iter().position(|topic| topic.name == *name);
         let Some(index) = known else {
             let near = nearest(name, topics.iter().map(|topic| topic.name.as_str()));
-            faults.push(format!(
-                "{path}: [[mappings]] of topic `{name}`: no domain reads it{near}; name it in the `topics` of each domain \
-                 whose events it carries"
-            ));
+            let near = match near.as_str() {
+                "" => ": name it in the `topics` of each domain whose events it carries",
+                near => near,
+            };
+            faults.push(format!("{path}: [[mappings]] of topic `{name}`: no domain reads it{near}"));
             continue;
         };
         let topic = &mut topics[index];

@@ -115,6 +115,21 @@ fn commands() {
     let domain = write("domain.toml", "[domains.reservation]\nfresh_within = \"5s\"\n");
     let duration = write("duration.toml", "[domains.reservations]\nfresh_within = \"5\"\n");
     let unreadable = write("unreadable.toml", "listen = \n");
+    let mapping = |name: &str, mapping: &str| {
+        let text = format!("[domains.people]\ntopics = [\"db.public.guest\"]\n{mapping}");
+        write(name, &text)
+    };
+    let table = |topic: &str, program: &str| format!("[[mappings]]\ntopic = \"{topic}\"\nprogram = \"{program}\"\n");
+    write("right.jq", "{ type: \"person.registered\", subject: .key.id }");
+    write("wrong.jq", "def name:\n  .after.nm | lowercase;\n{ type: $type }");
+    write("syntax.jq", "if .op == \"d\" then\n  empty\n");
+    let unread = mapping("unread.toml", &table("db.public.gest", "right.jq"));
+    let twice = mapping("twice.toml", &table("db.public.guest", "right.jq").repeat(2));
+    let elsewhere = mapping("elsewhere.toml", &format!("{}source = \"other\"\n", table("db.public.guest", "right.jq")));
+    let absent = mapping("absent.toml", &table("db.public.guest", "absent.jq"));
+    let wrong = mapping("wrong.toml", &table("db.public.guest", "wrong.jq"));
+    let syntax = mapping("syntax.toml", &table("db.public.guest", "syntax.jq"));
+    let right = mapping("right.toml", &table("db.public.guest", "right.jq"));
     let broken_model =
         write("broken.graphql", "type Person @entity(domain: \"people\", event: \"person\") {\n  name: Strng\n}\n");
     let cases: &[(&str, &[&str], i32)] = &[
@@ -129,6 +144,23 @@ fn commands() {
         ("a config with an unknown domain", &["check", "--model", model, "--config", &domain], 1),
         ("a config with a wrong duration", &["check", "--model", model, "--config", &duration], 1),
         ("a config that is no TOML", &["check", "--model", model, "--config", &unreadable], 1),
+        ("a right mapping", &["check", "--model", model, "--config", &right], 0),
+        ("a mapping of a topic that nobody reads", &["check", "--model", model, "--config", &unread], 1),
+        ("a second mapping of a topic", &["check", "--model", model, "--config", &twice], 1),
+        ("a mapping of another source", &["check", "--model", model, "--config", &elsewhere], 1),
+        ("a mapping without its program", &["check", "--model", model, "--config", &absent], 1),
+        ("a program that names what is not there", &["check", "--model", model, "--config", &wrong], 1),
+        ("a program that does not end", &["check", "--model", model, "--config", &syntax], 1),
+        (
+            "a mapping tried that is not there",
+            &["map", "--model", model, "--config", &right, "--topic", "db.public.gest", "nowhere.ndjson"],
+            1,
+        ),
+        (
+            "a mapping tried on nothing",
+            &["map", "--model", model, "--config", &right, "--topic", "db.public.guest", "nowhere.ndjson"],
+            1,
+        ),
         (
             "a demo of an unknown domain",
             &["demo", "--late", "price", "--data", folder_text, "--listen", "127.0.0.1:0"],

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod failures;
+mod legacy;
 mod network;
 mod reading;
 #[path = "../it/support.rs"]
