@@ -91,14 +91,25 @@ impl std::error::Error for EncodingError {}
 
 /// Writes a record's value as JSON text into `out`, in place of what that held. After an error it is empty.
 ///
-/// JSON is passed on as it is, not judged; the prefix that a serializer with a registry writes before it is taken off.
-/// Blocks while a schema that is not known yet is fetched.
-pub fn to_json(encoding: Encoding, registry: &Registry, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), EncodingError> {
+/// JSON is passed on as it is, not judged; the prefix that a serializer with a registry writes before it is taken off. It
+/// alone needs no registry. Blocks while a schema that is not known yet is fetched.
+pub fn to_json(
+    encoding: Encoding,
+    registry: Option<&Registry>,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), EncodingError> {
     out.clear();
     if encoding == Encoding::Json {
         out.extend_from_slice(json_of(bytes));
         return Ok(());
     }
+    let Some(registry) = registry else {
+        return Err(EncodingError::Away(format!(
+            "no schema registry is configured, and {} needs one",
+            encoding.name()
+        )));
+    };
     let written = write(encoding, registry, bytes, out);
     if written.is_err() {
         out.clear();

@@ -80,7 +80,7 @@ fn bytes(record: &Json, id: u32) -> Vec<u8> {
 
 fn decoded(registry: &Registry, bytes: &[u8], encoding: Encoding) -> Result<Json, EncodingError> {
     let mut out = Vec::new();
-    to_json(encoding, registry, bytes, &mut out)?;
+    to_json(encoding, Some(registry), bytes, &mut out)?;
     Ok(serde_json::from_slice(&out).unwrap())
 }
 

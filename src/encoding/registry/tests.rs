@@ -52,7 +52,7 @@ impl Fake {
 
 fn json(encoding: Encoding, registry: &Registry, bytes: &[u8]) -> Result<String, EncodingError> {
     let mut out = b"what was there".to_vec();
-    let result = to_json(encoding, registry, bytes, &mut out);
+    let result = to_json(encoding, Some(registry), bytes, &mut out);
     assert!(result.is_ok() || out.is_empty());
     result.map(|()| String::from_utf8(out).unwrap())
 }
@@ -108,10 +108,12 @@ fn schemas_are_fetched_once_with_what_they_name() {
 
 #[test]
 fn json_needs_no_registry() {
-    let registry = Registry::new("http://127.0.0.1:9").unwrap();
-    assert_eq!(json(Encoding::Json, &registry, b"{ }").as_deref(), Ok("{ }"));
-    assert_eq!(json(Encoding::Json, &registry, b"\0\0\0\0\x01{}").as_deref(), Ok("{}"));
-    assert_eq!(json(Encoding::Json, &registry, b"").as_deref(), Ok(""));
+    let mut out = Vec::new();
+    for (bytes, wanted) in [(&b"{ }"[..], &b"{ }"[..]), (b"\0\0\0\0\x01{}", b"{}"), (b"", b"")] {
+        assert_eq!(to_json(Encoding::Json, None, bytes, &mut out), Ok(()));
+        assert_eq!(out, wanted);
+    }
+    assert!(to_json(Encoding::Avro, None, &[0; 6], &mut out).is_err_and(|error| error.is_away()));
 }
 
 #[test]
@@ -158,7 +160,12 @@ fn what_is_not_about_the_record_is_away_and_asked_again() {
     }
     assert_eq!(fake.asked(), 14);
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let nobody = Registry::new(&format!("http://me:secret@{free}")).unwrap();
-    let error = json(Encoding::Avro, &nobody, &[0, 0, 0, 0, 1]).unwrap_err();
-    assert!(error.is_away() && !error.to_string().contains("secret"), "{error}");
+    // One that does not speak TLS.
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let no_tls = plain.local_addr().unwrap();
+    spawn(move || plain.accept().unwrap().0.write_all(b"HTTP/1.1 400 x\r\n\r\n").unwrap());
+    for url in [format!("http://me:secret@{free}"), format!("https://me:secret@{no_tls}")] {
+        let error = json(Encoding::Avro, &Registry::new(&url).unwrap(), &[0, 0, 0, 0, 1]).unwrap_err();
+        assert!(error.is_away() && !error.to_string().contains("secret"), "{error}");
+    }
 }
