@@ -85,12 +85,12 @@ impl Translator {
         match (&format.registry, format.encoding) {
             (Some(registry), Encoding::Avro | Encoding::Protobuf) => {
                 if let Some(bytes) = raw.value {
-                    to_json(format.encoding, registry, bytes, value)?;
+                    to_json(format.encoding, Some(registry), bytes, value)?;
                     read.value = Some(value);
                 }
                 if let Some(bytes) = raw.key.filter(|_| format.mapping.is_some()) {
                     // Connectors often write keys otherwise than values: a key that is no Avro stays as it is.
-                    match to_json(format.encoding, registry, bytes, key) {
+                    match to_json(format.encoding, Some(registry), bytes, key) {
                         Ok(()) => read.key = Some(key),
                         Err(EncodingError::Bad { .. }) => {}
                         Err(away) => return Err(away),
