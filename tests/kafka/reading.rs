@@ -214,3 +214,39 @@ fn secured_listeners() {
     assert_eq!(now["lagEvents"], json!(null), "{now}");
     assert_eq!(service.get("/health/ready", &[]).status, 503);
 }
+
+#[test]
+fn several_clusters_at_once() {
+    let (first, second, data) = (Cluster::start(1), Cluster::start(1), folder());
+    first.create(&[("people", 2)]);
+    second.create(&[("properties", 2)]);
+    let more = format!(
+        "[sources.other]\nkind = \"kafka\"\nbrokers = \"{}\"\n[sources.own]\nkind = \"log\"\n\
+         [domains.people]\nsource = \"main\"\n[domains.properties]\nsource = \"other\"\n\
+         [domains.prices]\nsource = \"own\"\n[domains.reservations]\nsource = \"own\"\n",
+        second.brokers
+    );
+    let service = serve(data.path(), &first.brokers, &more);
+    let writer = first.writer();
+    writer.send("people", &person("ann", 1, "Ann"));
+    writer.flush();
+    let writer = second.writer();
+    let listed = crate::support::event("property.listed", "home", 1, json!({ "name": "Home", "hostId": "ann" }));
+    writer.send("properties", &listed);
+    writer.flush();
+    // What the embedded log holds is written here; what it does not hold is refused.
+    let price = crate::support::event("price.set", "p-1", 1, json!({ "propertyId": "home" }));
+    let own = service.write(&[price]);
+    let refused =
+        service.post("/events", "application/cloudevents+json", person("bea", 1, "Bea").to_string().as_bytes());
+    assert_eq!(refused.status, 422, "{}", refused.text);
+    assert!(refused.text.contains("come from another source"), "{}", refused.text);
+    let all = format!("{},{},{own}", first.position(&["people"]), second.position(&["properties"]));
+    let data = service.read("{ price(key: \"p-1\") { property { name host { name } } } people { totalCount } }", &all);
+    let expected = json!({ "price": { "property": { "name": "Home", "host": { "name": "Ann" } } }, "people": { "totalCount": 1 } });
+    assert_eq!(data, expected);
+    // One cluster that is gone makes its domains old, and no other.
+    second.node("kill", 1);
+    until_is(&service, "properties", "LATENT", "SOURCE_UNREACHABLE");
+    assert_eq!(freshness(&service, "people")["status"], "FRESH");
+}
