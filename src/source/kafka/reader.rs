@@ -1,5 +1,7 @@
 //! Reads a cluster's partitions and hands their records on.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use rdkafka::Timestamp;
@@ -30,7 +32,16 @@ pub fn run(kafka: &Kafka, sink: &mut dyn Sink) {
     let mut feeds = Vec::new();
     while !sink.is_closed() {
         let Some(client) = kafka.client(|| sink.is_closed()) else { return };
-        let mut reader = Reader { kafka, client, sink, feeds: std::mem::take(&mut feeds), last: 0 };
+        let mut reader = Reader {
+            kafka,
+            client,
+            sink,
+            feeds: std::mem::take(&mut feeds),
+            places: HashMap::new(),
+            last: 0,
+            pending: 0,
+        };
+        reader.place();
         let ended = reader.run();
         feeds = std::mem::take(&mut reader.feeds);
         if let Err(error) = ended {
@@ -52,14 +63,48 @@ struct Feed {
     retry_at: Option<Clock>,
 }
 
+impl Feed {
+    /// Hands a message on. Gives whether it is blocked.
+    fn take(&mut self, sink: &mut dyn Sink, message: &BorrowedMessage<'_>) -> bool {
+        let offset = message.offset().cast_unsigned();
+        // Fetched before a jump, or of one that waits.
+        if offset < self.next || self.retry_at.is_some() {
+            return false;
+        }
+        let (at, basis) = match message.timestamp() {
+            Timestamp::CreateTime(ms) => (Instant::from_micros(ms.saturating_mul(1000)), Basis::Producer),
+            Timestamp::LogAppendTime(ms) => (Instant::from_micros(ms.saturating_mul(1000)), Basis::Append),
+            Timestamp::NotAvailable => (Instant::EPOCH, Basis::Producer),
+        };
+        let headers: Vec<(&str, Option<&[u8]>)> = message
+            .headers()
+            .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
+            .unwrap_or_default();
+        let raw = Raw { offset, at, basis, key: message.key(), value: message.payload(), headers: &headers };
+        match sink.take(self.known.partition, &raw) {
+            Taken::Yes => {
+                self.next = offset + 1;
+                self.pending = true;
+                false
+            }
+            Taken::Blocked(_) => true,
+            Taken::Closed => false,
+        }
+    }
+}
+
 struct Reader<'a> {
     kafka: &'a Kafka,
     client: BaseConsumer<Context>,
     sink: &'a mut dyn Sink,
     /// By known partition.
     feeds: Vec<Feed>,
+    /// By topic and partition: the feed.
+    places: HashMap<Arc<str>, HashMap<i32, usize>>,
     /// The feed of the last message: the next one is often of the same.
     last: usize,
+    /// Feeds with something taken since the last flush.
+    pending: usize,
 }
 
 impl Reader<'_> {
@@ -67,17 +112,27 @@ impl Reader<'_> {
         let all: Vec<usize> = (0..self.feeds.len()).collect();
         self.assign(&all)?;
         let (mut flushed_at, mut looked_at, mut since) = (moment(), moment(), 0);
+        self.follow()?;
         while !self.sink.is_closed() {
-            self.follow()?;
-            let pending = self.feeds.iter().any(|feed| feed.pending);
-            let polled = self.client.poll(if pending { Duration::ZERO } else { IDLE });
+            let polled = self.client.poll(if self.pending > 0 { Duration::ZERO } else { IDLE });
             let is_dry = polled.is_none();
             match polled {
                 Some(Ok(message)) => {
-                    let outcome = Self::take(&mut self.feeds, &mut self.last, self.kafka, self.sink, &message);
-                    if let Some(blocked) = outcome {
-                        drop(message);
-                        self.block(blocked)?;
+                    let place = (message.topic(), message.partition());
+                    let is_of = |feed: &Feed| (&*self.kafka.topics[feed.known.topic].name, feed.known.number) == place;
+                    if !self.feeds.get(self.last).is_some_and(is_of) {
+                        let found = self.places.get(place.0).and_then(|numbers| numbers.get(&place.1));
+                        // Fetched of what is not read any more.
+                        let Some(found) = found else { continue };
+                        self.last = *found;
+                    }
+                    let feed = &mut self.feeds[self.last];
+                    let was_pending = feed.pending;
+                    let blocked = feed.take(self.sink, &message);
+                    self.pending += usize::from(feed.pending && !was_pending);
+                    drop(message);
+                    if blocked {
+                        self.block(self.last)?;
                     }
                 }
                 Some(Err(error)) => self.mend(error)?,
@@ -86,6 +141,7 @@ impl Reader<'_> {
             since += 1;
             if is_dry || since >= CLOCK_EVERY {
                 since = 0;
+                self.follow()?;
                 let now = moment();
                 if is_dry || now.duration_since(flushed_at) >= LINGER {
                     self.flush();
@@ -123,6 +179,9 @@ impl Reader<'_> {
             retry_at: None,
         }));
         let added: Vec<usize> = (first..self.feeds.len()).collect();
+        if !added.is_empty() {
+            self.place();
+        }
         self.assign(&added)?;
         for (Renewed { index, start, why }, known) in renewed {
             self.flush();
@@ -131,6 +190,13 @@ impl Reader<'_> {
             self.go_to(index, start)?;
         }
         Ok(())
+    }
+
+    fn place(&mut self) {
+        for (index, feed) in self.feeds.iter().enumerate() {
+            let name = self.kafka.topics[feed.known.topic].name.clone();
+            self.places.entry(name).or_default().insert(feed.known.number, index);
+        }
     }
 
     fn list(&self, feeds: &[usize], offset: impl Fn(&Feed) -> Offset) -> TopicPartitionList {
@@ -156,52 +222,13 @@ impl Reader<'_> {
         self.assign(&[index])
     }
 
-    /// Hands a message on. Gives its feed where it is blocked.
-    fn take(
-        feeds: &mut [Feed],
-        last: &mut usize,
-        kafka: &Kafka,
-        sink: &mut dyn Sink,
-        message: &BorrowedMessage<'_>,
-    ) -> Option<usize> {
-        let (topic, number) = (message.topic(), message.partition());
-        let is_of = |feed: &Feed| feed.known.number == number && *kafka.topics[feed.known.topic].name == *topic;
-        if !feeds.get(*last).is_some_and(is_of) {
-            *last = feeds.iter().position(is_of)?;
-        }
-        let (index, feed) = (*last, &mut feeds[*last]);
-        let offset = message.offset().cast_unsigned();
-        // Fetched before a jump, or of one that waits.
-        if offset < feed.next || feed.retry_at.is_some() {
-            return None;
-        }
-        let (at, basis) = match message.timestamp() {
-            Timestamp::CreateTime(ms) => (Instant::from_micros(ms.saturating_mul(1000)), Basis::Producer),
-            Timestamp::LogAppendTime(ms) => (Instant::from_micros(ms.saturating_mul(1000)), Basis::Append),
-            Timestamp::NotAvailable => (Instant::EPOCH, Basis::Producer),
-        };
-        let headers: Vec<(&str, Option<&[u8]>)> = message
-            .headers()
-            .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
-            .unwrap_or_default();
-        let raw = Raw { offset, at, basis, key: message.key(), value: message.payload(), headers: &headers };
-        match sink.take(feed.known.partition, &raw) {
-            Taken::Yes => {
-                feed.next = offset + 1;
-                feed.pending = true;
-                None
-            }
-            Taken::Blocked(_) => Some(index),
-            Taken::Closed => None,
-        }
-    }
-
     /// Sends what was taken on its way.
     fn flush(&mut self) {
         for feed in self.feeds.iter_mut().filter(|feed| feed.pending) {
             feed.pending = false;
             self.sink.flush(feed.known.partition, feed.next);
         }
+        self.pending = 0;
     }
 
     /// Lets a partition wait that cannot be read now.
@@ -221,6 +248,8 @@ impl Reader<'_> {
                 self.sink.unblock(self.feeds[index].known.partition);
                 let next = self.feeds[index].next;
                 self.go_to(index, next)?;
+                // Being assigned anew does not end a pause.
+                self.client.resume(&self.list(&[index], |_| Offset::Invalid))?;
             }
         }
         Ok(())
