@@ -245,7 +245,7 @@ fn change(images: &Val, about: &Val, source: Val, message: &Message<'_>) -> Resu
     };
     let (mut before, after) = (image("before")?, image("after")?);
     if op == Op::Delete {
-        before = row::deleted(before, &key);
+        before = row::deleted(before, &key, &source);
     } else if !is_object(&after) {
         return Err(Unreadable::Shape("after", "a change that is no deletion has the row as it is now"));
     }
@@ -289,7 +289,7 @@ fn cloud_event(event: &Val, message: &Message<'_>, topic: &str) -> Result<Recogn
         let name = NAMES.iter().find(|(squeezed, _)| *squeezed == name).map_or(name, |(_, name)| *name);
         if name == "op" {
             about.push(("op", value.clone()));
-        } else if !name.starts_with("tx") || name == "txId" {
+        } else if !matches!(value, Val::Null) && (!name.starts_with("tx") || name == "txId") {
             source.retain(|(known, _)| *known != name);
             source.push((name, value.clone()));
         }
