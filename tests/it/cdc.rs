@@ -152,6 +152,42 @@ fn other_forms_are_known() {
 }
 
 #[test]
+fn a_domain_by_sequence_needs_one() {
+    let decoder = Decoder::new(shipped(), vec![OrderBy::Sequence; 4], 1 << 16);
+    let judged = |more: &str| {
+        let program = format!("{{ type: \"person.registered\", subject: \"p\"{more} }}");
+        let mapping = Mapping::compile("t", "person.jq", &program).unwrap();
+        let row = br#"{"op":"c","after":{"id":1},"source":{"lsn":8,"ts_ms":1}}"#;
+        let Ok(Outcome::Made(all)) = mapping.read(&message(None, Some(row), 0)) else { panic!("an event is made") };
+        let verdict = decoder.decode(&all[0].json, &[], &mut Buffer::default()).map(|_| ());
+        verdict.map_err(|rejection| mapping.blamed(&all[0], *rejection).message)
+    };
+    assert_eq!(judged(", sequence: 1"), Ok(()));
+    let without = judged("").unwrap_err();
+    assert!(without.starts_with("person.jq: the domain has `order_by = \"sequence\"`"), "{without}");
+    let wrong = judged(", sequence: 0").unwrap_err();
+    assert!(wrong.starts_with("person.jq: ") && !wrong.contains("order_by"), "{wrong}");
+}
+
+/// What a program gives that is no event, each with what it is told.
+#[test]
+fn programs_are_told_what_is_wrong() {
+    for (program, expected) in [
+        ("1", "it gives something else than an object"),
+        ("{ subject: \"p\" }", "it gives an event without `type`"),
+        ("{ type: \"person.registered\" }", "it gives an event without `subject`"),
+        ("{ type: \"person.registered\", subject: .after.id }", "whose `subject` is no text"),
+        ("{ type: \"a.b\", sbject: \"p\" }", "did you mean `subject`?"),
+        ("{ type: \"a.b\", subject: \"p\", data: { n: (1 / 0) } }", "a number that is infinite, or none"),
+        (".after.id.x", "it fails on this row"),
+    ] {
+        let mapping = Mapping::compile("t", "person.jq", program).unwrap();
+        let told = told(&mapping, &message(None, Some(br#"{"op":"c","after":{"id":1},"source":{}}"#), 0));
+        assert!(told.starts_with("refused: BAD_FIELD -: person.jq: ") && told.contains(expected), "{program}: {told}");
+    }
+}
+
+#[test]
 fn an_outbox_wraps_events_in_texts_and_schemas() {
     let event = r#"{"specversion":"1.0","id":"a"}"#;
     let wrapped = [
@@ -250,10 +286,12 @@ fn replicate(statements: &[Statement]) -> (Table, Vec<Record>) {
         |key: u8, (name, note, level): &(String, String, u8)| json!({ "id": key, "nm": name, "nt": note, "lv": level });
     for statement in statements {
         lsn += 8;
+        // Several statements are committed in one millisecond.
+        let at = 1_700_000_000_000_u64 + lsn / 32;
         let mut send = |op: &str, key: u8, before: Json, after: Json, lsn: Option<u64>| {
             let snapshot = if lsn.is_some() { "false" } else { "incremental" };
             let source = json!({ "connector": "postgresql", "name": "legacy", "schema": "public", "table": "guest", "lsn": lsn,
-                "snapshot": snapshot, "ts_ms": 1_700_000_000_000_u64 + records.len() as u64 });
+                "snapshot": snapshot, "ts_ms": at });
             let value = json!({ "op": op, "before": before, "after": after, "source": source });
             // No partition has all of a key: the log's order is nobody's.
             let partition = records.len() % PARTITIONS;
@@ -313,10 +351,10 @@ fn logs(records: &[Record], killed_at: &[(u8, u8)]) -> Vec<Vec<Record>> {
 }
 
 /// Reads the logs in some order, and gives the graph.
-fn project(logs: &[Vec<Record>], order: &[u8]) -> Dump {
+fn project(logs: &[Vec<Record>], order: &[u8], order_by: OrderBy) -> Dump {
     let model = Arc::new(Model::parse(MODEL, "cdc.graphql").unwrap());
-    let decoder = Decoder::new(model.clone(), vec![OrderBy::Position], 1 << 16);
-    let rules = vec![DomainRules { order_by: OrderBy::Position, report_gaps: false }];
+    let decoder = Decoder::new(model.clone(), vec![order_by], 1 << 16);
+    let rules = vec![DomainRules { order_by, report_gaps: false }];
     let topics = vec![Topic { source: "log".into(), name: TOPIC.into(), domains: [0].into() }];
     // Stamps alone tell what comes again: ids are forgotten at once.
     let mut projector = Projector::new(model, rules, topics, 1);
@@ -363,13 +401,15 @@ proptest! {
         statements in vec(statement(), 1..40),
         kills in vec((any::<u8>(), any::<u8>()), 0..4),
         orders in [vec(any::<u8>(), 0..80), vec(any::<u8>(), 0..80)],
+        by_time in any::<bool>(),
     ) {
         let (table, records) = replicate(&statements);
         let once = logs(&records, &[]);
         let again = logs(&records, &kills);
-        let graph = project(&again, &orders[0]);
-        prop_assert_eq!(listed(&graph), listed(&project(&again, &orders[1])));
-        prop_assert_eq!(&graph, &project(&once, &orders[1]));
+        let order_by = if by_time { OrderBy::Time } else { OrderBy::Position };
+        let graph = project(&again, &orders[0], order_by);
+        prop_assert_eq!(listed(&graph), listed(&project(&again, &orders[1], order_by)));
+        prop_assert_eq!(&graph, &project(&once, &orders[1], order_by));
         let expected: BTreeMap<String, BTreeMap<String, String>> = table
             .iter()
             .map(|(key, (name, note, level))| {
