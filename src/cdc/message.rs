@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use jaq_json::Val;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::commit::{Logged, Place, place};
 use super::json::{self, get, get_text, is_object, members, object, string, text};
@@ -117,14 +119,32 @@ pub enum Unreadable {
     Shape(&'static str, &'static str),
 }
 
+/// What Connect's converter writes where schemas are enabled.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wrapped<'a> {
+    #[serde(borrow)]
+    schema: &'a RawValue,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
 /// The payload of a text in JSON, without the schema that Connect's converter may have put beside it. This is where values
 /// come in: as they are in the text.
 pub fn payload(text: &[u8]) -> Result<Val, String> {
+    let start = text.trim_ascii_start();
+    // The schema is most of the text, and nobody reads it.
+    if start.starts_with(b"{\"schema\"")
+        && let Ok(wrapped) = serde_json::from_slice::<Wrapped<'_>>(start)
+        && (wrapped.schema.get() == "null" || wrapped.schema.get().starts_with('{'))
+    {
+        return json::read(wrapped.payload.get().as_bytes());
+    }
     json::read(text).map(unwrapped)
 }
 
 fn unwrapped(value: Val) -> Val {
-    let is_schema = |schema: &Val| matches!(schema, Val::Null) || get_text(schema, "type").is_some();
+    let is_schema = |schema: &Val| matches!(schema, Val::Null | Val::Obj(_));
     match get(&value, "payload") {
         Some(payload) if members(&value).count() == 2 && get(&value, "schema").is_some_and(is_schema) => {
             payload.clone()
@@ -245,7 +265,7 @@ fn change(images: &Val, about: &Val, source: Val, message: &Message<'_>) -> Resu
     };
     let (mut before, after) = (image("before")?, image("after")?);
     if op == Op::Delete {
-        before = row::deleted(before, &key);
+        before = row::deleted(before, &key, &source);
     } else if !is_object(&after) {
         return Err(Unreadable::Shape("after", "a change that is no deletion has the row as it is now"));
     }
@@ -289,7 +309,7 @@ fn cloud_event(event: &Val, message: &Message<'_>, topic: &str) -> Result<Recogn
         let name = NAMES.iter().find(|(squeezed, _)| *squeezed == name).map_or(name, |(_, name)| *name);
         if name == "op" {
             about.push(("op", value.clone()));
-        } else if !name.starts_with("tx") || name == "txId" {
+        } else if !matches!(value, Val::Null) && (!name.starts_with("tx") || name == "txId") {
             source.retain(|(known, _)| *known != name);
             source.push((name, value.clone()));
         }

@@ -2,7 +2,7 @@
 
 use jaq_json::{Map, Num, Val};
 
-use super::json::{get, is_object, members, text};
+use super::json::{get, get_text, is_object, members, string, text};
 
 /// What Debezium writes for a column that the database did not send, as PostgreSQL does not for a large value that an
 /// update leaves as it is.
@@ -45,33 +45,16 @@ pub fn sent(row: Val) -> Val {
     }
 }
 
-/// What a database that sends the key of a deleted row alone has of it. Debezium fills its other columns: null, and 0 or
-/// an empty text where null is not allowed. A row with anything else is one that was sent whole.
-pub fn deleted(row: Val, key: &Val) -> Val {
-    if !is_object(&row) || members(key).next().is_none() {
-        return row;
-    }
-    let others = members(&row).filter(|(name, _)| get(key, name).is_none());
-    if !others.map(|(_, value)| value).all(is_filler) {
+/// What is real of a deleted row. PostgreSQL sends its key alone, unless told otherwise, and Debezium fills the other
+/// columns: null, or where null is not allowed a zero or the column's default. Nothing tells fillers from values, so only the
+/// key is kept: of PostgreSQL's rows, and of those that do not say where they come from. Without a key the whole row was sent.
+pub fn deleted(row: Val, key: &Val, source: &Val) -> Val {
+    let fills = get_text(source, "connector").is_none_or(|connector| connector == "postgresql");
+    if !fills || !is_object(&row) || members(key).next().is_none() {
         return row;
     }
     let kept = members(&row).filter(|(name, _)| get(key, name).is_some());
-    Val::obj(kept.map(|(name, value)| (super::json::string(name), value.clone())).collect())
-}
-
-fn is_filler(value: &Val) -> bool {
-    match value {
-        Val::Null | Val::Bool(false) | Val::Num(Num::Int(0)) => true,
-        Val::Num(Num::Float(number)) => *number == 0.0,
-        // A decimal's 0, the epoch's date or time in any of its forms, an empty document.
-        Val::TStr(_) => text(value).is_some_and(|text| {
-            let rest = text.strip_prefix("1970-01-01").unwrap_or(text);
-            text == "{}" || rest.bytes().all(|byte| b"0.:TZ+".contains(&byte))
-        }),
-        Val::Arr(items) => items.is_empty(),
-        Val::Obj(map) => map.is_empty(),
-        _ => false,
-    }
+    Val::obj(kept.map(|(name, value)| (string(name), value.clone())).collect())
 }
 
 #[cfg(test)]
@@ -107,11 +90,12 @@ mod tests {
     #[test]
     fn fillers_of_a_delete_are_no_values() {
         let key = value(r#"{"id":7}"#);
-        let filled = r#"{"id":7,"name":"","rate":"0.00","at":"1970-01-01T00:00:00Z","on":"1970-01-01","n":0,"x":null,"b":false}"#;
-        assert_eq!(deleted(value(filled), &key), key);
-        let whole = value(r#"{"id":7,"name":"Ann","n":0}"#);
-        assert_eq!(deleted(whole.clone(), &key), whole);
-        let without_key = value(r#"{"id":7,"n":0}"#);
-        assert_eq!(deleted(without_key.clone(), &Val::Null), without_key);
+        let row =
+            value(r#"{"id":7,"name":"","status":"A","uuid":"00000000-0000-0000-0000-000000000000","n":0,"x":null}"#);
+        let from = |connector: &str| value(&format!("{{\"connector\":\"{connector}\"}}"));
+        assert_eq!(deleted(row.clone(), &key, &from("postgresql")), key);
+        assert_eq!(deleted(row.clone(), &key, &Val::Null), key);
+        assert_eq!(deleted(row.clone(), &key, &from("mysql")), row);
+        assert_eq!(deleted(row.clone(), &Val::Null, &from("postgresql")), row);
     }
 }
