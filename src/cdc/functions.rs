@@ -12,6 +12,7 @@ use super::json::text;
 ///
 /// - `instant(zone)`, `instant(zone; doubt)`: a local time without an offset, `2024-05-01T14:00:00`, in a zone of the IANA
 ///   database, as an instant. `doubt` says what a time is that clocks show twice or never: [`disambiguation`].
+/// - `fromjson`: jq's, which `tonumber` is made of, for JSON alone and nested no deeper than messages may be.
 /// - `minor(currency)`: an amount, a number or a decimal text, in minor units of a currency of ISO 4217.
 ///
 /// Null gives null: columns may be empty.
@@ -34,11 +35,18 @@ fn table<D: for<'a> DataT<V<'a> = Val>>() -> Box<[Filter<RunPtr<D>>]> {
             let currency = cv.0.pop_var();
             bome(minor(&cv.1, &currency).map_err(Error::str))
         }),
+        ("fromjson", v(0), |cv| bome(from_json(&cv.1).map_err(Error::str))),
     ])
 }
 
 /// Messages that this room writes: they hold no value of a row. A program's own do not begin so.
-pub const OWN: [&str; 2] = ["instant: ", "minor: "];
+pub const OWN: [&str; 3] = ["instant: ", "minor: ", "fromjson: "];
+
+/// jaq's own takes any depth, and a deep enough text in a row would end the process.
+fn from_json(value: &Val) -> Result<Val, String> {
+    let text = text(value).ok_or("fromjson: it takes a text")?;
+    super::json::read(text.as_bytes()).map_err(|why| format!("fromjson: {why}"))
+}
 
 fn instant(local: &Val, zone: &Val, doubt: Option<&Val>) -> Result<Val, String> {
     if matches!(local, Val::Null) {

@@ -13,9 +13,9 @@ pub fn read(text: &[u8]) -> Result<Val, String> {
     // serde's own words about data may quote them; the place is all that is safe.
     let place = |error: serde_json::Error| {
         let what = match error.classify() {
-            serde_json::error::Category::Data => "a name stands twice in one object, or it is nested too deep",
+            serde_json::error::Category::Data => "a name stands twice in one object",
             serde_json::error::Category::Eof => "it ends too early",
-            _ => "it is no JSON",
+            _ => "it is no JSON, or it is nested too deep",
         };
         format!("{what} (line {}, column {})", error.line(), error.column())
     };

@@ -9,10 +9,10 @@ use super::{functions, json};
 /// Values that a program may give for one row: more is a loop that does not end.
 pub const OUTPUTS_MAX: usize = 999;
 
-/// What programs do not have: a mapping gives the same for the same row, wherever and whenever it runs, and says nothing
+/// What programs do not have of jaq's: a mapping gives the same for the same row, wherever and whenever it runs, and says nothing
 /// on the side.
-const FUNCTIONS_WITHHELD: [&str; 7] =
-    ["now", "env", "halt", "localtime", "strflocaltime", "debug_empty", "stderr_empty"];
+const FUNCTIONS_WITHHELD: [&str; 8] =
+    ["now", "env", "halt", "localtime", "strflocaltime", "debug_empty", "stderr_empty", "fromjson"];
 const DEFINITIONS_WITHHELD: [&str; 4] = ["debug", "stderr", "halt", "halt_error"];
 
 type Data = data::JustLut<Val>;
@@ -86,6 +86,13 @@ impl Program {
 
     /// Runs the program.
     pub fn run(&self, input: Val) -> Result<Vec<Val>, Failure> {
+        // One row must not end the reading of all others, whatever is wrong with the interpreter.
+        let run = std::panic::AssertUnwindSafe(|| self.outputs(input));
+        let failed = |_| Failure { message: "jq's interpreter panicked on this row".into(), detail: None };
+        std::panic::catch_unwind(run).map_err(failed)?
+    }
+
+    fn outputs(&self, input: Val) -> Result<Vec<Val>, Failure> {
         let context = Ctx::<Data>::new(&self.filter.lut, Vars::new([]));
         let mut outputs = Vec::new();
         for output in self.filter.id.run((context, input)) {
@@ -163,9 +170,7 @@ mod tests {
     #[test]
     fn failures_hold_no_value_of_the_row() {
         let row = r#"{"name":"Ann Onym"}"#;
-        for program in
-            [".name | tonumber", "error(.name)", "error(\"bad: \\(.name)\")", ".name.first", ".name + 1", "error(.)"]
-        {
+        for program in ["error(.name)", "error(\"bad: \\(.name)\")", ".name.first", ".name + 1", "error(.)"] {
             let failure = run(program, row).unwrap_err();
             assert!(!failure.message.contains("Ann"), "{program}: {failure:?}");
             assert!(failure.detail.is_some_and(|detail| detail.contains("Ann")), "{program}");
@@ -173,6 +178,11 @@ mod tests {
         assert_eq!(run("error(\"an unknown code\")", row).unwrap_err().message, "an unknown code");
         let failure = run(".name | minor(\"SGD\")", row).unwrap_err();
         assert!(failure.message.starts_with("minor: ") && !failure.message.contains("Ann"));
+        let failure = run(".name | tonumber", row).unwrap_err();
+        assert!(failure.message.starts_with("fromjson: ") && !failure.message.contains("Ann"));
         assert!(run("repeat(1)", row).unwrap_err().message.contains("more than"));
+        let deep = format!("{{\"name\":\"{}\"}}", "[".repeat(100_000));
+        assert!(run(".name | fromjson", &deep).unwrap_err().message.contains("nested too deep"));
+        assert_eq!(run("\"103.902500\" | tonumber", row).unwrap(), ["103.9025"]);
     }
 }
