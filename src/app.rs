@@ -17,10 +17,10 @@ use crate::pipeline::{Format, Parts, Pipeline};
 use crate::projection::{Projector, Topic};
 use crate::query::Seal;
 use crate::serving::{DomainServing, Serving};
-use crate::source::Source;
 use crate::source::embedded::{self, Embedded};
-use crate::source::kafka::{self, Kafka};
+use crate::source::kafka::{self, Kafka, KafkaOutlet};
 use crate::source::log::Log;
+use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 
 /// How long requests under way may take at a shutdown.
@@ -126,8 +126,21 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         registry: config.sources[topic.source].registry.clone(),
         mapping: topic.mapping.clone(),
     };
+    let outlet = match &config.dead_letters {
+        Some((source, topic)) => match &config.sources[*source].kind {
+            SourceKind::Kafka(kafka) => {
+                let name = &config.sources[*source].name;
+                let outlet = KafkaOutlet::new(name, kafka, topic)
+                    .map_err(|error| format!("[dead_letters]: no client for [sources.{name}]: {error}"))?;
+                Some(Box::new(outlet) as Box<dyn Outlet>)
+            }
+            SourceKind::Log => None,
+        },
+        None => None,
+    };
     let parts = Parts {
         sources,
+        outlet,
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,

@@ -16,6 +16,7 @@ pub struct Sourced {
     pub domains: Vec<DomainConfig>,
     pub sources: Vec<SourceConfig>,
     pub topics: Vec<TopicConfig>,
+    pub dead_letters: Option<(usize, String)>,
 }
 
 /// Reads what the file says of sources and domains. Faults are lines that say what, where and what to write.
@@ -137,7 +138,32 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
         index += 1;
         kept.contains(&(index - 1))
     });
-    Sourced { domains, sources, topics: all_topics }
+    let dead_letters = dead_letters(file, path, &sources, &all_topics, faults);
+    Sourced { domains, sources, topics: all_topics, dead_letters }
+}
+
+/// Where dead letters are written beside, which must be a cluster that is read, and a topic that is not.
+fn dead_letters(
+    file: &File,
+    path: &str,
+    sources: &[SourceConfig],
+    topics: &[TopicConfig],
+    faults: &mut Vec<String>,
+) -> Option<(usize, String)> {
+    let given = file.dead_letters.as_ref()?;
+    let is_kafka = |source: &SourceConfig| source.name == given.source && matches!(source.kind, SourceKind::Kafka(_));
+    let Some(source) = sources.iter().position(is_kafka) else {
+        let near = nearest(&given.source, sources.iter().map(|source| source.name.as_str()));
+        faults.push(format!("{path}: [dead_letters] goes to `{}`, which is no Kafka that is read{near}", given.source));
+        return None;
+    };
+    if topics.iter().any(|topic| topic.name == given.topic) {
+        faults.push(format!(
+            "{path}: [dead_letters] goes to topic `{}`, which is read: it would be read again",
+            given.topic
+        ));
+    }
+    Some((source, given.topic.clone()))
 }
 
 fn sources(file: &File, path: &str, faults: &mut Vec<String>) -> Vec<SourceConfig> {

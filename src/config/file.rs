@@ -31,6 +31,7 @@ pub struct File {
     pub sources: BTreeMap<String, FileSource>,
     pub domains: BTreeMap<String, FileDomain>,
     pub mappings: Vec<FileMapping>,
+    pub dead_letters: Option<FileDeadLetters>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,6 +82,14 @@ pub struct FileDomain {
     pub fresh_within: Option<String>,
     pub stale_after: Option<String>,
     pub quiet_after: Option<String>,
+}
+
+/// Where dead letters are written beside.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileDeadLetters {
+    pub source: String,
+    pub topic: String,
 }
 
 /// A table's rows into canonical events.

@@ -125,6 +125,8 @@ pub struct Config {
     /// By the model's domains.
     pub domains: Vec<DomainConfig>,
     pub sources: Vec<SourceConfig>,
+    /// Where dead letters are written beside: a source and a topic of it.
+    pub dead_letters: Option<(usize, String)>,
     /// In the order in which the domains name them. A domain's first is where its events are written.
     pub topics: Vec<TopicConfig>,
     pub listen: String,
@@ -176,7 +178,7 @@ impl Config {
         let wait_max_ms = duration(&options.wait_max, &file.wait_max, "wait_max", 30_000) as u64;
         let query_time_max_ms =
             duration(&options.query_time_max, &file.query_time_max, "query_time_max", 10_000) as u64;
-        let Sourced { domains, sources, topics } = domains::read(&model, &file, &path, &mut faults);
+        let Sourced { domains, sources, topics, dead_letters } = domains::read(&model, &file, &path, &mut faults);
         let event_bytes_max = options.event_bytes_max.or(file.event_bytes_max).unwrap_or(1 << 20);
         if !faults.is_empty() {
             return Err(faults);
@@ -185,6 +187,7 @@ impl Config {
             domains,
             sources,
             topics,
+            dead_letters,
             listen: options.listen.clone().or(file.listen).unwrap_or_else(|| "127.0.0.1:8080".into()),
             data_dir: options
                 .data_dir

@@ -14,9 +14,9 @@ use std::time::Duration;
 use crate::event::{Batch, Decoder};
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Partition, Projector};
+use crate::projection::{Partition, Projector, Snapshot};
 use crate::serving::Serving;
-use crate::source::Source;
+use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 
 pub use decode::Format;
@@ -35,6 +35,8 @@ pub struct Parts {
     /// By topic: how its records are read.
     pub formats: Vec<Format>,
     pub decoder: Decoder,
+    /// Where dead letters are written beside, if anywhere.
+    pub outlet: Option<Box<dyn Outlet>>,
     pub projector: Projector,
     pub serving: Arc<Serving>,
     pub metrics: Arc<Metrics>,
@@ -81,7 +83,7 @@ pub struct Pipeline {
 
 impl Pipeline {
     pub fn start(parts: Parts) -> std::io::Result<Pipeline> {
-        let Parts { sources, formats, decoder, projector, serving, metrics, clock } = parts;
+        let Parts { sources, formats, decoder, outlet, projector, serving, metrics, clock } = parts;
         let stop = Arc::new(AtomicBool::new(false));
         let (work, waiting) = sync_channel(BATCHES_MAX);
         // Applied batches go back to be filled again: their buffers are as large as batches are by then.
@@ -110,8 +112,18 @@ impl Pipeline {
         // The projector ends when the last reader has, and nobody can ask for letters any more.
         let retrier = Arc::new(Retrier::new(translator, numbers, serving.clone(), work));
         let project = move || {
-            Loop { projector, applied, serving, metrics, clock, waiting: Vec::new(), appended: Vec::new() }
-                .run(&waiting)
+            Loop {
+                projector,
+                applied,
+                serving,
+                metrics,
+                clock,
+                waiting: Vec::new(),
+                appended: Vec::new(),
+                outlet,
+                told: 0,
+            }
+            .run(&waiting)
         };
         threads.push(spawn("projector", Box::new(project))?);
         Ok(Pipeline { stop, sources, retrier, threads })
@@ -135,6 +147,9 @@ struct Loop {
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
     clock: fn() -> Instant,
+    outlet: Option<Box<dyn Outlet>>,
+    /// Letters from this number on are not written yet.
+    told: usize,
     /// Who waits for the next version.
     waiting: Vec<SyncSender<()>>,
     /// Domain and append of what the next version makes visible.
@@ -157,7 +172,9 @@ impl Loop {
                 };
             }
             if next.is_none() {
-                self.serving.publish(self.projector.publish());
+                let snapshot = self.projector.publish();
+                self.tell(&snapshot);
+                self.serving.publish(snapshot);
                 published_at = (self.clock)();
                 for done in self.waiting.drain(..) {
                     let _ = done.try_send(());
@@ -170,6 +187,32 @@ impl Loop {
                 next = waiting.recv().ok();
             }
         }
+    }
+
+    /// Writes new dead letters to where they are written beside.
+    fn tell(&mut self, snapshot: &Snapshot) {
+        let Some(outlet) = &self.outlet else { return };
+        for (_, letter) in snapshot.dead_letters.since(self.told) {
+            let rejection = &letter.rejection;
+            let mut headers = vec![
+                ("staygraph.code", rejection.code.name().to_owned()),
+                ("staygraph.message", rejection.message.clone()),
+                ("staygraph.domain", letter.domain.to_string()),
+                ("staygraph.topic", letter.topic.to_string()),
+                ("staygraph.partition", letter.partition.to_string()),
+                ("staygraph.offset", letter.offset.to_string()),
+            ];
+            headers.extend(rejection.field.clone().map(|field| ("staygraph.field", field)));
+            outlet.put(&letter.id(), Some(&letter.bytes), &headers);
+        }
+        self.told = snapshot.dead_letters.count();
+    }
+
+    /// Tells that letters are no more.
+    fn untell(&self, letters: &[usize]) {
+        let Some(outlet) = &self.outlet else { return };
+        let all = self.projector.dead_letters();
+        letters.iter().filter_map(|letter| all.get(*letter)).for_each(|letter| outlet.put(&letter.id(), None, &[]));
     }
 
     fn apply(&mut self, work: Work) {
@@ -190,10 +233,12 @@ impl Loop {
                 let _ = self.applied.send(*batch);
             }
             Work::Again { batch, letters, done } => {
+                self.untell(&letters);
                 self.projector.apply_again(&batch, &letters, (self.clock)());
                 self.waiting.push(done);
             }
             Work::Discard { letters, done } => {
+                self.untell(&letters);
                 self.projector.discard(&letters);
                 self.waiting.push(done);
             }

@@ -66,6 +66,16 @@ impl DeadLetters {
         }
     }
 
+    /// The letters from a number on, those that are no more left out.
+    pub fn since(&self, number: usize) -> impl Iterator<Item = (usize, &DeadLetter)> {
+        self.iter().skip_while(move |(known, _)| *known < number)
+    }
+
+    /// A letter that is kept.
+    pub fn get(&self, number: usize) -> Option<&DeadLetter> {
+        Option::as_ref(self.letters.get(number)?)
+    }
+
     /// All that ever came.
     pub fn count(&self) -> usize {
         self.letters.len()

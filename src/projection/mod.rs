@@ -258,6 +258,10 @@ impl Projector {
         }
     }
 
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
+    }
+
     /// Takes dead letters away that nobody wants.
     pub fn discard(&mut self, letters: &[usize]) {
         letters.iter().for_each(|letter| self.dead_letters.remove(*letter));

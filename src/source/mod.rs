@@ -98,6 +98,11 @@ pub trait Registrar: Send + Sync {
     fn applied(&self, partition: usize) -> u64;
 }
 
+/// Where dead letters are written beside: the newest of a key counts, none where the letter is no more. Never blocks.
+pub trait Outlet: Send + Sync {
+    fn put(&self, key: &str, value: Option<&[u8]>, headers: &[(&str, String)]);
+}
+
 /// A source of records: two loops, each on a thread of its own, until what they hand to is closed.
 pub trait Source: Send + Sync {
     fn read(&self, sink: &mut dyn Sink);

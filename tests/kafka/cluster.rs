@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::{Value as Json, json};
@@ -19,6 +20,9 @@ use crate::support::{Service, folder, root};
 
 /// How long anything may take to come about.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A record: key, value, headers.
+pub type Written = (String, Option<Vec<u8>>, Vec<(String, String)>);
 
 /// Nodes that end with it.
 pub struct Cluster {
@@ -121,6 +125,28 @@ impl Cluster {
             }
         }
         entries.join(",")
+    }
+
+    /// The first records of a topic with one partition: keys, values, headers.
+    pub fn read(&self, topic: &str, count: usize) -> Vec<Written> {
+        let mut config = self.config();
+        config.set("group.id", "tests").set("enable.auto.commit", "false");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+        consumer.assign(&list).unwrap();
+        let (mut read, started) = (Vec::new(), Instant::now());
+        while read.len() < count {
+            assert!(started.elapsed() < PATIENCE, "{topic} has {} records", read.len());
+            let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) else { continue };
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let headers = message.headers().map(|headers| {
+                headers.iter().map(|header| (header.key.to_owned(), text(header.value.unwrap_or_default()))).collect()
+            });
+            let key = text(message.key().unwrap_or_default());
+            read.push((key, message.payload().map(<[u8]>::to_vec), headers.unwrap_or_default()));
+        }
+        read
     }
 
     pub fn writer(&self) -> Writer {

@@ -68,11 +68,12 @@ fn the_same_events_give_the_same_graph_as_from_the_embedded_log() {
 fn what_a_topic_may_hold_beside_plain_events() {
     let (cluster, data) = (Cluster::start(1), folder());
     // Everything of two domains in one topic, and a topic that is not there yet.
-    cluster.create_with(&[("mixed", 2)], &[("cleanup.policy", "compact")]);
+    cluster.create_with(&[("mixed", 2), ("letters", 1)], &[("cleanup.policy", "compact")]);
     let service = serve(
         data.path(),
         &cluster.brokers,
-        "[domains.people]\ntopics = [\"mixed\"]\n[domains.properties]\ntopics = [\"mixed\", \"late-one\"]\n",
+        "[dead_letters]\nsource = \"main\"\ntopic = \"letters\"\n\
+         [domains.people]\ntopics = [\"mixed\"]\n[domains.properties]\ntopics = [\"mixed\", \"late-one\"]\n",
     );
     let now = until_is(&service, "people", "FRESH", "CAUGHT_UP");
     assert_eq!(now["partitions"].as_array().unwrap().len(), 2);
@@ -114,8 +115,17 @@ fn what_a_topic_may_hold_beside_plain_events() {
     let names =
         json!([{ "key": "ann", "name": "Ann" }, { "key": "bea", "name": "Bea" }, { "key": "cid", "name": "Cid" }]);
     assert_eq!((&data["people"]["nodes"], &data["property"]["host"]["name"]), (&names, &json!("Ann")));
-    let letters = service.read("{ projection { deadLetters { nodes { topic partition code } } } }", "");
+    let letters = service.read("{ projection { deadLetters { nodes { id topic partition code } } } }", "");
     assert_eq!(letters["projection"]["deadLetters"]["nodes"].as_array().unwrap().len(), 2, "{letters}");
+
+    // They are in a topic of their own too, by their ids, with the reason; taken away, they are gone from there.
+    let discarded = service.post("/dead-letters/discard", "application/json", b"{\"code\":\"BAD_JSON\"}");
+    assert_eq!((discarded.status, &discarded.json()["letters"]), (200, &json!(2)), "{}", discarded.text);
+    let written = cluster.read("letters", 4);
+    let id = letters["projection"]["deadLetters"]["nodes"][0]["id"].as_str().unwrap();
+    assert_eq!((written[0].0.as_str(), written[0].1.is_some(), written[3].1.is_some()), (id, true, false));
+    assert_eq!(written[1].1.as_deref(), Some(&b"\xff not json"[..]));
+    assert!(written[1].2.contains(&("staygraph.code".into(), "BAD_JSON".into())), "{written:?}");
 
     // A topic and partitions that come later are found.
     cluster.create(&[("late-one", 1)]);

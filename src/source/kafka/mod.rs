@@ -2,6 +2,7 @@
 //! committed. One client reads; another watches topics and log ends, so that neither hides the other's trouble.
 
 mod describe;
+mod outlet;
 mod reader;
 mod watcher;
 
@@ -16,6 +17,7 @@ use rdkafka::{ClientContext, Statistics};
 
 use super::{Registrar, Sink, Source};
 use crate::position::LogId;
+pub use outlet::KafkaOutlet;
 
 /// This moment, for the loops' own deadlines: nothing that anybody sees is made of it.
 #[expect(clippy::disallowed_methods, reason = "two threads' own pace, which no test needs to set")]
