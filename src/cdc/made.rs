@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use jaq_json::Val;
 
+use super::commit::Place;
 use super::json::{self, get, get_text, is_object, members, object, string, text};
 use super::message::{Change, Op};
 use super::program::Failure;
-use crate::event::Commit;
+use crate::event::{Commit, Truncation};
 
 /// What an event that a program gives may have.
 const MEMBERS: [&str; 8] = ["type", "subject", "data", "time", "source", "id", "sequence", "traceparent"];
@@ -35,14 +36,6 @@ impl Change {
         ])
     }
 
-    /// Names the producer: `/cdc/<name>/<schema>.<table>`.
-    fn source_reference(&self) -> String {
-        let part = |names: &[&str]| names.iter().find_map(|name| get_text(&self.source, name)).unwrap_or_default();
-        let (name, schema, table) = (part(&["name"]), part(&["schema", "db"]), part(&["table", "collection"]));
-        let dot = if schema.is_empty() { "" } else { "." };
-        format!("/cdc/{}/{}{dot}{}", encoded(name), encoded(schema), encoded(table))
-    }
-
     /// Names the change among those of its table. The greater is the later, so that ids tell changes of one time apart.
     fn id(&self, ordinal: u32, hash: u64) -> String {
         let rank = u8::from(self.place.is_change);
@@ -63,6 +56,24 @@ impl Change {
     }
 }
 
+/// Names the producer: `/cdc/<name>/<schema>.<table>`.
+fn source_reference(source: &Val) -> String {
+    let part = |names: &[&str]| names.iter().find_map(|name| get_text(source, name)).unwrap_or_default();
+    let (name, schema, table) = (part(&["name"]), part(&["schema", "db"]), part(&["table", "collection"]));
+    let dot = if schema.is_empty() { "" } else { "." };
+    format!("/cdc/{}/{}{dot}{}", encoded(name), encoded(schema), encoded(table))
+}
+
+/// What emptied a table, before anything else of its place.
+pub fn truncation(source: &Val, place: &Place) -> Truncation {
+    Truncation {
+        source: source_reference(source),
+        id: format!("{}-{}-truncate", u8::from(place.is_change), place.text),
+        time: place.at,
+        commit: Commit { is_change: place.is_change, place: place.numbers, ordinal: 0 },
+    }
+}
+
 /// Encodes what a segment of a URI's path does not hold.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -78,7 +89,7 @@ fn encoded(text: &str) -> String {
 
 /// The events of a change's outputs.
 pub fn events(change: &Change, outputs: &[Val]) -> Result<Vec<Made>, Failure> {
-    let (source, hash) = (change.source_reference(), change.hash());
+    let (source, hash) = (source_reference(&change.source), change.hash());
     let first = if change.op == Op::Delete { 0 } else { AFTER_DELETIONS };
     let event = |(output, ordinal): (&Val, u32)| event(change, output, ordinal, &source, hash);
     outputs.iter().zip(first..).map(event).collect()

@@ -107,7 +107,10 @@ pub enum Recognised<'a> {
     Change(Box<Change>),
     /// An event in CloudEvents' structured JSON.
     Event(Cow<'a, [u8]>),
-    Truncate,
+    Truncate {
+        source: Val,
+        place: Place,
+    },
     Skipped(Skipped),
 }
 
@@ -249,7 +252,10 @@ fn aside(value: &Val) -> Option<Skipped> {
 /// A change of a row whose images stand in `images`, and what is said of the change in `about`.
 fn change(images: &Val, about: &Val, source: Val, message: &Message<'_>) -> Result<Recognised<'static>, Unreadable> {
     let op = match get_text(about, "op") {
-        Some("t") => return Ok(Recognised::Truncate),
+        Some("t") => {
+            let place = place(&source, about, false, message.logged);
+            return Ok(Recognised::Truncate { source, place });
+        }
         Some("m") => return Ok(Recognised::Skipped(Skipped::LogicalMessage)),
         word => word.and_then(Op::parse).ok_or(Unreadable::Shape("op", "it is no operation that Debezium has"))?,
     };

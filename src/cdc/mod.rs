@@ -17,7 +17,7 @@ mod row;
 
 use std::borrow::Cow;
 
-use crate::event::{Code, Rejection};
+use crate::event::{Code, Rejection, Truncation};
 
 pub use commit::Logged;
 pub use made::Made;
@@ -40,6 +40,8 @@ pub enum Outcome<'a> {
     Made(Vec<Made>),
     /// An event that came as one, in CloudEvents' structured JSON.
     Event(Cow<'a, [u8]>),
+    /// The table was emptied.
+    Truncated(Truncation),
     Skipped(Skipped),
 }
 
@@ -73,9 +75,8 @@ impl Mapping {
             Ok(Recognised::Change(change)) => change,
             Ok(Recognised::Event(event)) => return Ok(Outcome::Event(event)),
             Ok(Recognised::Skipped(what)) => return Ok(Outcome::Skipped(what)),
-            Ok(Recognised::Truncate) => {
-                let message = "TRUNCATE is not applied: the table's entities stay as they are";
-                return Err(refusal(Code::BadField, "op", message.into(), None));
+            Ok(Recognised::Truncate { source, place }) => {
+                return Ok(Outcome::Truncated(made::truncation(&source, &place)));
             }
             Err(Unreadable::Json(what)) => return Err(refusal(Code::BadJson, "", what, None)),
             Err(Unreadable::Shape(field, what)) => return Err(refusal(Code::BadEnvelope, field, what.into(), None)),

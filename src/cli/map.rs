@@ -137,6 +137,10 @@ impl Trial<'_> {
                 Ok(()) => self.tally.events.push(String::from_utf8_lossy(&event).into_owned()),
                 Err(rejection) => first = Some((*rejection, None)),
             },
+            Ok(Outcome::Truncated(truncation)) => {
+                eprintln!("{}: empties the table: what {} set before is deleted", case.place, truncation.source);
+                self.tally.skipped += 1;
+            }
             Ok(Outcome::Made(all)) if all.is_empty() => {
                 eprintln!("{}: skipped: the program gives no event", case.place);
                 self.tally.skipped += 1;

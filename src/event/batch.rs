@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::buffer::Stored;
-use super::{Buffer, Commit, Decoder, Event, Rejection};
+use super::{Buffer, Commit, Decoder, Event, Rejection, Truncation};
 use crate::model::value::Instant;
 
 /// Consecutive records of one partition, decoded. It is emptied and filled again rather than made anew.
@@ -14,6 +14,8 @@ pub struct Batch {
     /// Where the partition stands once the batch is applied: after its last record, unless it is set. Offsets need not
     /// be dense.
     pub next_offset: u64,
+    /// Tables that were emptied, with their records' offsets and times.
+    pub truncations: Vec<(u64, Instant, Truncation)>,
     buffer: Buffer,
     lines: Vec<Line>,
 }
@@ -59,13 +61,15 @@ pub type Header = (Box<str>, Option<Box<[u8]>>);
 
 impl Batch {
     pub fn new(partition: usize) -> Batch {
-        Batch { partition, next_offset: 0, buffer: Buffer::default(), lines: Vec::new() }
+        let (buffer, lines) = (Buffer::default(), Vec::new());
+        Batch { partition, next_offset: 0, truncations: Vec::new(), buffer, lines }
     }
 
     /// Empties it for other records, and keeps its memory.
     pub fn clear(&mut self, partition: usize) {
         self.partition = partition;
         self.next_offset = 0;
+        self.truncations.clear();
         self.buffer.clear();
         self.lines.clear();
     }
@@ -101,6 +105,12 @@ impl Batch {
         self.lines.push(Line { offset, appended_at, commit, outcome: Ok(stored) });
         self.next_offset = offset + 1;
         Ok(())
+    }
+
+    /// Takes a record that says that a table was emptied.
+    pub fn truncate(&mut self, offset: u64, appended_at: Instant, truncation: Truncation) {
+        self.truncations.push((offset, appended_at, truncation));
+        self.next_offset = offset + 1;
     }
 
     /// Keeps a record that no event could be made of, with its bytes.

@@ -1,5 +1,7 @@
 //! The order of the database that an event comes from.
 
+use crate::model::value::Instant;
+
 /// The place of an event among a database's commits. What was read by a snapshot lies below all changes, so that it sets
 /// only what no change has set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,4 +13,14 @@ pub struct Commit {
     pub place: [u64; 3],
     /// Tells the events of one row's change apart: deletions first, then as they were made.
     pub ordinal: u32,
+}
+
+/// A table was emptied: what the producer's events set before, is deleted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Truncation {
+    /// The producer whose events are of that table.
+    pub source: String,
+    pub id: String,
+    pub time: Instant,
+    pub commit: Commit,
 }

@@ -162,6 +162,11 @@ impl Graph {
         slot
     }
 
+    /// How many slots an entity has.
+    pub fn slots(&self, entity: usize) -> u32 {
+        self.newest[entity].len() as u32
+    }
+
     /// Gives a draft's buffers back, where nothing came of it.
     pub fn abandon(&mut self, draft: Draft) {
         self.spare = draft;

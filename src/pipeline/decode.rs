@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::cdc::{self, Logged, Mapping, Message, Outcome, Skipped};
 use crate::encoding::{Connect, Encoding, EncodingError, Registry, json_of, to_json};
-use crate::event::{Batch, Beside, Code, Decoder, Rejection};
+use crate::event::{Batch, Beside, Code, Decoder, OrderBy, Rejection};
 use crate::source::Raw;
 use crate::telemetry::Metrics;
 
@@ -143,6 +143,16 @@ fn mapped(
     let message = Message { key: raw.key, value: raw.value, headers: raw.headers, logged };
     let refused = match mapping.read(&message) {
         Ok(Outcome::Skipped(what)) => return Some(what),
+        Ok(Outcome::Truncated(truncation)) => {
+            let is_ordered = |domain: &usize| decoder.order_by(*domain) != OrderBy::Sequence;
+            if domains.iter().all(is_ordered) {
+                batch.truncate(raw.offset, raw.at, truncation);
+                None
+            } else {
+                let message = "TRUNCATE has no place among versions: order the domain by `position` or `time`";
+                Some(Box::new(Rejection::at(Code::BadField, Some("op".into()), message)))
+            }
+        }
         Ok(Outcome::Event(event)) => {
             batch.push(decoder, domains, raw.offset, raw.at, &event);
             None

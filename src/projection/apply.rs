@@ -8,7 +8,7 @@ use super::record::{Order, Record, Sources, Stamp};
 use super::rivals::{self, Rivals, Word};
 use super::seen::{Novelty, fingerprint};
 use super::{Partition, Projector};
-use crate::event::{Action, Commit, Event, OrderBy};
+use crate::event::{Action, Commit, Envelope, Event, OrderBy};
 use crate::graph::{Draft, Graph, Lineage, State};
 use crate::model::Field;
 use crate::model::cell::Cell;
@@ -66,6 +66,9 @@ impl Projector {
             self.catalogue(event, order, place.appended_at);
         }
         self.record = record;
+        if !self.truncations.is_empty() {
+            self.truncate_late(entity, slot, order, place.now);
+        }
     }
 
     fn order<'a>(&mut self, event: &Event<'a>, place: &Place<'_>) -> Order<'a> {
@@ -145,7 +148,7 @@ impl Projector {
         if is_last {
             self.last_words.pass(entity, before, order.source.0);
         }
-        self.settle(event, &mut draft, record, is_last.then_some(place));
+        self.settle((entity, event.envelope), &mut draft, record, is_last.then_some(place));
         self.graph.commit(draft);
         if undone {
             self.graph.set_merge(entity, slot, None);
@@ -229,6 +232,39 @@ impl Projector {
         won
     }
 
+    /// Deletes an entity at a stamp, without an event of its own.
+    pub(super) fn delete(
+        &mut self,
+        entity: usize,
+        slot: u32,
+        envelope: Envelope<'_>,
+        order: Order<'_>,
+        place: &Place<'_>,
+    ) {
+        let mut draft = self.graph.edit(entity, slot);
+        let mut record = std::mem::take(&mut self.record);
+        record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
+        let setter = record.enter(order);
+        if record.take_deletion(setter, &&self.graph) {
+            let fields = 0..self.model.entities[entity].fields.len();
+            fields.for_each(|field| self.rivals.forget((entity, slot, field)));
+            let undone = self.clear_outdated(&mut draft, &mut record);
+            let before = record.last_source();
+            let is_last = record.take_last(setter, &&self.graph);
+            if is_last {
+                self.last_words.pass(entity, before, order.source.0);
+            }
+            self.settle((entity, envelope), &mut draft, &mut record, is_last.then_some(place));
+            self.graph.commit(draft);
+            if undone {
+                self.graph.set_merge(entity, slot, None);
+            }
+        } else {
+            self.graph.abandon(draft);
+        }
+        self.record = record;
+    }
+
     /// Takes from the draft what its deletion outdates. Gives whether that is a merge too.
     fn clear_outdated(&mut self, draft: &mut Draft, record: &mut Record) -> bool {
         let (fields, names, merge) = record.outdated(&&self.graph);
@@ -240,8 +276,14 @@ impl Projector {
     }
 
     /// What follows from the entity's events taken together. `last` is the event's place where it is the greatest.
-    fn settle(&mut self, event: &Event<'_>, draft: &mut Draft, record: &mut Record, last: Option<&Place<'_>>) {
-        let rules = self.rules[self.model.entities[event.entity].domain];
+    fn settle(
+        &mut self,
+        (entity, envelope): (usize, Envelope<'_>),
+        draft: &mut Draft,
+        record: &mut Record,
+        last: Option<&Place<'_>>,
+    ) {
+        let rules = self.rules[self.model.entities[entity].domain];
         if rules.order_by == OrderBy::Sequence && rules.report_gaps {
             let floor = match record.deletion_stamp() {
                 Some(Stamp::Sequence(version)) => version,
@@ -251,7 +293,7 @@ impl Projector {
         }
         draft.set_state(if record.is_deleted(&&self.graph) { State::Deleted } else { State::Present });
         if let Some(place) = last {
-            let (envelope, topics) = (event.envelope, &self.topics);
+            let topics = &self.topics;
             let Partition { topic, number, .. } = self.partitions[place.partition];
             let lineage = Lineage {
                 id: envelope.id,

@@ -14,7 +14,9 @@ mod pages;
 mod record;
 mod rivals;
 mod seen;
+mod truncate;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
@@ -156,6 +158,8 @@ pub struct Projector {
     tally: catalogue::Tally,
     rivals: rivals::Rivals,
     last_words: catalogue::LastWords,
+    /// By producer: the truncations of its table.
+    truncations: HashMap<u32, Vec<truncate::Heard>>,
     dead_letters: DeadLetters,
     version: u64,
 }
@@ -177,6 +181,7 @@ impl Projector {
             tally: catalogue::Tally::default(),
             rivals: rivals::Rivals::default(),
             last_words: catalogue::LastWords::new(model.entities.len()),
+            truncations: HashMap::new(),
             dead_letters: DeadLetters::default(),
             version: 0,
             topic_ranks: topics.iter().map(rank).collect(),
@@ -236,6 +241,9 @@ impl Projector {
                 }
                 self.applied[partition] = offset + 1;
             }
+        }
+        for (offset, appended_at, truncation) in batch.truncations.iter().filter(|(offset, ..)| *offset >= from) {
+            self.truncate(truncation, (partition, *offset, *appended_at), now);
         }
         self.applied[partition] = self.applied[partition].max(batch.next_offset);
     }

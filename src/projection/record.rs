@@ -232,6 +232,12 @@ impl Record {
         (own.source != other.source).then_some(self.fields[field])
     }
 
+    /// Whether a smaller event of the same source set something.
+    pub fn has_below(&self, order: Order<'_>) -> bool {
+        let is_below = |setter: &Setter| (setter.stamp, self.id(*setter)) < (order.stamp, order.id);
+        self.setters.iter().any(|setter| setter.source == order.source.0 && is_below(setter))
+    }
+
     /// The source of the entity's greatest event so far.
     pub fn last_source(&self) -> Option<u32> {
         self.setter(self.last).map(|setter| setter.source)

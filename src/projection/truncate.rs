@@ -1,0 +1,93 @@
+//! Tables that were emptied. All that their events had set before is deleted, whenever those events arrive: each entity is
+//! deleted at the truncation's own stamp, as if its producer had said so of each.
+
+use super::Projector;
+use super::apply::Place;
+use super::record::{Order, Record, Stamp};
+use crate::event::{Envelope, OrderBy, Truncation};
+use crate::model::value::Instant;
+
+/// One that was heard of.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Heard {
+    pub truncation: Truncation,
+    partition: usize,
+    offset: u64,
+    appended_at: Instant,
+}
+
+impl Projector {
+    /// Deletes what the table's events had set before, and remembers it for those that are still to come.
+    pub(super) fn truncate(
+        &mut self,
+        truncation: &Truncation,
+        (partition, offset, appended_at): (usize, u64, Instant),
+        now: Instant,
+    ) {
+        let heard = Heard { truncation: truncation.clone(), partition, offset, appended_at };
+        let source = self.graph.name(&truncation.source);
+        let all = self.truncations.entry(source).or_default();
+        if all.iter().any(|known| known.truncation.id == truncation.id) {
+            return;
+        }
+        all.push(heard.clone());
+        let domains = self.topic(partition).domains.clone();
+        let model = self.model.clone();
+        let mut record = Record::default();
+        for entity in domains.iter().flat_map(|domain| &model.domains[*domain].entities).copied() {
+            let fields = model.entities[entity].fields.len();
+            for slot in 0..self.graph.slots(entity) {
+                record.read(self.graph.node(entity, slot).stamps(), fields);
+                let stamp = self.stamp_of(entity, truncation);
+                if record.has_below(Order { stamp, source: (source, &truncation.source), id: &truncation.id }) {
+                    self.delete_by(&heard, entity, slot, now);
+                }
+            }
+        }
+    }
+
+    /// What a truncation that is known already makes of an event of its table that came late.
+    pub(super) fn truncate_late(&mut self, entity: usize, slot: u32, order: Order<'_>, now: Instant) {
+        let Some(all) = self.truncations.get(&order.source.0) else { return };
+        let place = |heard: &Heard| (self.stamp_of(entity, &heard.truncation), heard.truncation.id.clone());
+        let later = all.iter().filter(|heard| place(heard) > (order.stamp, order.id.to_owned()));
+        let last = later.max_by_key(|heard| place(heard)).cloned();
+        if let Some(heard) = last {
+            self.delete_by(&heard, entity, slot, now);
+        }
+    }
+
+    fn stamp_of(&self, entity: usize, truncation: &Truncation) -> Stamp {
+        match self.rules[self.model.entities[entity].domain].order_by {
+            OrderBy::Time => Stamp::Time(truncation.time),
+            OrderBy::Position | OrderBy::Sequence => Stamp::Commit(truncation.commit),
+        }
+    }
+
+    fn delete_by(&mut self, heard: &Heard, entity: usize, slot: u32, now: Instant) {
+        let Heard { truncation, partition, offset, appended_at } = heard;
+        let kind = format!("{}.deleted", self.model.entities[entity].event);
+        let envelope = Envelope {
+            id: &truncation.id,
+            source: &truncation.source,
+            kind: &kind,
+            time: truncation.time,
+            version: None,
+            sequence: None,
+            dataschema: None,
+            traceparent: None,
+        };
+        let source = self.graph.name(&truncation.source);
+        let order =
+            Order { stamp: self.stamp_of(entity, truncation), source: (source, envelope.source), id: envelope.id };
+        let place = Place {
+            partition: *partition,
+            offset: *offset,
+            commit: Some(truncation.commit),
+            appended_at: *appended_at,
+            now,
+            known: &[],
+        };
+        self.delete(entity, slot, envelope, order, &place);
+    }
+}
