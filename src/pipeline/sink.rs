@@ -1,5 +1,6 @@
 //! What sources hand to: partitions numbered as they are found, records decoded into batches of one partition.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -106,6 +107,8 @@ pub struct PartitionSink {
     stop: Arc<AtomicBool>,
     /// By partition.
     open: Vec<Option<Open>>,
+    /// Partitions whose next record could not be read.
+    blocked: HashSet<usize>,
 }
 
 impl PartitionSink {
@@ -118,7 +121,7 @@ impl PartitionSink {
         stop: Arc<AtomicBool>,
     ) -> PartitionSink {
         let translator = Translator::new(decoder, formats, metrics);
-        PartitionSink { work, spare, translator, numbers, serving, stop, open: Vec::new() }
+        PartitionSink { work, spare, translator, numbers, serving, stop, open: Vec::new(), blocked: HashSet::new() }
     }
 
     /// Opens a batch of the partition, where none is open.
@@ -153,8 +156,12 @@ impl Sink for PartitionSink {
         let is_first = open.bytes == 0;
         if let Err(why) = self.translator.push(open.topic, raw, &mut open.batch) {
             self.serving.coming(partition, raw.offset, raw.at, raw.basis);
-            self.serving.block(partition, Some(why.clone()));
-            return Taken::Blocked(why);
+            self.serving.block(partition, Some(why));
+            self.blocked.insert(partition);
+            return Taken::Blocked;
+        }
+        if !self.blocked.is_empty() && self.blocked.remove(&partition) {
+            self.serving.block(partition, None);
         }
         // Even a record without a byte counts.
         open.bytes += 1 + raw.value.map_or(0, <[u8]>::len);
@@ -174,10 +181,6 @@ impl Sink for PartitionSink {
         let Some(mut open) = self.open[partition].take() else { return Taken::Yes };
         open.batch.next_offset = open.batch.next_offset.max(next);
         self.send(Work::Records(Box::new(open.batch)))
-    }
-
-    fn unblock(&mut self, partition: usize) {
-        self.serving.block(partition, None);
     }
 
     fn lose(&mut self, partition: usize, next: u64, why: String) -> Taken {

@@ -49,8 +49,8 @@ pub struct Extent {
 pub enum Taken {
     Yes,
     /// It cannot be read now, and not for a fault of its own: to be handed on again, and no later one of its partition
-    /// before it. Says why.
-    Blocked(String),
+    /// before it. It ends when that is taken.
+    Blocked,
     /// Nobody takes records any more.
     Closed,
 }
@@ -67,9 +67,6 @@ pub trait Sink {
 
     /// All before `next` was handed on, and nothing more is at hand: what was taken goes on its way.
     fn flush(&mut self, partition: usize, next: u64) -> Taken;
-
-    /// The partition's next record can be read again.
-    fn unblock(&mut self, partition: usize);
 
     /// The log no longer holds what lies before `next` and was not read.
     fn lose(&mut self, partition: usize, next: u64, why: String) -> Taken;

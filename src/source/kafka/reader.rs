@@ -87,7 +87,7 @@ impl Feed {
                 self.pending = true;
                 false
             }
-            Taken::Blocked(_) => true,
+            Taken::Blocked => true,
             Taken::Closed => false,
         }
     }
@@ -245,7 +245,6 @@ impl Reader<'_> {
         for index in 0..self.feeds.len() {
             if self.feeds[index].retry_at.is_some_and(|at| at <= now) {
                 self.feeds[index].retry_at = None;
-                self.sink.unblock(self.feeds[index].known.partition);
                 let next = self.feeds[index].next;
                 self.go_to(index, next)?;
                 // Being assigned anew does not end a pause.
