@@ -21,7 +21,7 @@ pub struct Sourced {
 
 /// Reads what the file says of sources and domains. Faults are lines that say what, where and what to write.
 pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) -> Sourced {
-    let mut sources = sources(file, path, faults);
+    let sources = sources(file, path, faults);
     for name in file.domains.keys().filter(|name| model.domain_named(name).is_none()) {
         let near = nearest(name, model.domains.iter().map(|domain| domain.name.as_str()));
         faults.push(format!("{path}: [domains.{name}] is no domain of the model{near}"));
@@ -133,11 +133,8 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
     for topic in &mut all_topics {
         topic.source = kept.iter().position(|index| *index == topic.source).unwrap_or(0);
     }
-    let mut index = 0;
-    sources.retain(|_| {
-        index += 1;
-        kept.contains(&(index - 1))
-    });
+    let sources: Vec<SourceConfig> =
+        sources.into_iter().enumerate().filter(|(index, _)| kept.contains(index)).map(|(_, source)| source).collect();
     let dead_letters = dead_letters(file, path, &sources, &all_topics, faults);
     Sourced { domains, sources, topics: all_topics, dead_letters }
 }

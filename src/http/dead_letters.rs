@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::problem::problem;
 use super::{Service, is_local, json};
 use crate::event::Code;
-use crate::pipeline::Letters;
+use crate::pipeline::{Letters, NotNow, Retrier};
 
 /// Which letters a request means.
 #[derive(Debug, Default, Deserialize)]
@@ -54,19 +54,11 @@ pub async fn retry(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let letters = match judge(&service, peer, &headers, &body) {
-        Ok(letters) => letters,
-        Err(refusal) => return refusal,
+    let retry = |retrier: &Retrier, letters: &Letters| {
+        let done = retrier.retry(letters)?;
+        Ok(serde_json::json!({ "letters": done.letters, "applied": done.applied, "refused": done.refused }))
     };
-    let retrier = service.retrier.clone();
-    match tokio::task::spawn_blocking(move || retrier.retry(&letters)).await {
-        Ok(Ok(done)) => {
-            let body = serde_json::json!({ "letters": done.letters, "applied": done.applied, "refused": done.refused });
-            json(StatusCode::OK, &body)
-        }
-        Ok(Err(why)) => problem(StatusCode::SERVICE_UNAVAILABLE, &why.0),
-        Err(error) => failed(&error),
-    }
+    work(&service, judge(&service, peer, &headers, &body), retry).await
 }
 
 /// Takes letters away.
@@ -76,21 +68,31 @@ pub async fn discard(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let letters = match judge(&service, peer, &headers, &body) {
+    let discard = |retrier: &Retrier, letters: &Letters| {
+        retrier.discard(letters).map(|count| serde_json::json!({ "letters": count }))
+    };
+    work(&service, judge(&service, peer, &headers, &body), discard).await
+}
+
+/// Does something with letters, on a thread that may block.
+async fn work(
+    service: &Service,
+    wanted: Result<Letters, Response>,
+    act: fn(&Retrier, &Letters) -> Result<serde_json::Value, NotNow>,
+) -> Response {
+    let letters = match wanted {
         Ok(letters) => letters,
         Err(refusal) => return refusal,
     };
     let retrier = service.retrier.clone();
-    match tokio::task::spawn_blocking(move || retrier.discard(&letters)).await {
-        Ok(Ok(count)) => json(StatusCode::OK, &serde_json::json!({ "letters": count })),
+    match tokio::task::spawn_blocking(move || act(&retrier, &letters)).await {
+        Ok(Ok(body)) => json(StatusCode::OK, &body),
         Ok(Err(why)) => problem(StatusCode::SERVICE_UNAVAILABLE, &why.0),
-        Err(error) => failed(&error),
+        Err(error) => {
+            tracing::error!(%error, "a request for dead letters ended the hard way");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "it failed inside the service; its log says why")
+        }
     }
-}
-
-fn failed(error: &tokio::task::JoinError) -> Response {
-    tracing::error!(%error, "a request for dead letters ended the hard way");
-    problem(StatusCode::INTERNAL_SERVER_ERROR, "it failed inside the service; its log says why")
 }
 
 /// Which letters are meant, where that can be said and may be asked.

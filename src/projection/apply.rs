@@ -129,10 +129,6 @@ impl Projector {
         match event.action {
             Action::Delete => {
                 if record.take_deletion(setter, &&self.graph) {
-                    if !self.rivals.is_empty() {
-                        let fields = 0..self.model.entities[entity].fields.len();
-                        fields.for_each(|field| self.rivals.forget((entity, slot, field)));
-                    }
                     undone = self.clear_outdated(&mut draft, record);
                     won = true;
                 }
@@ -143,13 +139,7 @@ impl Projector {
             }
         }
         let merges = matches!(event.action, Action::Merge(_)) && record.take_merge(setter, &&self.graph);
-        let before = record.last_source();
-        let is_last = record.take_last(setter, &&self.graph);
-        if is_last {
-            self.last_words.pass(entity, before, order.source.0);
-        }
-        self.settle((entity, event.envelope), &mut draft, record, is_last.then_some(place));
-        self.graph.commit(draft);
+        self.conclude(event.envelope, draft, record, (setter, order), place);
         if undone {
             self.graph.set_merge(entity, slot, None);
         }
@@ -246,16 +236,8 @@ impl Projector {
         record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
         let setter = record.enter(order);
         if record.take_deletion(setter, &&self.graph) {
-            let fields = 0..self.model.entities[entity].fields.len();
-            fields.for_each(|field| self.rivals.forget((entity, slot, field)));
             let undone = self.clear_outdated(&mut draft, &mut record);
-            let before = record.last_source();
-            let is_last = record.take_last(setter, &&self.graph);
-            if is_last {
-                self.last_words.pass(entity, before, order.source.0);
-            }
-            self.settle((entity, envelope), &mut draft, &mut record, is_last.then_some(place));
-            self.graph.commit(draft);
+            self.conclude(envelope, draft, &mut record, (setter, order), place);
             if undone {
                 self.graph.set_merge(entity, slot, None);
             }
@@ -267,6 +249,10 @@ impl Projector {
 
     /// Takes from the draft what its deletion outdates. Gives whether that is a merge too.
     fn clear_outdated(&mut self, draft: &mut Draft, record: &mut Record) -> bool {
+        if !self.rivals.is_empty() {
+            let fields = 0..self.model.entities[draft.entity].fields.len();
+            fields.for_each(|field| self.rivals.forget((draft.entity, draft.slot, field)));
+        }
         let (fields, names, merge) = record.outdated(&&self.graph);
         fields.into_iter().for_each(|field| draft.set(field, Cell::Null));
         if !names.is_empty() {
@@ -275,15 +261,27 @@ impl Projector {
         merge
     }
 
-    /// What follows from the entity's events taken together. `last` is the event's place where it is the greatest.
-    fn settle(
+    /// Ends an event's work on its entity: the last word, what follows, the record in its slot.
+    fn conclude(
         &mut self,
-        (entity, envelope): (usize, Envelope<'_>),
-        draft: &mut Draft,
+        envelope: Envelope<'_>,
+        mut draft: Draft,
         record: &mut Record,
-        last: Option<&Place<'_>>,
+        (setter, order): (u32, Order<'_>),
+        place: &Place<'_>,
     ) {
-        let rules = self.rules[self.model.entities[entity].domain];
+        let before = record.last_source();
+        let is_last = record.take_last(setter, &&self.graph);
+        if is_last {
+            self.last_words.pass(draft.entity, before, order.source.0);
+        }
+        self.settle(envelope, &mut draft, record, is_last.then_some(place));
+        self.graph.commit(draft);
+    }
+
+    /// What follows from the entity's events taken together. `last` is the event's place where it is the greatest.
+    fn settle(&mut self, envelope: Envelope<'_>, draft: &mut Draft, record: &mut Record, last: Option<&Place<'_>>) {
+        let rules = self.rules[self.model.entities[draft.entity].domain];
         if rules.order_by == OrderBy::Sequence && rules.report_gaps {
             let floor = match record.deletion_stamp() {
                 Some(Stamp::Sequence(version)) => version,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientContext, Statistics};
 
 use super::{Registrar, Sink, Source};
@@ -124,6 +125,15 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+/// A partition's offset in an answer, where it has one.
+fn offset_in(list: &TopicPartitionList, topic: &str, number: i32) -> Option<u64> {
+    let element = list.find_partition(topic, number)?;
+    match (element.error(), element.offset()) {
+        (Ok(()), Offset::Offset(offset)) => Some(offset.max(0).cast_unsigned()),
+        _ => None,
+    }
+}
 
 /// A partition that was found.
 #[derive(Clone, Debug)]

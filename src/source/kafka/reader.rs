@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::{Context, Kafka, Known, Renewed, moment};
+use super::{Context, Kafka, Known, Renewed, moment, offset_in};
 use crate::freshness::Basis;
 use crate::model::value::Instant;
 use crate::source::{Raw, Sink, Source, Taken};
@@ -298,13 +298,7 @@ impl Reader<'_> {
         for index in all {
             let feed = &self.feeds[index];
             let name = self.kafka.topics[feed.known.topic].name.clone();
-            let offset = |list: &TopicPartitionList| {
-                let element = list.find_partition(&name, feed.known.number)?;
-                match (element.error(), element.offset()) {
-                    (Ok(()), Offset::Offset(offset)) => Some(offset.max(0).cast_unsigned()),
-                    _ => None,
-                }
-            };
+            let offset = |list: &TopicPartitionList| offset_in(list, &name, feed.known.number);
             let (Some(start), Some(end)) = (offset(&starts), offset(&ends)) else { continue };
             let (next, partition, number) = (feed.next, feed.known.partition, feed.known.number);
             if next < start {

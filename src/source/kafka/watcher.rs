@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::describe::{Described, describe};
-use super::{Context, Kafka, Known, Renewed, moment};
+use super::{Context, Kafka, Known, Renewed, moment, offset_in};
 use crate::position::LogId;
 use crate::source::{Extent, Found, Registrar};
 
@@ -221,11 +221,7 @@ impl Watcher<'_> {
         let starts = self.client.offsets_for_times(list(Offset::Beginning), TIMEOUT)?;
         let ends = self.client.offsets_for_times(list(Offset::End), TIMEOUT)?;
         let offset = |list: &TopicPartitionList, known: &Known| {
-            let element = list.find_partition(&self.kafka.topics[known.topic].name, known.number)?;
-            match (element.error(), element.offset()) {
-                (Ok(()), Offset::Offset(offset)) => Some(offset.max(0).cast_unsigned()),
-                _ => None,
-            }
+            offset_in(list, &self.kafka.topics[known.topic].name, known.number)
         };
         let extents = known.iter().filter_map(|known| {
             let (start, end) = (offset(&starts, known)?, offset(&ends, known)?);
