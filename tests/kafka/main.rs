@@ -4,6 +4,7 @@
 mod cluster;
 mod encodings;
 mod failures;
+mod lag;
 mod legacy;
 mod network;
 mod reading;
