@@ -1,4 +1,5 @@
 //! A cluster of its own for a test, what one writes to it, and a service that reads it.
+#![expect(clippy::disallowed_methods, reason = "how long a test waits is the clock's to say")]
 
 use std::collections::BTreeMap;
 use std::future::Future;
