@@ -150,7 +150,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,
-        gate: Gate::new(config.boundaries.clone()),
+        gate: Gate::new(config.boundaries.clone(), clock::now()),
         serving: serving.clone(),
         metrics: metrics.clone(),
         clock: clock::now,

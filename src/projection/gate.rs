@@ -53,8 +53,11 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub fn new(boundaries: Vec<Boundaries>) -> Gate {
-        Gate { groups: boundaries.into_iter().map(Group::new).collect(), places: Vec::new() }
+    pub fn new(boundaries: Vec<Boundaries>, now: Instant) -> Gate {
+        Gate {
+            groups: boundaries.into_iter().map(|boundaries| Group::new(boundaries, now)).collect(),
+            places: Vec::new(),
+        }
     }
 
     /// Hears of another partition, in the order of their numbers.
@@ -112,6 +115,9 @@ struct Group {
     passed: Recent,
     /// The newest time that its logs have, and when that was taken: what time it is in the logs.
     newest: (Instant, Instant),
+    began_at: Instant,
+    /// As a lane's `reached`, for topics of which no partition is found yet.
+    unfound: Instant,
     /// When something was last let through.
     moved_at: Instant,
     swept_at: Instant,
@@ -147,15 +153,17 @@ struct Open {
 }
 
 impl Group {
-    fn new(boundaries: Boundaries) -> Group {
+    fn new(boundaries: Boundaries, now: Instant) -> Group {
         Group {
             boundaries,
             lanes: Vec::new(),
             open: HashMap::new(),
             passed: Recent::new(PASSED_MAX),
             newest: (Instant::EPOCH, Instant::EPOCH),
-            moved_at: Instant::EPOCH,
-            swept_at: Instant::EPOCH,
+            began_at: now,
+            unfound: Instant::EPOCH,
+            moved_at: now,
+            swept_at: now,
         }
     }
 
@@ -260,6 +268,9 @@ impl Group {
                 lane.reached = lane.reached.max(log_now);
             }
         }
+        if now.millis_since(self.began_at) >= hold_max_ms {
+            self.unfound = log_now;
+        }
     }
 
     fn pass(&mut self, transaction: Transaction) {
@@ -298,13 +309,18 @@ impl Group {
     fn is_late(&self, transaction: Transaction, now: Instant) -> bool {
         let Some(open) = self.open.get(&transaction) else { return true };
         let short = self.short(open);
-        let is_over = |lane: &Lane| lane.reached.millis_since(open.newest_at) >= self.boundaries.hold_max_ms;
-        let mut missing = self.lanes.iter().enumerate().filter(|(_, lane)| short.contains(&lane.topic));
+        let is_past = |reached: Instant| reached.millis_since(open.newest_at) >= self.boundaries.hold_max_ms;
+        let lanes = |topic: usize| self.lanes.iter().enumerate().filter(move |(_, lane)| lane.topic == topic);
+        let is_over = |topic: &usize| {
+            let is_found = lanes(*topic).next().is_some();
+            lanes(*topic).all(|(_, lane)| is_past(lane.reached)) && (is_found || is_past(self.unfound))
+        };
         // What is full cannot take the rest.
         let is_too_large = |(index, lane): (usize, &Lane)| lane.head == Some(transaction) && self.is_full(index);
         // Each waits for what is before it elsewhere, or what it waits for cannot be taken: no order of commits does that.
         let waited_ms = now.millis_since(open.since.max(self.moved_at));
-        !short.is_empty() && (missing.clone().all(|(_, lane)| is_over(lane)) || missing.any(is_too_large))
+        !short.is_empty() && short.iter().all(is_over)
+            || short.iter().flat_map(|topic| lanes(*topic)).any(is_too_large)
             || waited_ms >= 2 * self.boundaries.hold_max_ms
     }
 

@@ -82,7 +82,7 @@ struct World {
 impl World {
     fn new() -> World {
         let tables = [("a".into(), 0), ("b".into(), 1)].into();
-        let mut gate = Gate::new(vec![Boundaries { topic: BOUNDARIES, tables, hold_max_ms: HOLD_MS }]);
+        let mut gate = Gate::new(vec![Boundaries { topic: BOUNDARIES, tables, hold_max_ms: HOLD_MS }], at(0));
         TOPICS.iter().for_each(|topic| gate.add(*topic, at(0)));
         World { gate, applied: [0; 6], split: 0 }
     }
@@ -302,10 +302,15 @@ fn what_cannot_be_whole_is_let_through() {
     assert!(next * 100 >= 16_000_000, "{next}");
     assert_eq!(world.applied[0], next as u64);
 
-    let mut gate = Gate::new(vec![Boundaries { topic: BOUNDARIES, tables: [("a".into(), 0)].into(), hold_max_ms: HOLD_MS }]);
+    let mut gate = Gate::new(
+        vec![Boundaries { topic: BOUNDARIES, tables: [("a".into(), 0)].into(), hold_max_ms: HOLD_MS }],
+        at(0),
+    );
     gate.add(0, at(0));
     let mut world = World { gate, applied: [0; 6], split: 0 };
     world.take(&logs, 0, 0, 3, at(0));
+    assert_eq!((world.applied[0], world.split), (0, 0));
+    world.look(at(HOLD_MS));
     assert_eq!((world.applied[0], world.split), (3, 1));
 }
 
