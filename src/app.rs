@@ -13,8 +13,8 @@ use crate::event::Decoder;
 use crate::http::{Service, router};
 use crate::intake::Intake;
 use crate::model::Model;
-use crate::pipeline::{Format, Parts, Pipeline};
-use crate::projection::{Projector, Topic};
+use crate::pipeline::{Carries, Format, Parts, Pipeline};
+use crate::projection::{Gate, Projector, Topic};
 use crate::query::Seal;
 use crate::serving::{DomainServing, Serving};
 use crate::source::embedded::{self, Embedded};
@@ -120,11 +120,17 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         Box::new(move || woken.iter().for_each(|source| source.wake())),
         clock::now,
     ));
+    let tables = || config.boundaries.iter().flat_map(|boundaries| boundaries.tables.values());
+    let is_in_transactions = |topic: &TopicConfig| tables().any(|table| config.topics[*table].name == topic.name);
     let format = |topic: &TopicConfig| Format {
         domains: topic.domains.as_slice().into(),
         encoding: topic.encoding,
         registry: config.sources[topic.source].registry.clone(),
-        mapping: topic.mapping.clone(),
+        carries: match &topic.mapping {
+            _ if topic.tells_boundaries => Carries::Boundaries,
+            Some(mapping) => Carries::Changes { mapping: mapping.clone(), in_transactions: is_in_transactions(topic) },
+            None => Carries::Events,
+        },
     };
     let outlet = match &config.dead_letters {
         Some((source, topic)) => match &config.sources[*source].kind {
@@ -144,6 +150,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,
+        gate: Gate::new(config.boundaries.clone(), clock::now()),
         serving: serving.clone(),
         metrics: metrics.clone(),
         clock: clock::now,

@@ -64,6 +64,8 @@ struct Queue {
     coming: VecDeque<Coming>,
     /// Why its next record cannot be read now.
     blocked: Option<Arc<str>>,
+    /// Whether as much of it waits as may.
+    is_full: bool,
 }
 
 struct Waiter {
@@ -172,6 +174,15 @@ impl Serving {
     /// Why the next record of a partition cannot be read now; none once it can.
     pub fn block(&self, partition: usize, why: Option<String>) {
         self.queues.entry(partition).or_default().blocked = why.map(Into::into);
+    }
+
+    /// Says whether as much of a partition waits as may.
+    pub fn fill(&self, partition: usize, is_full: bool) {
+        self.queues.entry(partition).or_default().is_full = is_full;
+    }
+
+    pub fn is_full(&self, partition: usize) -> bool {
+        self.queues.get(&partition).is_some_and(|queue| queue.is_full)
     }
 
     /// Another log of the same topic is read from now on.

@@ -46,6 +46,7 @@ pub struct Metrics {
     duplicate: IntCounterVec,
     dead: IntCounterVec,
     skipped: IntCounterVec,
+    split: IntCounterVec,
     lag: GaugeVec,
     staleness: GaugeVec,
     status: GaugeVec,
@@ -95,6 +96,13 @@ impl Metrics {
                 Opts::new("records_skipped_total", "Records of a table's topic that are no change of a row, by kind."),
                 &["topic", "kind"],
             )?,
+            split: IntCounterVec::new(
+                Opts::new(
+                    "transactions_split_total",
+                    "Transactions of a database that did not become visible at once: something of them did not come in time.",
+                ),
+                &["topic"],
+            )?,
             lag: GaugeVec::new(Opts::new("lag_events", "The log's end minus the next record to apply."), partition)?,
             staleness: GaugeVec::new(
                 Opts::new("staleness_seconds", "Now minus asOf; absent while unknown."),
@@ -120,12 +128,13 @@ impl Metrics {
             registry,
             model,
         };
-        let collectors: [Box<dyn prometheus::core::Collector>; 14] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 15] = [
             Box::new(build),
             Box::new(metrics.applied.clone()),
             Box::new(metrics.duplicate.clone()),
             Box::new(metrics.dead.clone()),
             Box::new(metrics.skipped.clone()),
+            Box::new(metrics.split.clone()),
             Box::new(metrics.lag.clone()),
             Box::new(metrics.staleness.clone()),
             Box::new(metrics.status.clone()),
@@ -150,6 +159,11 @@ impl Metrics {
     /// A record of a table's topic is no change of a row.
     pub fn skipped(&self, topic: &str, kind: &str) {
         self.skipped.with_label_values(&[topic, kind]).inc();
+    }
+
+    /// A transaction whose boundaries a topic tells did not become visible at once.
+    pub fn split(&self, topic: &str) {
+        self.split.with_label_values(&[topic]).inc();
     }
 
     /// How many versions are read, and how many pages hold records for old ones.

@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 use super::commit::{Logged, Place, place};
 use super::json::{self, get, get_text, is_object, members, object, string, text};
 use super::row;
+use super::transaction::part;
+use crate::event::Part;
 
 /// A record of a log.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,7 @@ pub struct Change {
     pub after: Val,
     pub source: Val,
     pub place: Place,
+    pub part: Option<Part>,
 }
 
 /// What a topic of changes holds beside changes, and a graph has no use for.
@@ -110,6 +113,7 @@ pub enum Recognised<'a> {
     Truncate {
         source: Val,
         place: Place,
+        part: Option<Part>,
     },
     Skipped(Skipped),
 }
@@ -254,7 +258,9 @@ fn change(images: &Val, about: &Val, source: Val, message: &Message<'_>) -> Resu
     let op = match get_text(about, "op") {
         Some("t") => {
             let place = place(&source, about, false, message.logged);
-            return Ok(Recognised::Truncate { source, place });
+            // Elsewhere it is a transaction of its own, of which no end is told.
+            let part = part(about, &source).filter(|_| get_text(&source, "connector") == Some("postgresql"));
+            return Ok(Recognised::Truncate { source, place, part });
         }
         Some("m") => return Ok(Recognised::Skipped(Skipped::LogicalMessage)),
         word => word.and_then(Op::parse).ok_or(Unreadable::Shape("op", "it is no operation that Debezium has"))?,
@@ -276,7 +282,8 @@ fn change(images: &Val, about: &Val, source: Val, message: &Message<'_>) -> Resu
         return Err(Unreadable::Shape("after", "a change that is no deletion has the row as it is now"));
     }
     let place = place(&source, about, op == Op::Read, message.logged);
-    Ok(Recognised::Change(Box::new(Change { op, key, before, after, source, place })))
+    let part = part(about, &source);
+    Ok(Recognised::Change(Box::new(Change { op, key, before, after, source, place, part })))
 }
 
 /// The record's key: its payload, or the text that it is, null where it is neither.
@@ -319,6 +326,10 @@ fn cloud_event(event: &Val, message: &Message<'_>, topic: &str) -> Result<Recogn
             source.retain(|(known, _)| *known != name);
             source.push((name, value.clone()));
         }
+    }
+    // Beside it, `txId` is the source's own, which some versions write without a capital too.
+    if let (Some(id), Some(order)) = (get(event, "iodebeziumtxid"), get(event, "iodebeziumtxtotalorder")) {
+        about.push(("transaction", object([("id", id.clone()), ("total_order", order.clone())])));
     }
     let is_row = get(&data, "before").is_none() && get(&data, "after").is_none();
     let images = if is_row { object([("after", data)]) } else { data };

@@ -14,14 +14,16 @@ mod made;
 mod message;
 mod program;
 mod row;
+mod transaction;
 
 use std::borrow::Cow;
 
-use crate::event::{Code, Rejection, Truncation};
+use crate::event::{Code, Part, Rejection, Truncation};
 
 pub use commit::Logged;
 pub use made::Made;
 pub use message::{Message, Skipped, outbox};
+pub use transaction::end;
 
 use message::{Recognised, Unreadable};
 use program::{Failure, Program};
@@ -31,6 +33,14 @@ use program::{Failure, Program};
 pub struct Mapping {
     topic: String,
     program: Program,
+}
+
+/// What is read of a message.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    /// Its place in a transaction, where it says one.
+    pub part: Option<Part>,
+    pub outcome: Result<Outcome<'a>, Box<Refusal>>,
 }
 
 /// What a message gives.
@@ -64,8 +74,8 @@ impl Mapping {
         &self.topic
     }
 
-    /// Reads a message.
-    pub fn read<'a>(&self, message: &Message<'a>) -> Result<Outcome<'a>, Box<Refusal>> {
+    pub fn read<'a>(&self, message: &Message<'a>) -> Reading<'a> {
+        let alone = |outcome| Reading { part: None, outcome };
         let refusal = |code, field: &str, message: String, detail| {
             let field = Some(field.to_owned()).filter(|field| !field.is_empty());
             let rejection = Rejection { code, field, message, id: None, kind: None, subject: None };
@@ -73,18 +83,21 @@ impl Mapping {
         };
         let change = match message::recognise(message, &self.topic) {
             Ok(Recognised::Change(change)) => change,
-            Ok(Recognised::Event(event)) => return Ok(Outcome::Event(event)),
-            Ok(Recognised::Skipped(what)) => return Ok(Outcome::Skipped(what)),
-            Ok(Recognised::Truncate { source, place }) => {
-                return Ok(Outcome::Truncated(made::truncation(&source, &place)));
+            Ok(Recognised::Event(event)) => return alone(Ok(Outcome::Event(event))),
+            Ok(Recognised::Skipped(what)) => return alone(Ok(Outcome::Skipped(what))),
+            Ok(Recognised::Truncate { source, place, part }) => {
+                return Reading { part, outcome: Ok(Outcome::Truncated(made::truncation(&source, &place))) };
             }
-            Err(Unreadable::Json(what)) => return Err(refusal(Code::BadJson, "", what, None)),
-            Err(Unreadable::Shape(field, what)) => return Err(refusal(Code::BadEnvelope, field, what.into(), None)),
+            Err(Unreadable::Json(what)) => return alone(Err(refusal(Code::BadJson, "", what, None))),
+            Err(Unreadable::Shape(field, what)) => {
+                return alone(Err(refusal(Code::BadEnvelope, field, what.into(), None)));
+            }
         };
         let made = self.program.run(change.input(&self.topic)).and_then(|outputs| made::events(&change, &outputs));
-        made.map(Outcome::Made).map_err(|Failure { message, detail }| {
+        let outcome = made.map(Outcome::Made).map_err(|Failure { message, detail }| {
             refusal(Code::BadField, "", format!("{}: {message}", self.program.file()), detail)
-        })
+        });
+        Reading { part: change.part, outcome }
     }
 
     /// Why an event that was made is refused, told to whoever wrote the program.

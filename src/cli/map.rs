@@ -128,7 +128,7 @@ impl Trial<'_> {
             Message { key: case.key.as_deref(), value: case.value.as_deref(), headers: &headers, logged: case.logged };
         let mut judge = |event: &[u8]| self.decoder.decode(event, &self.domains, &mut self.buffer).map(|_| ());
         let mut first = None;
-        match self.mapping.read(&message) {
+        match self.mapping.read(&message).outcome {
             Ok(Outcome::Skipped(what)) => {
                 eprintln!("{}: skipped: {}", case.place, what.name());
                 self.tally.skipped += 1;

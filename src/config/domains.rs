@@ -8,7 +8,7 @@ use crate::encoding::{Encoding, Registry};
 use crate::event::OrderBy;
 use crate::freshness::{Thresholds, parse_duration_ms};
 use crate::model::{Model, nearest};
-use crate::projection::DomainRules;
+use crate::projection::{Boundaries, DomainRules};
 use crate::source::kafka::KafkaConfig;
 
 /// The sources, topics and domains of a file.
@@ -16,6 +16,7 @@ pub struct Sourced {
     pub domains: Vec<DomainConfig>,
     pub sources: Vec<SourceConfig>,
     pub topics: Vec<TopicConfig>,
+    pub boundaries: Vec<Boundaries>,
     pub dead_letters: Option<(usize, String)>,
 }
 
@@ -111,7 +112,14 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
                     encoding.name()
                 )),
                 Some(known) => known.domains.push(domains.len()),
-                None => all_topics.push(TopicConfig { source, name: topic.clone(), domains: vec![domains.len()], encoding, mapping: None }),
+                None => all_topics.push(TopicConfig {
+                    source,
+                    name: topic.clone(),
+                    domains: vec![domains.len()],
+                    encoding,
+                    mapping: None,
+                    tells_boundaries: false,
+                }),
             }
         }
         domains.push(DomainConfig {
@@ -127,6 +135,7 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
         });
     }
     super::mappings::read(file, path, &sources, &mut all_topics, faults);
+    let boundaries = super::transactions::read(file, path, &mut all_topics, faults);
     // What no topic is read from need not be there.
     let used = |index: usize| all_topics.iter().any(|topic| topic.source == index);
     let kept: Vec<usize> = (0..sources.len()).filter(|index| used(*index)).collect();
@@ -136,7 +145,7 @@ pub fn read(model: &Model, file: &File, path: &str, faults: &mut Vec<String>) ->
     let sources: Vec<SourceConfig> =
         sources.into_iter().enumerate().filter(|(index, _)| kept.contains(index)).map(|(_, source)| source).collect();
     let dead_letters = dead_letters(file, path, &sources, &all_topics, faults);
-    Sourced { domains, sources, topics: all_topics, dead_letters }
+    Sourced { domains, sources, topics: all_topics, boundaries, dead_letters }
 }
 
 /// Where dead letters are written beside, which must be a cluster that is read, and a topic that is not.

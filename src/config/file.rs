@@ -31,6 +31,7 @@ pub struct File {
     pub sources: BTreeMap<String, FileSource>,
     pub domains: BTreeMap<String, FileDomain>,
     pub mappings: Vec<FileMapping>,
+    pub transactions: Vec<FileTransactions>,
     pub dead_letters: Option<FileDeadLetters>,
 }
 
@@ -100,6 +101,17 @@ pub struct FileMapping {
     pub topic: String,
     /// A jq program's file, seen from this one.
     pub program: PathBuf,
+}
+
+/// A topic that tells where a database's transactions begin and end.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileTransactions {
+    pub topic: String,
+    pub hold_max: Option<String>,
+    /// By the name that it has for a table: the table's topic.
+    #[serde(default)]
+    pub tables: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -3,6 +3,7 @@
 mod domains;
 mod file;
 mod mappings;
+mod transactions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::cdc::Mapping;
 use crate::encoding::{Encoding, Registry};
 use crate::freshness::{Thresholds, parse_duration_ms};
 use crate::model::Model;
-use crate::projection::DomainRules;
+use crate::projection::{Boundaries, DomainRules};
 use crate::source::kafka::KafkaConfig;
 use crate::telemetry::LogFormat;
 use domains::Sourced;
@@ -116,6 +117,8 @@ pub struct TopicConfig {
     pub encoding: Encoding,
     /// What makes events of a table's rows, where it carries those.
     pub mapping: Option<Arc<Mapping>>,
+    /// Whether it carries the boundaries of a database's transactions instead.
+    pub tells_boundaries: bool,
 }
 
 /// Everything, checked.
@@ -129,6 +132,8 @@ pub struct Config {
     pub dead_letters: Option<(usize, String)>,
     /// In the order in which the domains name them. A domain's first is where its events are written.
     pub topics: Vec<TopicConfig>,
+    /// Databases whose transactions become visible at once.
+    pub boundaries: Vec<Boundaries>,
     pub listen: String,
     pub data_dir: PathBuf,
     pub log_format: LogFormat,
@@ -178,7 +183,8 @@ impl Config {
         let wait_max_ms = duration(&options.wait_max, &file.wait_max, "wait_max", 30_000) as u64;
         let query_time_max_ms =
             duration(&options.query_time_max, &file.query_time_max, "query_time_max", 10_000) as u64;
-        let Sourced { domains, sources, topics, dead_letters } = domains::read(&model, &file, &path, &mut faults);
+        let Sourced { domains, sources, topics, boundaries, dead_letters } =
+            domains::read(&model, &file, &path, &mut faults);
         let event_bytes_max = options.event_bytes_max.or(file.event_bytes_max).unwrap_or(1 << 20);
         if !faults.is_empty() {
             return Err(faults);
@@ -187,6 +193,7 @@ impl Config {
             domains,
             sources,
             topics,
+            boundaries,
             dead_letters,
             listen: options.listen.clone().or(file.listen).unwrap_or_else(|| "127.0.0.1:8080".into()),
             data_dir: options

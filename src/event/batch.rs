@@ -1,9 +1,10 @@
 //! Records of one partition on their way from a source to the projector.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::buffer::Stored;
-use super::{Buffer, Commit, Decoder, Event, Rejection, Truncation};
+use super::{Buffer, Commit, Decoder, End, Event, Part, Rejection, Truncation};
 use crate::model::value::Instant;
 
 /// Consecutive records of one partition, decoded. It is emptied and filled again rather than made anew.
@@ -16,6 +17,14 @@ pub struct Batch {
     pub next_offset: u64,
     /// Tables that were emptied, with their records' offsets and times.
     pub truncations: Vec<(u64, Instant, Truncation)>,
+    /// Records that are of a database's transaction, with their offsets and times.
+    pub parts: Vec<(u64, Instant, Part)>,
+    /// Transactions that ended, and when that was said.
+    pub ends: Vec<(Instant, End)>,
+    /// Of the records' values.
+    pub bytes: usize,
+    /// When the newest of its records was appended.
+    pub newest_at: Instant,
     buffer: Buffer,
     lines: Vec<Line>,
 }
@@ -61,8 +70,17 @@ pub type Header = (Box<str>, Option<Box<[u8]>>);
 
 impl Batch {
     pub fn new(partition: usize) -> Batch {
-        let (buffer, lines) = (Buffer::default(), Vec::new());
-        Batch { partition, next_offset: 0, truncations: Vec::new(), buffer, lines }
+        Batch {
+            partition,
+            next_offset: 0,
+            truncations: Vec::new(),
+            parts: Vec::new(),
+            ends: Vec::new(),
+            bytes: 0,
+            newest_at: Instant::EPOCH,
+            buffer: Buffer::default(),
+            lines: Vec::new(),
+        }
     }
 
     /// Empties it for other records, and keeps its memory.
@@ -70,8 +88,25 @@ impl Batch {
         self.partition = partition;
         self.next_offset = 0;
         self.truncations.clear();
+        self.parts.clear();
+        self.ends.clear();
+        (self.bytes, self.newest_at) = (0, Instant::EPOCH);
         self.buffer.clear();
         self.lines.clear();
+    }
+
+    /// Counts a record that was taken, whatever it gave.
+    pub fn count(&mut self, offset: u64, at: Instant, bytes: usize) {
+        // Even a record without a byte counts.
+        self.bytes += 1 + bytes;
+        self.newest_at = self.newest_at.max(at);
+        self.next_offset = self.next_offset.max(offset + 1);
+    }
+
+    /// Gives memory back that it does not use: it is to be kept for a while.
+    pub fn shrink(&mut self) {
+        self.buffer.shrink();
+        self.lines.shrink_to_fit();
     }
 
     pub fn len(&self) -> usize {
@@ -130,9 +165,19 @@ impl Batch {
         }
     }
 
-    #[inline]
+    /// The records from an offset on and before another, as [`Batch::records_in`] numbers them.
+    pub fn between(&self, from: u64, until: u64) -> Range<usize> {
+        let before = |offset: u64| self.lines.partition_point(|line| line.offset < offset);
+        before(from)..before(until)
+    }
+
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.lines.iter().map(|line| Record {
+        self.records_in(0..self.lines.len())
+    }
+
+    #[inline]
+    pub fn records_in(&self, range: Range<usize>) -> impl Iterator<Item = Record<'_>> {
+        self.lines[range].iter().map(|line| Record {
             offset: line.offset,
             appended_at: line.appended_at,
             commit: line.commit,

@@ -153,6 +153,18 @@ impl Buffer {
         kept.source = None;
     }
 
+    /// Gives memory back that it does not use.
+    pub fn shrink(&mut self) {
+        let Buffer { tape, kept } = self;
+        tape.tokens.shrink_to_fit();
+        tape.text.shrink_to_fit();
+        kept.patch.shrink_to_fit();
+        kept.attributes.shrink_to_fit();
+        kept.extensions.shrink_to_fit();
+        kept.packed.shrink_to_fit();
+        kept.made.shrink_to_fit();
+    }
+
     pub(super) fn mark(&self) -> Mark {
         let Buffer { tape, kept } = self;
         Mark {

@@ -1,4 +1,6 @@
-//! The order of the database that an event comes from.
+//! What the database that events come from says of them: their order, and which belong together.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use crate::model::value::Instant;
 
@@ -23,4 +25,29 @@ pub struct Truncation {
     pub id: String,
     pub time: Instant,
     pub commit: Commit,
+}
+
+/// Tells one transaction of a database from another: 64 bits of a hash with fixed keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Transaction(pub u64);
+
+impl Transaction {
+    pub fn named(id: &str) -> Transaction {
+        Transaction(BuildHasherDefault::<DefaultHasher>::default().hash_one(id))
+    }
+}
+
+/// A record's place in its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub transaction: Transaction,
+    /// From 1, over all tables. A record that comes twice has the same.
+    pub order: u64,
+}
+
+/// The end of a transaction: how many records of each table belong to it, by the names that the database has for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    pub transaction: Transaction,
+    pub counts: Vec<(Box<str>, u64)>,
 }

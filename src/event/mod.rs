@@ -23,7 +23,7 @@ use crate::model::value::Instant;
 
 pub use batch::{Batch, Beside, Record, Refused};
 pub use buffer::{Attributes, Buffer, Extensions, Patch};
-pub use commit::{Commit, Truncation};
+pub use commit::{Commit, End, Part, Transaction, Truncation};
 
 use buffer::{Stored, Stretch};
 use routes::Routes;

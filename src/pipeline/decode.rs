@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::cdc::{self, Logged, Mapping, Message, Outcome, Skipped};
+use crate::cdc::{self, Logged, Mapping, Message, Outcome, Reading, Skipped};
 use crate::encoding::{Connect, Encoding, EncodingError, Registry, json_of, to_json};
 use crate::event::{Batch, Beside, Code, Decoder, OrderBy, Rejection};
 use crate::source::Raw;
@@ -18,8 +18,21 @@ pub struct Format {
     pub encoding: Encoding,
     /// Where schemas are, for encodings that need them.
     pub registry: Option<Arc<Registry>>,
-    /// Of a topic that carries a table's changes: what makes events of them.
-    pub mapping: Option<Arc<Mapping>>,
+    pub carries: Carries,
+}
+
+/// What a topic carries.
+#[derive(Clone, Debug)]
+pub enum Carries {
+    Events,
+    /// A table's changes, and what makes events of them.
+    Changes {
+        mapping: Arc<Mapping>,
+        /// Whether somebody tells where their transactions end.
+        in_transactions: bool,
+    },
+    /// The boundaries of a database's transactions.
+    Boundaries,
 }
 
 /// Translates records; its buffers are used again.
@@ -43,6 +56,15 @@ impl Translator {
     /// Asks for schemas again that were not there or were wrong: somebody may have mended them.
     pub fn forget_bad_schemas(&self) {
         self.formats.iter().filter_map(|format| format.registry.as_ref()).for_each(|registry| registry.forget_bad());
+    }
+
+    /// Whether a topic's records may have to wait for others.
+    pub fn waits(&self, topic: usize) -> bool {
+        match &self.formats[topic].carries {
+            Carries::Events => false,
+            Carries::Changes { in_transactions, .. } => *in_transactions,
+            Carries::Boundaries => true,
+        }
     }
 
     /// Puts the record's events into the batch, or why they cannot be read. The error is why it cannot be read now, and
@@ -82,13 +104,14 @@ impl Translator {
         key: &'a mut Vec<u8>,
     ) -> Result<Raw<'a>, EncodingError> {
         let mut read = *raw;
+        let is_cdc = !matches!(format.carries, Carries::Events);
         match (&format.registry, format.encoding) {
             (Some(registry), Encoding::Avro | Encoding::Protobuf) => {
                 if let Some(bytes) = raw.value {
                     to_json(format.encoding, Some(registry), bytes, value)?;
                     read.value = Some(value);
                 }
-                if let Some(bytes) = raw.key.filter(|_| format.mapping.is_some()) {
+                if let Some(bytes) = raw.key.filter(|_| is_cdc) {
                     // Connectors often write keys otherwise than values: a key that is no Avro stays as it is.
                     match to_json(format.encoding, Some(registry), bytes, key) {
                         Ok(()) => read.key = Some(key),
@@ -97,7 +120,7 @@ impl Translator {
                     }
                 }
             }
-            _ if format.mapping.is_some() => {
+            _ if is_cdc => {
                 if let Some(bytes) = raw.value {
                     self.connect.to_json(json_of(bytes), value)?;
                     read.value = Some(value);
@@ -114,17 +137,27 @@ impl Translator {
     }
 
     fn put(&mut self, format: &Format, raw: &Raw<'_>, batch: &mut Batch) {
-        let Format { domains, mapping, encoding, .. } = format;
+        let Format { domains, carries, encoding, .. } = format;
         if is_binary(raw) {
             structured(raw, *encoding == Encoding::Json, &mut self.text);
             batch.push(&self.decoder, domains, raw.offset, raw.at, &self.text);
-        } else if let Some(mapping) = mapping {
-            if let Some(skipped) = mapped(mapping, &self.decoder, domains, raw, batch) {
-                self.metrics.skipped(mapping.topic(), skipped.name());
+            return;
+        }
+        match (carries, raw.value) {
+            (Carries::Changes { mapping, in_transactions }, _) => {
+                if let Some(skipped) = mapped(mapping, *in_transactions, &self.decoder, domains, raw, batch) {
+                    self.metrics.skipped(mapping.topic(), skipped.name());
+                }
             }
-        } else if let Some(value) = raw.value {
-            let unwrapped = cdc::outbox(value);
-            batch.push(&self.decoder, domains, raw.offset, raw.at, unwrapped.as_deref().unwrap_or(value));
+            (Carries::Boundaries, Some(value)) => match cdc::end(value) {
+                Ok(end) => batch.ends.extend(end.map(|end| (raw.at, end))),
+                Err(rejection) => batch.refuse(raw.offset, raw.at, rejection, value),
+            },
+            (Carries::Events, Some(value)) => {
+                let unwrapped = cdc::outbox(value);
+                batch.push(&self.decoder, domains, raw.offset, raw.at, unwrapped.as_deref().unwrap_or(value));
+            }
+            (_, None) => {}
         }
         // Without a value it is a tombstone: compaction's, and nothing to a graph.
     }
@@ -134,6 +167,7 @@ impl Translator {
 /// reason; the other events of it are applied.
 fn mapped(
     mapping: &Mapping,
+    in_transactions: bool,
     decoder: &Decoder,
     domains: &[usize],
     raw: &Raw<'_>,
@@ -141,7 +175,9 @@ fn mapped(
 ) -> Option<Skipped> {
     let logged = Logged { offset: raw.offset, at: raw.at };
     let message = Message { key: raw.key, value: raw.value, headers: raw.headers, logged };
-    let refused = match mapping.read(&message) {
+    let Reading { part, outcome } = mapping.read(&message);
+    batch.parts.extend(part.filter(|_| in_transactions).map(|part| (raw.offset, raw.at, part)));
+    let refused = match outcome {
         Ok(Outcome::Skipped(what)) => return Some(what),
         Ok(Outcome::Truncated(truncation)) => {
             let is_ordered = |domain: &usize| decoder.order_by(*domain) != OrderBy::Sequence;

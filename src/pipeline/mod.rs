@@ -6,7 +6,7 @@ mod letters;
 mod sink;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use std::time::Duration;
 use crate::event::{Batch, Decoder};
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Partition, Projector, Snapshot};
+use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps};
 use crate::serving::Serving;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 
-pub use decode::Format;
+pub use decode::{Carries, Format};
 pub use letters::{Letters, NotNow, Retried, Retrier};
 
 use sink::{Numbers, PartitionSink, Tellers};
@@ -28,6 +28,8 @@ use sink::{Numbers, PartitionSink, Tellers};
 const BATCHES_MAX: usize = 8;
 /// While more waits, a version is published this often: a flood is seen in steps.
 const PUBLISH_MS_MAX: i64 = 250;
+/// How often what is held back is looked at while nothing comes.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What the loop runs on.
 pub struct Parts {
@@ -38,6 +40,8 @@ pub struct Parts {
     /// Where dead letters are written beside, if anywhere.
     pub outlet: Option<Box<dyn Outlet>>,
     pub projector: Projector,
+    /// What holds transactions back until they are whole.
+    pub gate: Gate,
     pub serving: Arc<Serving>,
     pub metrics: Arc<Metrics>,
     pub clock: fn() -> Instant,
@@ -50,6 +54,8 @@ enum Work {
         start: u64,
     },
     Records(Box<Batch>),
+    /// Nothing came while something is held back.
+    Look,
     Lost {
         partition: usize,
         next: u64,
@@ -83,7 +89,7 @@ pub struct Pipeline {
 
 impl Pipeline {
     pub fn start(parts: Parts) -> std::io::Result<Pipeline> {
-        let Parts { sources, formats, decoder, outlet, projector, serving, metrics, clock } = parts;
+        let Parts { sources, formats, decoder, outlet, projector, gate, serving, metrics, clock } = parts;
         let stop = Arc::new(AtomicBool::new(false));
         let (work, waiting) = sync_channel(BATCHES_MAX);
         // Applied batches go back to be filled again: their buffers are as large as batches are by then.
@@ -114,6 +120,9 @@ impl Pipeline {
         let project = move || {
             Loop {
                 projector,
+                gate,
+                full: Vec::new(),
+                has_changed: false,
                 applied,
                 serving,
                 metrics,
@@ -143,6 +152,11 @@ impl Pipeline {
 /// The projector's side.
 struct Loop {
     projector: Projector,
+    gate: Gate,
+    /// By partition: whether the readers were told that it holds as much as it may.
+    full: Vec<bool>,
+    /// Whether something happened since the newest version.
+    has_changed: bool,
     applied: Sender<Batch>,
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
@@ -159,7 +173,7 @@ struct Loop {
 impl Loop {
     /// Applies what waits and publishes it as one version, until the readers are gone.
     fn run(mut self, waiting: &Receiver<Work>) {
-        let mut next = waiting.recv().ok();
+        let mut next = self.next(waiting);
         let mut published_at = Instant::EPOCH;
         while let Some(work) = next.take() {
             self.apply(work);
@@ -172,20 +186,40 @@ impl Loop {
                 };
             }
             if next.is_none() {
-                let snapshot = self.projector.publish();
-                self.tell(&snapshot);
-                self.serving.publish(snapshot);
-                published_at = (self.clock)();
-                for done in self.waiting.drain(..) {
-                    let _ = done.try_send(());
+                if std::mem::take(&mut self.has_changed) {
+                    published_at = self.publish();
                 }
-                for (domain, at) in self.appended.drain(..) {
-                    let seconds = published_at.micros().saturating_sub(at.micros()).max(0) as f64 / 1e6;
-                    self.metrics.visible(domain, seconds);
-                }
-                self.metrics.versions(self.projector.pinned(), self.projector.backlog());
-                next = waiting.recv().ok();
+                next = self.next(waiting);
             }
+        }
+    }
+
+    /// Makes a version of what was applied. Gives when it was there.
+    fn publish(&mut self) -> Instant {
+        let snapshot = self.projector.publish();
+        self.tell(&snapshot);
+        self.serving.publish(snapshot);
+        let published_at = (self.clock)();
+        for done in self.waiting.drain(..) {
+            let _ = done.try_send(());
+        }
+        for (domain, at) in self.appended.drain(..) {
+            let seconds = published_at.micros().saturating_sub(at.micros()).max(0) as f64 / 1e6;
+            self.metrics.visible(domain, seconds);
+        }
+        self.metrics.versions(self.projector.pinned(), self.projector.backlog());
+        published_at
+    }
+
+    /// Waits for work; a look at what is held back is some. None once the readers are gone.
+    fn next(&self, waiting: &Receiver<Work>) -> Option<Work> {
+        if !self.gate.is_holding() {
+            return waiting.recv().ok();
+        }
+        match waiting.recv_timeout(LOOK) {
+            Ok(work) => Some(work),
+            Err(RecvTimeoutError::Timeout) => Some(Work::Look),
+            Err(RecvTimeoutError::Disconnected) => None,
         }
     }
 
@@ -216,22 +250,14 @@ impl Loop {
     }
 
     fn apply(&mut self, work: Work) {
+        self.has_changed |= !matches!(work, Work::Look);
         match work {
             Work::Found { partition, start } => {
+                self.gate.add(partition.topic, (self.clock)());
                 self.projector.add(partition, start);
             }
-            Work::Records(batch) => {
-                let live = batch.records().filter(|record| record.appended_at >= self.serving.started_at);
-                let model = self.projector.model();
-                let domain = |record: crate::event::Record<'_>| {
-                    let event = record.outcome.ok()?;
-                    Some((model.entities[event.entity].domain, record.appended_at))
-                };
-                self.appended.extend(live.filter_map(domain));
-                self.projector.apply(&batch, (self.clock)());
-                // Nobody takes it once the readers have ended.
-                let _ = self.applied.send(*batch);
-            }
+            Work::Records(batch) => self.pass(|gate, now, steps| gate.take(batch, now, steps)),
+            Work::Look => self.pass(|gate, now, steps| gate.look(now, steps)),
             Work::Again { batch, letters, done } => {
                 self.untell(&letters);
                 self.projector.apply_again(&batch, &letters, (self.clock)());
@@ -242,8 +268,48 @@ impl Loop {
                 self.projector.discard(&letters);
                 self.waiting.push(done);
             }
-            Work::Lost { partition, next, why } => self.projector.lose(partition, next, &why),
-            Work::Restarted { partition, log, start, why } => self.projector.restart(partition, log, start, &why),
+            Work::Lost { partition, next, why } => {
+                self.pass(|gate, now, steps| gate.release(partition, now, steps));
+                self.projector.lose(partition, next, &why);
+            }
+            Work::Restarted { partition, log, start, why } => {
+                self.pass(|gate, now, steps| gate.release(partition, now, steps));
+                self.projector.restart(partition, log, start, &why);
+            }
+        }
+    }
+
+    /// Applies what the gate lets through.
+    fn pass(&mut self, open: impl FnOnce(&mut Gate, Instant, Steps<'_>)) {
+        let Loop { projector, gate, full, has_changed, serving, metrics, appended, applied, .. } = self;
+        let (now, topics) = ((self.clock)(), projector.topics().clone());
+        let mut apply = |batch: &Batch, until: u64| {
+            let model = projector.model().clone();
+            let new = batch.records_in(batch.between(projector.position(batch.partition), until));
+            let live = new.filter(|record| record.appended_at >= serving.started_at);
+            let domain = |record: crate::event::Record<'_>| {
+                let event = record.outcome.ok()?;
+                Some((model.entities[event.entity].domain, record.appended_at))
+            };
+            appended.extend(live.filter_map(domain));
+            *has_changed |= until > projector.position(batch.partition);
+            projector.apply_before(batch, until, now);
+        };
+        open(gate, now, &mut |step| match step {
+            Step::Part(batch, until) => apply(batch, until),
+            Step::Rest(batch) => {
+                apply(&batch, batch.next_offset);
+                // Nobody takes it once the readers have ended.
+                let _ = applied.send(*batch);
+            }
+            Step::Split(topic) => metrics.split(&topics[topic].name),
+        });
+        for partition in gate.partitions() {
+            full.resize(full.len().max(partition + 1), false);
+            let is_full = gate.is_full(partition);
+            if std::mem::replace(&mut full[partition], is_full) != is_full {
+                serving.fill(partition, is_full);
+            }
         }
     }
 

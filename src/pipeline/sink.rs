@@ -94,7 +94,6 @@ impl Registrar for Tellers {
 struct Open {
     batch: Batch,
     topic: usize,
-    bytes: usize,
 }
 
 /// One reader's side.
@@ -133,7 +132,7 @@ impl PartitionSink {
             let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).try_recv();
             let mut batch = spare.unwrap_or_else(|_| Batch::new(partition));
             batch.clear(partition);
-            self.open[partition] = Some(Open { batch, topic: self.numbers.topic(partition), bytes: 0 });
+            self.open[partition] = Some(Open { batch, topic: self.numbers.topic(partition) });
         }
     }
 
@@ -153,7 +152,11 @@ impl Sink for PartitionSink {
     fn take(&mut self, partition: usize, raw: &Raw<'_>) -> Taken {
         self.open(partition);
         let Some(open) = &mut self.open[partition] else { return Taken::Closed };
-        let is_first = open.bytes == 0;
+        let (is_first, parts) = (open.batch.bytes == 0, open.batch.parts.len());
+        if is_first && self.translator.waits(open.topic) && self.serving.is_full(partition) {
+            self.serving.coming(partition, raw.offset, raw.at, raw.basis);
+            return Taken::Full;
+        }
         if let Err(why) = self.translator.push(open.topic, raw, &mut open.batch) {
             self.serving.coming(partition, raw.offset, raw.at, raw.basis);
             self.serving.block(partition, Some(why));
@@ -163,10 +166,14 @@ impl Sink for PartitionSink {
         if !self.blocked.is_empty() && self.blocked.remove(&partition) {
             self.serving.block(partition, None);
         }
-        // Even a record without a byte counts.
-        open.bytes += 1 + raw.value.map_or(0, <[u8]>::len);
-        let is_full = open.bytes >= BATCH_BYTES || open.batch.len() >= BATCH_RECORDS;
-        if is_first {
+        open.batch.count(raw.offset, raw.at, raw.value.map_or(0, <[u8]>::len));
+        let is_full = open.batch.bytes >= BATCH_BYTES || open.batch.len() >= BATCH_RECORDS;
+        // From where another transaction begins on, it may have to wait.
+        let begins = match &open.batch.parts[..] {
+            [.., (_, _, before), (_, _, part)] if parts > 0 => before.transaction != part.transaction,
+            parts => !parts.is_empty(),
+        };
+        if is_first || begins && open.batch.parts.len() > parts {
             self.serving.coming(partition, raw.offset, raw.at, raw.basis);
         }
         if is_full { self.flush(partition, raw.offset + 1) } else { Taken::Yes }

@@ -9,6 +9,7 @@
 mod apply;
 mod catalogue;
 mod dead;
+mod gate;
 mod groups;
 mod pages;
 mod record;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
+pub use gate::{Boundaries, Gate, Step, Steps};
 pub use rivals::{Disagreement, Example};
 
 use crate::event::{Batch, OrderBy};
@@ -221,31 +223,35 @@ impl Projector {
 
     /// Applies records in their order. Those before the partition's position are in already, and left out.
     pub fn apply(&mut self, batch: &Batch, now: Instant) {
+        self.apply_before(batch, batch.next_offset, now);
+    }
+
+    /// Applies a batch's records before an offset.
+    pub fn apply_before(&mut self, batch: &Batch, until: u64, now: Instant) {
         let partition = batch.partition;
         // One record may hold several events.
         let from = self.applied[partition];
-        for start in (0..batch.len()).step_by(AHEAD) {
-            let records = || batch.records().skip(start).take(AHEAD);
-            let ahead = self.look_ahead(records());
-            for (index, record) in records().enumerate() {
+        let all = batch.between(from, until);
+        for start in all.clone().step_by(AHEAD) {
+            let range = start..all.end.min(start + AHEAD);
+            let ahead = self.look_ahead(batch.records_in(range.clone()));
+            for (index, record) in batch.records_in(range).enumerate() {
                 let crate::event::Record { offset, appended_at, commit, .. } = record;
                 let known = ahead.of(index);
-                if offset < from {
-                    continue;
-                }
                 match record.outcome {
                     Ok(event) => {
                         self.apply_event(&event, apply::Place { partition, offset, commit, appended_at, now, known });
                     }
                     Err(refused) => self.bury(refused, partition, offset, appended_at),
                 }
-                self.applied[partition] = offset + 1;
             }
         }
-        for (offset, appended_at, truncation) in batch.truncations.iter().filter(|(offset, ..)| *offset >= from) {
-            self.truncate(truncation, (partition, *offset, *appended_at), now);
+        for (offset, appended_at, truncation) in &batch.truncations {
+            if (from..until).contains(offset) {
+                self.truncate(truncation, (partition, *offset, *appended_at), now);
+            }
         }
-        self.applied[partition] = self.applied[partition].max(batch.next_offset);
+        self.applied[partition] = from.max(until);
     }
 
     /// Applies what became of dead letters when they were read once more: each record's events in the place that the log
@@ -320,6 +326,10 @@ impl Projector {
 
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+
+    pub fn topics(&self) -> &Arc<[Topic]> {
+        &self.topics
     }
 
     /// How many partitions it reads.

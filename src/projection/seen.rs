@@ -98,6 +98,10 @@ impl Recent {
         Recent { order: VecDeque::new(), known: HashSet::new(), limit }
     }
 
+    pub fn knows(&self, fingerprint: u64) -> bool {
+        self.known.contains(&fingerprint)
+    }
+
     pub fn see(&mut self, fingerprint: u64) -> Novelty {
         if !self.known.insert(fingerprint) {
             return Novelty::Duplicate;

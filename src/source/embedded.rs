@@ -74,7 +74,7 @@ impl Embedded {
                     next = offset + 1;
                     ControlFlow::Continue(())
                 }
-                Taken::Blocked | Taken::Closed => ControlFlow::Break(()),
+                Taken::Blocked | Taken::Full | Taken::Closed => ControlFlow::Break(()),
             }
         })?;
         if next > from {

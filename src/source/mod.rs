@@ -51,6 +51,8 @@ pub enum Taken {
     /// It cannot be read now, and not for a fault of its own: to be handed on again, and no later one of its partition
     /// before it. It ends when that is taken.
     Blocked,
+    /// As much of the partition waits as may: to be handed on again soon, and no later one of it before.
+    Full,
     /// Nobody takes records any more.
     Closed,
 }

@@ -43,7 +43,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// A message as people read it: what was made of it, or why nothing was.
 fn told(mapping: &Mapping, message: &Message<'_>) -> String {
-    match mapping.read(message) {
+    match mapping.read(message).outcome {
         Ok(Outcome::Made(all)) => {
             let event = |made: &staygraph::cdc::Made| {
                 let commit = made.commit;
@@ -163,7 +163,9 @@ fn a_domain_by_sequence_needs_one() {
         let program = format!("{{ type: \"person.registered\", subject: \"p\"{more} }}");
         let mapping = Mapping::compile("t", "person.jq", &program).unwrap();
         let row = br#"{"op":"c","after":{"id":1},"source":{"lsn":8,"ts_ms":1}}"#;
-        let Ok(Outcome::Made(all)) = mapping.read(&message(None, Some(row), 0)) else { panic!("an event is made") };
+        let Ok(Outcome::Made(all)) = mapping.read(&message(None, Some(row), 0)).outcome else {
+            panic!("an event is made")
+        };
         let verdict = decoder.decode(&all[0].json, &[], &mut Buffer::default()).map(|_| ());
         verdict.map_err(|rejection| mapping.blamed(&all[0], *rejection).message)
     };
@@ -382,7 +384,7 @@ fn project(logs: &[Vec<Record>], order: &[u8], order_by: OrderBy) -> Dump {
         let mut batch = Batch::new(partition);
         batch.next_offset = offset + 1;
         let message = message(Some(key.as_bytes()), value.as_ref().map(String::as_bytes), offset);
-        match mapping.read(&message).unwrap_or_else(|refusal| panic!("{refusal:?}")) {
+        match mapping.read(&message).outcome.unwrap_or_else(|refusal| panic!("{refusal:?}")) {
             Outcome::Made(all) => all.iter().for_each(|made| {
                 batch.push_made(&decoder, &[0], (offset, Instant::EPOCH), Some(made.commit), &made.json).unwrap();
             }),

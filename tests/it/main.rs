@@ -19,5 +19,6 @@ mod registry;
 mod soak;
 mod strangler;
 mod support;
+mod transactions;
 mod walks;
 mod write;

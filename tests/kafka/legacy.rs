@@ -172,6 +172,39 @@ fn serve(data: &std::path::Path, brokers: &str) -> Service {
     Service::start_with(data, &root("model.graphql"), &["--config", config.to_str().unwrap()])
 }
 
+/// Changes a guest and two bookings again and again, in one transaction each time, and looks all the while.
+fn until_never_half(legacy: &Legacy, service: &Service) {
+    const LAST: u64 = 600;
+    let round = |number: u64| {
+        format!(
+            "BEGIN; UPDATE bkng_hdr SET pax_ct = {number} WHERE bkng_no = 'B-00000001';
+             UPDATE gst_mst SET gst_nm = 'ROUND {number}' WHERE gst_no = 1002;
+             UPDATE bkng_hdr SET pax_ct = {number} WHERE bkng_no = 'B-00000002'; COMMIT;"
+        )
+    };
+    let all: String = (1..=LAST).map(round).collect();
+    let query = "{ one: reservation(key: \"B-00000001\") { guests } two: reservation(key: \"B-00000002\") { guests }
+        guest: person(key: \"g-1002\") { name } }";
+    std::thread::scope(|scope| {
+        scope.spawn(|| legacy.sql(&all));
+        until("all transactions are seen", || {
+            let data = service.read(query, "");
+            let number: Option<u64> =
+                data["guest"]["name"].as_str().unwrap().strip_prefix("ROUND ").map(|text| text.parse().unwrap());
+            let Some(number) = number else { return Err(data.to_string()) };
+            let expected = json!({ "guests": number });
+            assert!(
+                data["one"] == expected && data["two"] == expected,
+                "in half: {data} {}",
+                service.get("/metrics", &[]).text
+            );
+            if number == LAST { Ok(()) } else { Err(data.to_string()) }
+        });
+    });
+    let metrics = service.get("/metrics", &[]).text;
+    assert!(!metrics.contains("transactions_split_total{"), "{metrics}");
+}
+
 #[test]
 fn the_graph_is_the_tables_whatever_dies() {
     let (legacy, data) = (Legacy::start(), folder());
@@ -192,6 +225,9 @@ fn the_graph_is_the_tables_whatever_dies() {
          UPDATE prop_mst SET prop_nm = 'Bunk in Little India, renamed' WHERE prop_cd = 'SG0003';",
     );
     legacy.until_same(&service, "a large value stays");
+
+    // A transaction over two tables, whose topics have three partitions each, is never seen in half.
+    until_never_half(&legacy, &service);
 
     // A key change is a move; a deletion deletes; what comes back comes back whole.
     legacy.sql(

@@ -11,3 +11,4 @@ mod reading;
 #[path = "../it/support.rs"]
 #[expect(dead_code, reason = "shared with the other tests, which need more of it")]
 mod support;
+mod transactions;

@@ -22,6 +22,8 @@ const LINGER: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_millis(100);
 /// How often what is blocked is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How soon what is full is tried again.
+const RETRY_FULL: Duration = Duration::from_millis(100);
 /// Records between two looks at the clock.
 const CLOCK_EVERY: u32 = 256;
 /// How long an answer may take.
@@ -64,12 +66,12 @@ struct Feed {
 }
 
 impl Feed {
-    /// Hands a message on. Gives whether it is blocked.
-    fn take(&mut self, sink: &mut dyn Sink, message: &BorrowedMessage<'_>) -> bool {
+    /// Hands a message on. Gives how long it has to wait, if it has to.
+    fn take(&mut self, sink: &mut dyn Sink, message: &BorrowedMessage<'_>) -> Option<Duration> {
         let offset = message.offset().cast_unsigned();
         // Fetched before a jump, or of one that waits.
         if offset < self.next || self.retry_at.is_some() {
-            return false;
+            return None;
         }
         let (at, basis) = match message.timestamp() {
             Timestamp::CreateTime(ms) => (Instant::from_micros(ms.saturating_mul(1000)), Basis::Producer),
@@ -85,10 +87,14 @@ impl Feed {
             Taken::Yes => {
                 self.next = offset + 1;
                 self.pending = true;
-                false
+                None
             }
-            Taken::Blocked => true,
-            Taken::Closed => false,
+            Taken::Blocked => {
+                tracing::warn!(topic = message.topic(), partition = self.known.number, "blocked");
+                Some(RETRY)
+            }
+            Taken::Full => Some(RETRY_FULL),
+            Taken::Closed => None,
         }
     }
 }
@@ -128,11 +134,11 @@ impl Reader<'_> {
                     }
                     let feed = &mut self.feeds[self.last];
                     let was_pending = feed.pending;
-                    let blocked = feed.take(self.sink, &message);
+                    let wait = feed.take(self.sink, &message);
                     self.pending += usize::from(feed.pending && !was_pending);
                     drop(message);
-                    if blocked {
-                        self.block(self.last)?;
+                    if let Some(wait) = wait {
+                        self.block(self.last, wait)?;
                     }
                 }
                 Some(Err(error)) => self.mend(error)?,
@@ -232,11 +238,9 @@ impl Reader<'_> {
     }
 
     /// Lets a partition wait that cannot be read now.
-    fn block(&mut self, index: usize) -> Result<(), KafkaError> {
+    fn block(&mut self, index: usize, wait: Duration) -> Result<(), KafkaError> {
         self.flush();
-        let name = &self.kafka.topics[self.feeds[index].known.topic].name;
-        tracing::warn!(topic = name.as_ref(), partition = self.feeds[index].known.number, "blocked");
-        self.feeds[index].retry_at = Some(moment() + RETRY);
+        self.feeds[index].retry_at = Some(moment() + wait);
         self.client.pause(&self.list(&[index], |_| Offset::Invalid))
     }
 
