@@ -241,6 +241,35 @@ fn the_legacy_examples_mappings_are_tried() {
     assert!(code == 1 && out.starts_with("-gone\n+{") && err.contains("differ"), "{out}{err}");
 }
 
+/// What a program sees of a message with its schema part is the same when it is tried as when it runs.
+#[test]
+fn values_are_tried_by_their_types() {
+    let data = folder();
+    let path = |name: &str, text: &str| {
+        let path = data.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let topic = "[domains.people]\ntopics = [\"t\"]\norder_by = \"position\"\n";
+    let config = path("staygraph.toml", &format!("{topic}[[mappings]]\ntopic = \"t\"\nprogram = \"p.jq\"\n"));
+    path("p.jq", "{ type: \"person.registered\", subject: \"g\\(.key.id)\", data: { row: .after } }");
+    let message = path(
+        "one.json",
+        r#"{"key":{"schema":{"type":"struct","fields":[{"field":"id","type":"bytes","name":"org.apache.kafka.connect.data.Decimal",
+            "parameters":{"scale":"0"}}]},"payload":{"id":"AP//////////"}},"value":{"schema":{"type":"struct","fields":[
+            {"field":"op","type":"string"},{"field":"after","type":"struct","fields":[
+            {"field":"amt","type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}},
+            {"field":"day","type":"int32","name":"io.debezium.time.Date"},
+            {"field":"at","type":"string","name":"io.debezium.time.IsoTimestamp"}]}]},
+            "payload":{"op":"c","after":{"amt":"MDk=","day":19844,"at":"2024-05-01T12:34:56Z"}}}}"#,
+    );
+    let model = root("model.graphql");
+    let (model, arguments) = (model.to_str().unwrap(), ["map", "--config", &config, "--topic", "t", &message]);
+    let (code, out, err) = run(&[&arguments[..], &["--model", model]].concat());
+    let row = r#""subject":"g18446744073709551615","time":"1970-01-01T00:00:00Z","data":{"row":{"amt":"123.45","day":"2024-05-01","at":"2024-05-01T12:34:56"}}"#;
+    assert!(code == 0 && out.contains(row), "{out}{err}");
+}
+
 const MODEL: &str = r#"
 type Guest @entity(domain: "guests", event: "guest") { name: String  note: String  level: Int }
 "#;
