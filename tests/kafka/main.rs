@@ -6,6 +6,7 @@ mod encodings;
 mod failures;
 mod lag;
 mod legacy;
+mod mariadb;
 mod network;
 mod reading;
 #[path = "../it/support.rs"]
