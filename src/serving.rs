@@ -208,6 +208,11 @@ impl Serving {
         self.settle();
     }
 
+    /// Whether every source has told its partitions.
+    pub fn has_heard(&self) -> bool {
+        self.unheard.load(Ordering::Acquire) == 0
+    }
+
     /// A source has told where the logs of some partitions start and end.
     pub fn contact(&self, extents: &[Extent]) {
         let (now, snapshot) = (self.now(), self.snapshot());
@@ -241,7 +246,7 @@ impl Serving {
 
     fn settle(&self) {
         let snapshot = self.snapshot();
-        if self.ready_at.get().is_none() && self.unheard.load(Ordering::Acquire) == 0 {
+        if self.ready_at.get().is_none() && self.has_heard() {
             let watched = self.watched.read().unwrap_or_else(PoisonError::into_inner);
             let reached = |(place, watched): (usize, &Watched)| {
                 let applied = snapshot.applied.get(place).copied().unwrap_or(0);

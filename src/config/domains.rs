@@ -191,7 +191,7 @@ fn sources(file: &File, path: &str, faults: &mut Vec<String>) -> Vec<SourceConfi
                         "{path}: [sources.{name}] names no brokers: write `brokers = \"host:9092\"`, several with commas"
                     ));
                 }
-                let properties = given.properties.iter().map(|(name, value)| (name.clone(), value.to_string()));
+                let properties = given.properties.iter().flat_map(|(name, value)| value.flat(name));
                 let config = KafkaConfig { brokers, properties: properties.collect() };
                 faults.extend(config.faults().iter().map(|fault| format!("{path}: [sources.{name}] {fault}")));
                 SourceKind::Kafka(config)

@@ -1,7 +1,6 @@
 //! The configuration file as it is written: TOML, unknown keys refused.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -60,14 +59,21 @@ pub enum Property {
     Text(String),
     Number(i64),
     Switch(bool),
+    /// A name without quotes: TOML takes its points for tables.
+    Table(BTreeMap<String, Property>),
 }
 
-impl fmt::Display for Property {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Property {
+    /// The names and values below a name, in librdkafka's words.
+    pub fn flat(&self, name: &str) -> Vec<(String, String)> {
+        let one = |value: String| vec![(name.to_owned(), value)];
         match self {
-            Property::Text(text) => f.write_str(text),
-            Property::Number(number) => number.fmt(f),
-            Property::Switch(on) => on.fmt(f),
+            Property::Text(text) => one(text.clone()),
+            Property::Number(number) => one(number.to_string()),
+            Property::Switch(on) => one(on.to_string()),
+            Property::Table(table) => {
+                table.iter().flat_map(|(below, value)| value.flat(&format!("{name}.{below}"))).collect()
+            }
         }
     }
 }

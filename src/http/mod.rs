@@ -111,7 +111,10 @@ async fn is_ready(State(service): State<Arc<Service>>) -> Response {
             let snapshot = serving.snapshot();
             let freshness = serving.freshness(&snapshot, serving.now());
             let behind: u64 = freshness.partitions.iter().filter_map(|partition| partition.lag_events).sum();
-            let reason = format!("hydrating: {behind} records of the log are not applied yet");
+            let reason = match serving.has_heard() {
+                true => format!("hydrating: {behind} records of the log are not applied yet"),
+                false => "hydrating: a source has not answered yet".to_owned(),
+            };
             json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "hydrating", "reason": reason }))
         }
     }

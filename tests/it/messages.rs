@@ -112,6 +112,12 @@ fn commands() {
     };
     let typo = write("typo.toml", "listen = \"127.0.0.1:0\"\ndata_dri = \"x\"\n");
     let kafka = write("kafka.toml", "[sources.main]\nkind = \"lag\"\n");
+    let broker = "[sources.main]\nkind = \"kafka\"\nbrokers = ";
+    let scheme = write("scheme.toml", &format!("{broker}\"b1:9092,kafka://b2:9092\"\n"));
+    let properties = format!("{broker}\"b1:9092\"\n[sources.main.properties]\n");
+    let unquoted =
+        write("unquoted.toml", &format!("{properties}security.protocol = \"SASL_SSL\"\nsasl.username = \"me\"\n"));
+    let property = write("property.toml", &format!("{properties}security.protocoll = \"SSL\"\n"));
     let domain = write("domain.toml", "[domains.reservation]\nfresh_within = \"5s\"\n");
     let duration = write("duration.toml", "[domains.reservations]\nfresh_within = \"5\"\n");
     let unreadable = write("unreadable.toml", "listen = \n");
@@ -141,6 +147,9 @@ fn commands() {
         ("a model that is not there", &["check", "--model", "nowhere.graphql"], 1),
         ("a config with a typo", &["check", "--model", model, "--config", &typo], 1),
         ("a config with an unknown source", &["check", "--model", model, "--config", &kafka], 1),
+        ("a broker with a scheme", &["check", "--model", model, "--config", &scheme], 1),
+        ("properties without quotes", &["check", "--model", model, "--config", &unquoted], 0),
+        ("an unknown property", &["check", "--model", model, "--config", &property], 1),
         ("a config with an unknown domain", &["check", "--model", model, "--config", &domain], 1),
         ("a config with a wrong duration", &["check", "--model", model, "--config", &duration], 1),
         ("a config that is no TOML", &["check", "--model", model, "--config", &unreadable], 1),

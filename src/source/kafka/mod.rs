@@ -71,6 +71,14 @@ impl KafkaConfig {
         if self.properties.contains_key("bootstrap.servers") || self.properties.contains_key("metadata.broker.list") {
             faults.push("the brokers are named by `brokers`, not by a property".into());
         }
+        for broker in self.brokers.split(',') {
+            // librdkafka passes over what it does not know.
+            const PROTOCOLS: [&str; 4] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+            let scheme = broker.trim().split_once("://").map(|(scheme, _)| scheme.to_uppercase());
+            if scheme.is_some_and(|scheme| !PROTOCOLS.contains(&scheme.as_str())) {
+                faults.push(format!("`{}` is no broker: write `host:9092`, without a scheme", broker.trim()));
+            }
+        }
         match self.client_config().create_native_config() {
             Err(KafkaError::ClientConfig(_, why, name, _)) => faults.push(format!("`{name}`: {why}")),
             Err(error) => faults.push(error.to_string()),
@@ -94,15 +102,15 @@ impl KafkaConfig {
         config.set_log_level(RDKafkaLogLevel::Info);
         config
     }
-
-    fn consumer(&self, name: &Arc<str>) -> Result<BaseConsumer<Context>, String> {
-        self.client_config().create_with_context(Context { source: name.clone() }).map_err(|error| error.to_string())
-    }
 }
+
+/// Why a broker could not be spoken to, newest: of all of a source's clients.
+type Failure = Arc<Mutex<Option<String>>>;
 
 /// Passes on what librdkafka says.
 pub struct Context {
     source: Arc<str>,
+    failure: Failure,
 }
 
 impl ClientContext for Context {
@@ -111,8 +119,13 @@ impl ClientContext for Context {
         match level {
             RDKafkaLogLevel::Debug => tracing::trace!(source, facility, message, "librdkafka"),
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => tracing::debug!(source, facility, message, "librdkafka"),
-            // It tries again by itself, and says each failure: the watcher says once that the source does not answer.
-            _ if facility == "FAIL" => tracing::debug!(source, facility, message, "librdkafka"),
+            // It tries again by itself, and says each failure: the watcher says once that the source does not answer, and why.
+            _ if facility == "FAIL" => {
+                // `[thrd:HOST/bootstrap]: HOST/bootstrap: ` is who says it.
+                let why = message.split_once("]: ").map_or(message, |(_, rest)| rest);
+                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+                tracing::debug!(source, facility, message, "librdkafka");
+            }
             _ => tracing::warn!(source, facility, message, "librdkafka"),
         }
     }
@@ -184,11 +197,13 @@ pub struct Kafka {
     topics: Vec<Subscription>,
     shared: Mutex<Shared>,
     changed: Condvar,
+    failure: Failure,
 }
 
 impl Kafka {
     pub fn new(name: &str, config: KafkaConfig, topics: Vec<Subscription>) -> Kafka {
-        Kafka { name: name.into(), config, topics, shared: Mutex::default(), changed: Condvar::new() }
+        let (shared, changed, failure) = (Mutex::default(), Condvar::new(), Failure::default());
+        Kafka { name: name.into(), config, topics, shared, changed, failure }
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -198,9 +213,10 @@ impl Kafka {
     /// Makes a client, again and again where that fails: a name that cannot be resolved today may be there tomorrow.
     fn client(&self, is_closed: impl Fn() -> bool) -> Option<BaseConsumer<Context>> {
         while !is_closed() {
-            match self.config.consumer(&self.name) {
+            let context = Context { source: self.name.clone(), failure: self.failure.clone() };
+            match self.config.client_config().create_with_context(context) {
                 Ok(client) => return Some(client),
-                Err(error) => tracing::error!(source = self.name.as_ref(), error, "no client for the cluster"),
+                Err(error) => tracing::error!(source = self.name.as_ref(), %error, "no client for the cluster"),
             }
             self.pause(Duration::from_secs(1));
         }

@@ -6,7 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use super::{Context, KafkaConfig};
+use super::{Context, Failure, KafkaConfig};
 use crate::source::Outlet;
 
 impl ProducerContext for Context {
@@ -36,7 +36,7 @@ impl KafkaOutlet {
         }
         client.set("bootstrap.servers", &config.brokers);
         let source: Arc<str> = source.into();
-        let producer = client.create_with_context(Context { source: source.clone() });
+        let producer = client.create_with_context(Context { source: source.clone(), failure: Failure::default() });
         Ok(KafkaOutlet { producer: producer.map_err(|error| error.to_string())?, source, topic: topic.to_owned() })
     }
 }

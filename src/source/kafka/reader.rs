@@ -280,9 +280,17 @@ impl Reader<'_> {
         match error {
             KafkaError::MessageConsumptionFatal(_) => Err(error),
             KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange) => self.find_lost(),
-            // The watcher says what becomes of topics.
+            // The watcher says what becomes of brokers and topics.
             KafkaError::MessageConsumption(
-                Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId,
+                Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::Resolve
+                | Code::SSL
+                | Code::Authentication
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+                | Code::UnknownTopicId,
             ) => Ok(()),
             other => {
                 tracing::warn!(source = self.kafka.name.as_ref(), error = %other, "reading");

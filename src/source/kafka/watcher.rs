@@ -1,6 +1,7 @@
 //! Watches a cluster's topics and log ends, with a client and a heartbeat of its own.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant as Clock};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -31,6 +32,7 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
         registrar,
         cluster: None,
         ids: vec![None; kafka.topics.len()],
+        remarks: vec![None; kafka.topics.len()],
         has_answered: false,
         trouble: None,
         committed: Vec::new(),
@@ -66,6 +68,8 @@ struct Watcher<'a> {
     cluster: Option<String>,
     /// By topic of the source: the id that it was seen with.
     ids: Vec<Option<u128>>,
+    /// By topic of the source: what is wrong with it.
+    remarks: Vec<Option<String>>,
     has_answered: bool,
     /// What was said last of the cluster's not answering.
     trouble: Option<String>,
@@ -88,7 +92,9 @@ impl Watcher<'_> {
             }
             Err(why) => {
                 if self.trouble.is_none() {
-                    tracing::warn!(source, why, "the source does not answer");
+                    let failure = self.kafka.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    let (why, brokers) = (failure.unwrap_or_else(|| why.clone()), &self.kafka.config.brokers);
+                    tracing::warn!(source, %brokers, why, "the source does not answer");
                 }
                 self.trouble = Some(why);
             }
@@ -100,29 +106,28 @@ impl Watcher<'_> {
         if self.cluster.is_none() {
             self.cluster = self.client.client().fetch_cluster_id(TIMEOUT);
         }
-        let cluster = self.cluster.clone().ok_or("the cluster does not tell its id")?;
+        let cluster = self.cluster.clone().ok_or("no broker answers")?;
         let names: Vec<String> = self.kafka.topics.iter().map(|topic| topic.name.to_string()).collect();
         // Before the question, so that the answer is of a time after what was seen.
         let short = std::mem::take(&mut self.kafka.shared().short);
         let mut trouble = Ok(());
         for (name, outcome) in describe(self.client.client(), &names, TIMEOUT)? {
             let Some(topic) = self.kafka.topics.iter().position(|topic| *topic.name == name) else { continue };
-            let number = self.kafka.topics[topic].topic;
             match outcome {
                 Ok(Some(described)) => {
                     if let Err(why) = self.topic(topic, &cluster, &described) {
                         trouble = Err(why);
                     } else {
-                        self.registrar.remark(number, None);
+                        self.remark(topic, None);
                     }
                 }
                 Ok(None) => {
                     let remark = format!("there is no topic `{name}` at the source `{}`", self.kafka.name);
-                    self.registrar.remark(number, Some(remark));
+                    self.remark(topic, Some(remark));
                 }
                 Err(why) => {
                     let remark = format!("topic `{name}` cannot be read: {why}");
-                    self.registrar.remark(number, Some(remark));
+                    self.remark(topic, Some(remark));
                 }
             }
         }
@@ -136,6 +141,18 @@ impl Watcher<'_> {
             }
         }
         trouble
+    }
+
+    /// Says what is wrong with a topic: to who asks, and where it is new to the service's log.
+    fn remark(&mut self, topic: usize, remark: Option<String>) {
+        self.registrar.remark(self.kafka.topics[topic].topic, remark.clone());
+        if self.remarks[topic] != remark {
+            match &remark {
+                Some(remark) => tracing::warn!("{remark}"),
+                None => tracing::info!(topic = self.kafka.topics[topic].name.as_ref(), "the topic is there"),
+            }
+            self.remarks[topic] = remark;
+        }
     }
 
     fn topic(&mut self, topic: usize, cluster: &str, described: &Described) -> Result<(), String> {
