@@ -147,6 +147,8 @@ struct Known {
     /// Where reading starts.
     start: u64,
     leader: Option<i32>,
+    /// Its topic was made anew with fewer partitions: nothing of it is there, or comes.
+    is_gone: bool,
 }
 
 /// A partition's log is not what it was.

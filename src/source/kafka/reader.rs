@@ -115,8 +115,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn run(&mut self) -> Result<(), KafkaError> {
-        let all: Vec<usize> = (0..self.feeds.len()).collect();
-        self.assign(&all)?;
+        self.assign(&self.present())?;
         let (mut flushed_at, mut looked_at, mut since) = (moment(), moment(), 0);
         self.follow()?;
         while !self.sink.is_closed() {
@@ -192,8 +191,12 @@ impl Reader<'_> {
         for (Renewed { index, start, why }, known) in renewed {
             self.flush();
             self.sink.restart(known.partition, known.log, start, why);
+            let is_gone = known.is_gone;
             self.feeds[index].known = known;
-            self.go_to(index, start)?;
+            match is_gone {
+                true => self.leave(index, start)?,
+                false => self.go_to(index, start)?,
+            }
         }
         Ok(())
     }
@@ -203,6 +206,11 @@ impl Reader<'_> {
             let name = self.kafka.topics[feed.known.topic].name.clone();
             self.places.entry(name).or_default().insert(feed.known.number, index);
         }
+    }
+
+    /// The feeds whose partitions are there.
+    fn present(&self) -> Vec<usize> {
+        (0..self.feeds.len()).filter(|index| !self.feeds[*index].known.is_gone).collect()
     }
 
     fn list(&self, feeds: &[usize], offset: impl Fn(&Feed) -> Offset) -> TopicPartitionList {
@@ -223,9 +231,20 @@ impl Reader<'_> {
 
     /// Reads a partition on from an offset, whatever was fetched of it.
     fn go_to(&mut self, index: usize, next: u64) -> Result<(), KafkaError> {
-        self.feeds[index].next = next;
-        self.client.incremental_unassign(&self.list(&[index], |_| Offset::Invalid))?;
+        self.leave(index, next)?;
         self.assign(&[index])
+    }
+
+    /// Reads a partition no further.
+    fn leave(&mut self, index: usize, next: u64) -> Result<(), KafkaError> {
+        (self.feeds[index].next, self.feeds[index].retry_at) = (next, None);
+        let list = self.list(&[index], |_| Offset::Invalid);
+        let (topic, number) = (&self.kafka.topics[self.feeds[index].known.topic].name, self.feeds[index].known.number);
+        // Of one that was left already, librdkafka would complain.
+        match self.client.assignment()?.find_partition(topic, number) {
+            Some(_) => self.client.incremental_unassign(&list),
+            None => Ok(()),
+        }
     }
 
     /// Sends what was taken on its way.
@@ -294,7 +313,7 @@ impl Reader<'_> {
     /// An offset that is to be read is not there: says what is lost, and goes on behind it.
     fn find_lost(&mut self) -> Result<(), KafkaError> {
         self.flush();
-        let all: Vec<usize> = (0..self.feeds.len()).collect();
+        let all = self.present();
         let starts = self.client.offsets_for_times(self.list(&all, |_| Offset::Beginning), TIMEOUT);
         let ends = self.client.offsets_for_times(self.list(&all, |_| Offset::End), TIMEOUT);
         // Without an answer, the error comes again.
@@ -326,7 +345,7 @@ impl Reader<'_> {
 
     /// librdkafka does not read on after such an error by itself.
     fn reassign_all(&mut self) -> Result<(), KafkaError> {
-        for index in 0..self.feeds.len() {
+        for index in self.present() {
             let next = self.feeds[index].next;
             self.go_to(index, next)?;
         }

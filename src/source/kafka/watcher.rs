@@ -142,8 +142,9 @@ impl Watcher<'_> {
             let mut shared = self.kafka.shared();
             for index in 0..shared.known.len() {
                 let known = &mut shared.known[index];
-                if known.topic == topic && numbers.contains(&known.number) {
-                    (known.log, known.start) = (log, 0);
+                if known.topic == topic {
+                    (known.log, known.start, known.leader) = (log, 0, None);
+                    known.is_gone = !numbers.contains(&known.number);
                     shared.renewed.push(Renewed { index, start: 0, why: why.clone() });
                 }
             }
@@ -182,7 +183,7 @@ impl Watcher<'_> {
             let partition = self.registrar.find(found);
             let leader =
                 described.partitions.iter().find(|(known, _)| *known == number).and_then(|(_, leader)| *leader);
-            self.kafka.shared().known.push(Known { partition, topic, number, log, start, leader });
+            self.kafka.shared().known.push(Known { partition, topic, number, log, start, leader, is_gone: false });
         }
         Ok(())
     }
@@ -190,11 +191,16 @@ impl Watcher<'_> {
     /// Asks every leader for the extents of its partitions, all at once: one that does not answer hides no other.
     fn extents(&self) {
         let mut by_leader: BTreeMap<i32, Vec<Known>> = BTreeMap::new();
+        let mut gone = Vec::new();
         for known in &self.kafka.shared().known {
+            if known.is_gone && self.trouble.is_none() {
+                gone.push(Extent { partition: known.partition, start: 0, end: 0 });
+            }
             if let Some(leader) = known.leader {
                 by_leader.entry(leader).or_default().push(known.clone());
             }
         }
+        self.registrar.contact(&gone);
         let ask = |known: &[Known]| match self.ask(known) {
             Ok(extents) => self.registrar.contact(&extents),
             Err(error) => tracing::debug!(source = self.kafka.name.as_ref(), %error, "no log ends"),
