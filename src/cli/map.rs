@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 use super::{Failure, one, say};
 use crate::cdc::{Logged, Mapping, Message, Outcome};
 use crate::config::{Config, LogOptions, ModelText, Options};
-use crate::event::{Buffer, Decoder, Rejection};
+use crate::encoding::{Connect, EncodingError, json_of};
+use crate::event::{Buffer, Code, Decoder, Rejection};
 use crate::model::value::Instant;
 
 #[derive(Args)]
@@ -77,8 +78,8 @@ impl Map {
         };
         let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
         let decoder = Decoder::new(config.model.into(), order_by, config.event_bytes_max);
-        let mut trial =
-            Trial { mapping: &mapping, decoder, domains, buffer: Buffer::default(), tally: Tally::default() };
+        let (connect, buffer, tally) = (Connect::new(), Buffer::default(), Tally::default());
+        let mut trial = Trial { mapping: &mapping, connect, decoder, domains, buffer, tally };
         for file in &self.files {
             cases(file)?.iter().for_each(|case| trial.take(case));
         }
@@ -114,6 +115,7 @@ struct Tally {
 
 struct Trial<'a> {
     mapping: &'a Mapping,
+    connect: Connect,
     decoder: Decoder,
     domains: Vec<usize>,
     buffer: Buffer,
@@ -122,10 +124,27 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn take(&mut self, case: &Case) {
+        // As the service reads a record: values by the types that its schema part names.
+        let mut typed = |part: &Option<Vec<u8>>| {
+            let bytes = part.as_ref()?;
+            let mut out = Vec::new();
+            Some(self.connect.to_json(json_of(bytes), &mut out).map(|()| out))
+        };
+        let value = match typed(&case.value).transpose() {
+            Ok(value) => value,
+            Err(error) => {
+                let (field, message) = match error {
+                    EncodingError::Bad { field, message } => (field, message),
+                    EncodingError::Away(why) => (None, why),
+                };
+                return self.refuse(case, &Rejection::at(Code::BadEncoding, field, message), None);
+            }
+        };
+        // A key that cannot be read so stays as it is.
+        let key = typed(&case.key).transpose().unwrap_or_else(|_| case.key.clone());
         let headers: Vec<(&str, Option<&[u8]>)> =
             case.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_slice()))).collect();
-        let message =
-            Message { key: case.key.as_deref(), value: case.value.as_deref(), headers: &headers, logged: case.logged };
+        let message = Message { key: key.as_deref(), value: value.as_deref(), headers: &headers, logged: case.logged };
         let mut judge = |event: &[u8]| self.decoder.decode(event, &self.domains, &mut self.buffer).map(|_| ());
         let mut first = None;
         match self.mapping.read(&message).outcome {
@@ -158,12 +177,17 @@ impl Trial<'_> {
             }
             Err(refusal) => first = Some((refusal.rejection, refusal.detail)),
         }
-        if let Some((Rejection { code, field, message, .. }, detail)) = first {
-            let field = field.map(|field| format!(" {field}")).unwrap_or_default();
-            let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-            eprintln!("{}: refused: {code}{field}: {message}{detail}", case.place);
-            self.tally.refused += 1;
+        if let Some((rejection, detail)) = first {
+            self.refuse(case, &rejection, detail);
         }
+    }
+
+    fn refuse(&mut self, case: &Case, rejection: &Rejection, detail: Option<String>) {
+        let Rejection { code, field, message, .. } = rejection;
+        let field = field.as_ref().map(|field| format!(" {field}")).unwrap_or_default();
+        let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+        eprintln!("{}: refused: {code}{field}: {message}{detail}", case.place);
+        self.tally.refused += 1;
     }
 }
 

@@ -1,4 +1,5 @@
 //! A cluster of its own for a test, what one writes to it, and a service that reads it.
+#![expect(clippy::disallowed_methods, reason = "how long a test waits is the clock's to say")]
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -23,6 +24,14 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A record: key, value, headers.
 pub type Written = (String, Option<Vec<u8>>, Vec<(String, String)>);
+
+/// What Kafka's own tool says of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub current: u64,
+    pub end: u64,
+    pub lag: u64,
+}
 
 /// Nodes that end with it.
 pub struct Cluster {
@@ -59,6 +68,20 @@ impl Cluster {
         let output = command.arg("run").arg(self.folder.path()).arg(class).args(arguments).output().unwrap();
         assert!(output.status.success(), "{class}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What `kafka-consumer-groups.sh --describe` says of staygraph's group, by topic and partition.
+    pub fn group(&self) -> BTreeMap<(String, u64), Told> {
+        let class = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+        let said = self.tool(class, &["--describe", "--group", "staygraph"]);
+        let rows = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        rows.filter(|row| row.first() == Some(&"staygraph"))
+            .map(|row| {
+                // GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG …; what the tool does not know is a dash.
+                let number = |place: usize| row[place].parse::<u64>().unwrap_or_else(|_| panic!("{said}"));
+                ((row[1].to_owned(), number(2)), Told { current: number(3), end: number(4), lag: number(5) })
+            })
+            .collect()
     }
 
     /// The port of a listener that SECURE adds, as `host:port`.

@@ -1,5 +1,5 @@
 //! The legacy database of examples/legacy, for real: PostgreSQL, Debezium in Kafka Connect, Kafka. Rows in by SQL, the graph
-//! out by GraphQL, row for row. What a row should be is asked of the database, in SQL.
+//! out by GraphQL, row for row. What a row should be is asked of the database, in SQL. mariadb.rs has another database.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,38 +11,46 @@ use tempfile::TempDir;
 use crate::cluster::{Cluster, until};
 use crate::support::{Service, folder, root};
 
-/// What the graph should list of each table: a column of keys, and one of what GraphQL says of them.
-const EXPECTED: [(&str, &str, &str); 4] = [
+/// A database of the example's tables.
+pub struct Database {
+    /// What scripts/legacy calls it.
+    pub name: &'static str,
+    /// What topics call its schema.
+    pub schema: &'static str,
+    /// By kind, in SQL: keys `k` of what the graph should list of each table, and what GraphQL says of them as JSON, `node`.
+    pub expected: [&'static str; 4],
+}
+
+/// What is asked of each kind.
+const FIELDS: [(&str, &str); 4] = [
+    ("people", "key name email phone country since"),
+    ("properties", "key name kind status host { key } neighbourhood location { lat lon } bedrooms sleeps amenities"),
+    ("prices", "key property { key } amount { minor currency } unit validFrom validTo minNights status"),
     (
-        "people",
-        "key name email phone country since",
-        "SELECT 'g-' || gst_no AS key, json_build_object('name', gst_nm, 'email', eml_adr, 'phone', tel_no,
-            'country', trim(ctry_cd), 'since', crt_dt::date) AS node FROM gst_mst",
+        "reservations",
+        "key guest { key } property { key } price { key } checkIn checkOut guests status total { minor currency } channel
+         bookedAt cancelledAt",
     ),
-    (
-        "properties",
-        "key name kind status host { key } neighbourhood location { lat lon } bedrooms sleeps amenities",
-        "SELECT prop_cd AS key, json_build_object('name', prop_nm,
+];
+
+const POSTGRESQL: Database = Database {
+    name: "postgres",
+    schema: "public",
+    expected: [
+        "SELECT 'g-' || gst_no AS k, json_build_object('name', gst_nm, 'email', eml_adr, 'phone', tel_no,
+            'country', trim(ctry_cd), 'since', crt_dt::date) AS node FROM gst_mst",
+        "SELECT prop_cd AS k, json_build_object('name', prop_nm,
             'kind', CASE typ_cd WHEN 'EH' THEN 'ENTIRE_HOME' WHEN 'PR' THEN 'PRIVATE_ROOM' WHEN 'SR' THEN 'SHARED_ROOM'
                 WHEN 'HR' THEN 'HOTEL_ROOM' ELSE 'HOTEL' END,
             'status', CASE sts_fl WHEN 'A' THEN 'LISTED' ELSE 'DELISTED' END,
             'host', CASE WHEN own_gst_no IS NOT NULL THEN json_build_object('key', 'g-' || own_gst_no) END,
             'neighbourhood', area_nm, 'location', json_build_object('lat', lat_deg::float8, 'lon', lon_deg::float8),
             'bedrooms', bdrm_ct, 'sleeps', max_pax, 'amenities', string_to_array(fac_tx, ';')) AS node FROM prop_mst",
-    ),
-    (
-        "prices",
-        "key property { key } amount { minor currency } unit validFrom validTo minNights status",
-        "SELECT rate_no::text AS key, json_build_object('property', json_build_object('key', prop_cd),
+        "SELECT rate_no::text AS k, json_build_object('property', json_build_object('key', prop_cd),
             'amount', json_build_object('minor', (amt_nbr * CASE ccy_cd WHEN 'JPY' THEN 1 ELSE 100 END)::bigint, 'currency', ccy_cd),
             'unit', 'NIGHT', 'validFrom', fr_dt, 'validTo', to_dt + 1, 'minNights', min_nt,
             'status', CASE del_fl WHEN 'Y' THEN 'WITHDRAWN' ELSE 'SET' END) AS node FROM rate_cal",
-    ),
-    (
-        "reservations",
-        "key guest { key } property { key } price { key } checkIn checkOut guests status total { minor currency } channel
-         bookedAt cancelledAt",
-        "SELECT bkng_no AS key, json_build_object('guest', json_build_object('key', 'g-' || gst_no),
+        "SELECT bkng_no AS k, json_build_object('guest', json_build_object('key', 'g-' || gst_no),
             'property', json_build_object('key', prop_cd),
             'price', CASE WHEN rate_no IS NOT NULL THEN json_build_object('key', rate_no::text) END,
             'checkIn', arr_dt, 'checkOut', dep_dt, 'guests', pax_ct,
@@ -53,30 +61,32 @@ const EXPECTED: [(&str, &str, &str); 4] = [
             'bookedAt', to_char(crt_dt AT TIME ZONE 'Asia/Singapore' AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
             'cancelledAt', to_char(cxl_dt AT TIME ZONE 'Asia/Singapore' AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'))
             AS node FROM bkng_hdr",
-    ),
-];
+    ],
+};
 
 /// The database, its connector and Kafka; they end with it.
-struct Legacy {
+pub struct Legacy {
+    database: &'static Database,
     folder: TempDir,
-    brokers: String,
+    pub brokers: String,
     connect: String,
 }
 
 impl Legacy {
-    fn start() -> Legacy {
+    pub fn start(database: &'static Database) -> Legacy {
         let folder = folder();
-        let output = Command::new(root("scripts/legacy")).arg("start").arg(folder.path()).output().unwrap();
+        let mut command = Command::new(root("scripts/legacy"));
+        let output = command.env("DATABASE", database.name).arg("start").arg(folder.path()).output().unwrap();
         assert!(output.status.success(), "it does not start: {}", String::from_utf8_lossy(&output.stderr));
         let said = String::from_utf8(output.stdout).unwrap();
         let part = |name: &str| {
             let mut lines = said.lines().filter_map(|line| line.split_once(' '));
             lines.find(|(known, _)| *known == name).unwrap().1.to_owned()
         };
-        Legacy { brokers: part("brokers"), connect: part("connect"), folder }
+        Legacy { database, brokers: part("brokers"), connect: part("connect"), folder }
     }
 
-    fn sql(&self, text: &str) -> String {
+    pub fn sql(&self, text: &str) -> String {
         let mut command = Command::new(root("scripts/legacy"));
         command.arg("sql").arg(self.folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -86,7 +96,7 @@ impl Legacy {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn does(&self, verb: &str, part: &str) {
+    pub fn does(&self, verb: &str, part: &str) {
         let status = Command::new(root("scripts/legacy")).arg(verb).arg(self.folder.path()).arg(part).status().unwrap();
         assert!(status.success(), "{verb} {part}");
     }
@@ -94,11 +104,12 @@ impl Legacy {
     /// Every row of the tables, as the graph should have it.
     fn rows(&self) -> BTreeMap<String, Json> {
         let mut all = BTreeMap::new();
-        for (kind, _, select) in EXPECTED {
-            let text =
-                self.sql(&format!("SELECT coalesce(json_object_agg(key, node), '{{}}') FROM ({select}) AS rows;"));
-            let nodes: serde_json::Map<String, Json> = serde_json::from_str(&text).unwrap();
-            all.extend(nodes.into_iter().map(|(key, node)| (format!("{kind}/{key}"), node)));
+        for ((kind, _), select) in FIELDS.iter().zip(self.database.expected) {
+            let text = self.sql(&format!("SELECT concat(k, ' ', node) FROM ({select}) AS listed;"));
+            all.extend(text.lines().map(|line| {
+                let (key, node) = line.split_once(' ').unwrap();
+                (format!("{kind}/{key}"), serde_json::from_str(node).unwrap_or_else(|error| panic!("{error}: {line}")))
+            }));
         }
         all
     }
@@ -115,7 +126,7 @@ impl Legacy {
     }
 
     /// Waits until the graph is the tables.
-    fn until_same(&self, service: &Service, when: &str) {
+    pub fn until_same(&self, service: &Service, when: &str) {
         let expected = self.rows();
         until(when, || {
             self.mend();
@@ -138,7 +149,7 @@ impl Drop for Legacy {
 /// Every listed entity with what it says, without its key.
 fn listed(service: &Service) -> BTreeMap<String, Json> {
     let mut all = BTreeMap::new();
-    for (kind, fields, _) in EXPECTED {
+    for (kind, fields) in FIELDS {
         let mut after = Json::Null;
         loop {
             let query = format!(
@@ -160,11 +171,12 @@ fn listed(service: &Service) -> BTreeMap<String, Json> {
 }
 
 /// A service with the example's configuration.
-fn serve(data: &std::path::Path, brokers: &str) -> Service {
+pub fn serve(data: &std::path::Path, legacy: &Legacy) -> Service {
     let text = std::fs::read_to_string(root("examples/legacy/staygraph.toml")).unwrap();
     let programs = root("examples/legacy/mappings");
     let text = text
-        .replace("127.0.0.1:9092", brokers)
+        .replace("127.0.0.1:9092", &legacy.brokers)
+        .replace("legacy.public.", &format!("legacy.{}.", legacy.database.schema))
         .replace("model = \"../../model.graphql\"", "")
         .replace("mappings/", &format!("{}/", programs.display()));
     let config = data.join("staygraph.toml");
@@ -173,7 +185,7 @@ fn serve(data: &std::path::Path, brokers: &str) -> Service {
 }
 
 /// Changes a guest and two bookings again and again, in one transaction each time, and looks all the while.
-fn until_never_half(legacy: &Legacy, service: &Service) {
+pub fn until_never_half(legacy: &Legacy, service: &Service) {
     const LAST: u64 = 600;
     let round = |number: u64| {
         format!(
@@ -207,10 +219,10 @@ fn until_never_half(legacy: &Legacy, service: &Service) {
 
 #[test]
 fn the_graph_is_the_tables_whatever_dies() {
-    let (legacy, data) = (Legacy::start(), folder());
+    let (legacy, data) = (Legacy::start(&POSTGRESQL), folder());
     let rows = std::fs::read_to_string(root("examples/legacy/rows.sql")).unwrap();
     legacy.sql(&rows);
-    let service = serve(data.path(), &legacy.brokers);
+    let service = serve(data.path(), &legacy);
     legacy.until_same(&service, "the first rows are there");
     // A link to what never existed is a reference, and in no list.
     let query = "{ reservation(key: \"B-00000004\") { guest { key completeness } property { key completeness } } }";
@@ -274,7 +286,7 @@ fn the_graph_is_the_tables_whatever_dies() {
 
     // Another service, which reads all from the start, comes to the same.
     let other = folder();
-    let replica = serve(other.path(), &legacy.brokers);
+    let replica = serve(other.path(), &legacy);
     legacy.until_same(&replica, "another service reads all");
     let metrics = service.get("/metrics", &[]).text;
     let skipped = metrics.lines().find(|line| line.contains("records_skipped_total") && line.contains("tombstone"));

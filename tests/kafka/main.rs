@@ -4,7 +4,9 @@
 mod cluster;
 mod encodings;
 mod failures;
+mod lag;
 mod legacy;
+mod mariadb;
 mod network;
 mod reading;
 #[path = "../it/support.rs"]

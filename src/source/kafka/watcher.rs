@@ -17,6 +17,8 @@ const HEARTBEAT: Duration = Duration::from_millis(250);
 const TOPICS_EVERY: Duration = Duration::from_secs(1);
 /// How often the group's offsets are committed, for who watches groups.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
+/// How often those are committed too that did not change: a commit may be lost, and brokers forget what is old.
+const COMMIT_ALL_EVERY: Duration = Duration::from_secs(60);
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -33,7 +35,7 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
         trouble: None,
         committed: Vec::new(),
     };
-    let (mut topics_at, mut committed_at) = (None, moment());
+    let (mut topics_at, mut committed_at, mut all_committed_at) = (None, moment(), moment());
     while !registrar.is_closed() {
         // What librdkafka has to say to this client is not heard otherwise.
         drop(watcher.client.poll(Duration::ZERO));
@@ -45,6 +47,10 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
         }
         watcher.extents();
         if committed_at.elapsed() >= COMMIT_EVERY {
+            if all_committed_at.elapsed() >= COMMIT_ALL_EVERY {
+                watcher.committed.clear();
+                all_committed_at = moment();
+            }
             watcher.commit();
             committed_at = moment();
         }
@@ -63,8 +69,8 @@ struct Watcher<'a> {
     has_answered: bool,
     /// What was said last of the cluster's not answering.
     trouble: Option<String>,
-    /// By known partition: the offset that was committed.
-    committed: Vec<u64>,
+    /// By known partition: the offset that was committed; none where none was, so that 0 is too.
+    committed: Vec<Option<u64>>,
 }
 
 impl Watcher<'_> {
@@ -239,12 +245,12 @@ impl Watcher<'_> {
     /// Commits what is applied, for who watches consumer groups. Nothing here reads it.
     fn commit(&mut self) {
         let known = self.kafka.shared().known.clone();
-        self.committed.resize(known.len(), 0);
+        self.committed.resize(known.len(), None);
         let mut list = TopicPartitionList::new();
         for (known, committed) in known.iter().zip(&mut self.committed) {
             let applied = self.registrar.applied(known.partition);
-            if applied != *committed {
-                *committed = applied;
+            if *committed != Some(applied) {
+                *committed = Some(applied);
                 let offset = Offset::Offset(applied.cast_signed());
                 let _ = list.add_partition_offset(&self.kafka.topics[known.topic].name, known.number, offset);
             }
