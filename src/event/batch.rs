@@ -1,5 +1,6 @@
 //! Records of one partition on their way from a source to the projector.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::buffer::Stored;
@@ -130,9 +131,14 @@ impl Batch {
         }
     }
 
-    #[inline]
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.lines.iter().map(|line| Record {
+        self.stretch(0..self.len())
+    }
+
+    /// Some of its records. Skipping those before would make an event of each.
+    #[inline]
+    pub fn stretch(&self, range: Range<usize>) -> impl Iterator<Item = Record<'_>> {
+        self.lines[range].iter().map(|line| Record {
             offset: line.offset,
             appended_at: line.appended_at,
             commit: line.commit,

@@ -225,7 +225,7 @@ impl Projector {
         // One record may hold several events.
         let from = self.applied[partition];
         for start in (0..batch.len()).step_by(AHEAD) {
-            let records = || batch.records().skip(start).take(AHEAD);
+            let records = || batch.stretch(start..batch.len().min(start + AHEAD));
             let ahead = self.look_ahead(records());
             for (index, record) in records().enumerate() {
                 let crate::event::Record { offset, appended_at, commit, .. } = record;
