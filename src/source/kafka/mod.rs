@@ -79,7 +79,8 @@ impl KafkaConfig {
         faults
     }
 
-    fn client_config(&self) -> ClientConfig {
+    /// All that librdkafka is told.
+    pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         for (name, value) in DEFAULTS {
             config.set(name, value);
