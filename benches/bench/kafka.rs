@@ -252,7 +252,9 @@ fn measure(entities: u64, is_avro: bool) {
     for (topic, partitions) in TOPICS {
         let class = "org.apache.kafka.tools.TopicCommand";
         let partitions = partitions.to_string();
-        let arguments = ["--create", "--topic", topic, "--partitions", &partitions];
+        // By the broker's clock, so that what waits in the producer does not count.
+        let append_time = "message.timestamp.type=LogAppendTime";
+        let arguments = ["--create", "--topic", topic, "--partitions", &partitions, "--config", append_time];
         let mut all: Vec<&std::ffi::OsStr> = vec!["run".as_ref(), nodes.as_ref(), class.as_ref()];
         all.extend(arguments.map(std::ffi::OsStr::new));
         script(&all);
