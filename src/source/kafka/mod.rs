@@ -35,13 +35,15 @@ pub struct KafkaConfig {
 }
 
 /// What is set where the configuration says nothing.
-const DEFAULTS: [(&str, &str); 10] = [
+const DEFAULTS: [(&str, &str); 11] = [
     ("client.id", "staygraph"),
     ("group.id", "staygraph"),
     ("isolation.level", "read_committed"),
     ("allow.auto.create.topics", "false"),
     // Enough to keep a reader busy, and what back-pressure may hold in memory.
     ("queued.max.messages.kbytes", "16384"),
+    // What one answer may add to that, compressed, of however many partitions.
+    ("fetch.max.bytes", "2097152"),
     // A full queue is looked at again soon: it is small, and empties fast.
     ("fetch.queue.backoff.ms", "10"),
     ("fetch.error.backoff.ms", "100"),
@@ -79,7 +81,8 @@ impl KafkaConfig {
         faults
     }
 
-    fn client_config(&self) -> ClientConfig {
+    /// All that librdkafka is told.
+    pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         for (name, value) in DEFAULTS {
             config.set(name, value);

@@ -1,6 +1,6 @@
 //! Reads a cluster's partitions and hands their records on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
@@ -20,6 +20,8 @@ use crate::source::{Raw, Sink, Source, Taken};
 const LINGER: Duration = Duration::from_millis(20);
 /// How long a look for records takes where there are none; also how soon an end is noticed.
 const IDLE: Duration = Duration::from_millis(100);
+/// The same before any partition is known: at the start everybody waits for the first.
+const UNKNOWING: Duration = Duration::from_millis(10);
 /// How often what is blocked is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How soon what is full is tried again.
@@ -115,11 +117,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn run(&mut self) -> Result<(), KafkaError> {
-        self.assign(&self.present())?;
+        let present = self.present();
+        self.learn(&present);
+        self.assign(&present)?;
         let (mut flushed_at, mut looked_at, mut since) = (moment(), moment(), 0);
         self.follow()?;
         while !self.sink.is_closed() {
-            let polled = self.client.poll(if self.pending > 0 { Duration::ZERO } else { IDLE });
+            let idle = if self.feeds.is_empty() { UNKNOWING } else { IDLE };
+            let polled = self.client.poll(if self.pending > 0 { Duration::ZERO } else { idle });
             let is_dry = polled.is_none();
             match polled {
                 Some(Ok(message)) => {
@@ -186,6 +191,7 @@ impl Reader<'_> {
         let added: Vec<usize> = (first..self.feeds.len()).collect();
         if !added.is_empty() {
             self.place();
+            self.learn(&added);
         }
         self.assign(&added)?;
         for (Renewed { index, start, why }, known) in renewed {
@@ -220,6 +226,15 @@ impl Reader<'_> {
             let _ = list.add_partition_offset(name, feed.known.number, offset(feed));
         }
         list
+    }
+
+    /// Asks for the leaders of what is to be assigned. librdkafka would ask too, but at its next tick: up to a second later.
+    fn learn(&self, feeds: &[usize]) {
+        let topics: BTreeSet<usize> = feeds.iter().map(|index| self.feeds[*index].known.topic).collect();
+        for topic in topics {
+            // Without an answer it is as it was.
+            let _ = self.client.fetch_metadata(Some(&self.kafka.topics[topic].name), TIMEOUT);
+        }
     }
 
     fn assign(&self, feeds: &[usize]) -> Result<(), KafkaError> {

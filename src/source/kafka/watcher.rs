@@ -97,15 +97,17 @@ impl Watcher<'_> {
 
     /// Looks for topics and partitions, and whether a topic is the one that it was.
     fn topics(&mut self) -> Result<(), String> {
+        let names: Vec<String> = self.kafka.topics.iter().map(|topic| topic.name.to_string()).collect();
+        // Before the question, so that the answer is of a time after what was seen.
+        let short = std::mem::take(&mut self.kafka.shared().short);
+        let described = describe(self.client.client(), &names, TIMEOUT)?;
+        // The id came with that answer. Asked for before there was any, it was waited for up to two seconds.
         if self.cluster.is_none() {
             self.cluster = self.client.client().fetch_cluster_id(TIMEOUT);
         }
         let cluster = self.cluster.clone().ok_or("the cluster does not tell its id")?;
-        let names: Vec<String> = self.kafka.topics.iter().map(|topic| topic.name.to_string()).collect();
-        // Before the question, so that the answer is of a time after what was seen.
-        let short = std::mem::take(&mut self.kafka.shared().short);
         let mut trouble = Ok(());
-        for (name, outcome) in describe(self.client.client(), &names, TIMEOUT)? {
+        for (name, outcome) in described {
             let Some(topic) = self.kafka.topics.iter().position(|topic| *topic.name == name) else { continue };
             let number = self.kafka.topics[topic].topic;
             match outcome {
