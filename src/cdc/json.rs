@@ -3,7 +3,9 @@
 use std::fmt;
 
 use jaq_json::{Map, Num, Val};
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// Integers that a double holds without loss lie within ± this.
 const DOUBLE_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
@@ -83,6 +85,41 @@ impl<'de> Visitor<'de> for Reader {
             }
         }
         Ok(Val::obj(all))
+    }
+}
+
+/// What Connect's converter writes where schemas are enabled.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wrapped<'a> {
+    #[serde(borrow)]
+    schema: &'a RawValue,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+/// The payload of a text in JSON, without the schema that Connect's converter may have put beside it. This is where values
+/// come in: as they are in the text.
+pub fn payload(text: &[u8]) -> Result<Val, String> {
+    let start = text.trim_ascii_start();
+    // The schema is most of the text, and nobody reads it.
+    if start.starts_with(b"{\"schema\"")
+        && let Ok(wrapped) = serde_json::from_slice::<Wrapped<'_>>(start)
+        && (wrapped.schema.get() == "null" || wrapped.schema.get().starts_with('{'))
+    {
+        return read(wrapped.payload.get().as_bytes());
+    }
+    read(text).map(unwrapped)
+}
+
+/// A value without the schema beside it.
+pub fn unwrapped(value: Val) -> Val {
+    let is_schema = |schema: &Val| matches!(schema, Val::Null | Val::Obj(_));
+    match get(&value, "payload") {
+        Some(payload) if members(&value).count() == 2 && get(&value, "schema").is_some_and(is_schema) => {
+            payload.clone()
+        }
+        _ => value,
     }
 }
 

@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 
 use jaq_json::Val;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::commit::{Logged, Place, place};
-use super::json::{self, get, get_text, is_object, members, object, string, text};
+use super::json::{self, get, get_text, is_object, members, object, payload, string, text, unwrapped};
 use super::row;
 use super::transaction::part;
 use crate::event::Part;
@@ -124,40 +122,6 @@ pub enum Unreadable {
     Json(String),
     /// A field, and what is wrong.
     Shape(&'static str, &'static str),
-}
-
-/// What Connect's converter writes where schemas are enabled.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wrapped<'a> {
-    #[serde(borrow)]
-    schema: &'a RawValue,
-    #[serde(borrow)]
-    payload: &'a RawValue,
-}
-
-/// The payload of a text in JSON, without the schema that Connect's converter may have put beside it. This is where values
-/// come in: as they are in the text.
-pub fn payload(text: &[u8]) -> Result<Val, String> {
-    let start = text.trim_ascii_start();
-    // The schema is most of the text, and nobody reads it.
-    if start.starts_with(b"{\"schema\"")
-        && let Ok(wrapped) = serde_json::from_slice::<Wrapped<'_>>(start)
-        && (wrapped.schema.get() == "null" || wrapped.schema.get().starts_with('{'))
-    {
-        return json::read(wrapped.payload.get().as_bytes());
-    }
-    json::read(text).map(unwrapped)
-}
-
-fn unwrapped(value: Val) -> Val {
-    let is_schema = |schema: &Val| matches!(schema, Val::Null | Val::Obj(_));
-    match get(&value, "payload") {
-        Some(payload) if members(&value).count() == 2 && get(&value, "schema").is_some_and(is_schema) => {
-            payload.clone()
-        }
-        _ => value,
-    }
 }
 
 /// Recognises a message of a topic that carries a table.

@@ -2,8 +2,7 @@
 
 use jaq_json::Val;
 
-use super::json::{get, get_number, get_text};
-use super::message::payload;
+use super::json::{get, get_number, get_text, payload};
 use crate::event::{Code, End, Part, Rejection, Transaction};
 
 /// A change's place in its transaction, from its envelope, or from what a transform or a converter left of that in `source`.

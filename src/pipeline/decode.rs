@@ -70,13 +70,12 @@ impl Translator {
     /// Puts the record's events into the batch, or why they cannot be read. The error is why it cannot be read now, and
     /// is to be tried again.
     pub fn push(&mut self, topic: usize, raw: &Raw<'_>, batch: &mut Batch) -> Result<(), String> {
-        let formats = self.formats.clone();
+        let Translator { decoder, formats, metrics, connect, text, value, key } = self;
         let format = &formats[topic];
         let from = batch.len();
-        let (mut value, mut key) = (std::mem::take(&mut self.value), std::mem::take(&mut self.key));
-        let outcome = match self.read(format, raw, &mut value, &mut key) {
+        let outcome = match read(connect, format, raw, value, key) {
             Ok(read) => {
-                self.put(format, &read, batch);
+                put(decoder, format, metrics, &read, text, batch);
                 Ok(())
             }
             Err(EncodingError::Away(why)) => Err(why),
@@ -86,7 +85,6 @@ impl Translator {
                 Ok(())
             }
         };
-        (self.value, self.key) = (value, key);
         batch.trace(from, raw.value, || Beside {
             key: raw.key.map(Into::into),
             headers: raw.headers.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect(),
@@ -94,72 +92,72 @@ impl Translator {
         });
         outcome
     }
+}
 
-    /// The record with its value, and for a mapping its key, as JSON text; the buffers hold what had to be written anew.
-    fn read<'a>(
-        &mut self,
-        format: &Format,
-        raw: &Raw<'a>,
-        value: &'a mut Vec<u8>,
-        key: &'a mut Vec<u8>,
-    ) -> Result<Raw<'a>, EncodingError> {
-        let mut read = *raw;
-        let is_cdc = !matches!(format.carries, Carries::Events);
-        match (&format.registry, format.encoding) {
-            (Some(registry), Encoding::Avro | Encoding::Protobuf) => {
-                if let Some(bytes) = raw.value {
-                    to_json(format.encoding, Some(registry), bytes, value)?;
-                    read.value = Some(value);
-                }
-                if let Some(bytes) = raw.key.filter(|_| is_cdc) {
-                    // Connectors often write keys otherwise than values: a key that is no Avro stays as it is.
-                    match to_json(format.encoding, Some(registry), bytes, key) {
-                        Ok(()) => read.key = Some(key),
-                        Err(EncodingError::Bad { .. }) => {}
-                        Err(away) => return Err(away),
-                    }
+/// The record with its value, and for a mapping its key, as JSON text; the buffers hold what had to be written anew.
+fn read<'a>(
+    connect: &mut Connect,
+    format: &Format,
+    raw: &Raw<'a>,
+    value: &'a mut Vec<u8>,
+    key: &'a mut Vec<u8>,
+) -> Result<Raw<'a>, EncodingError> {
+    let mut read = *raw;
+    let is_cdc = !matches!(format.carries, Carries::Events);
+    match (&format.registry, format.encoding) {
+        (Some(registry), Encoding::Avro | Encoding::Protobuf) => {
+            if let Some(bytes) = raw.value {
+                to_json(format.encoding, Some(registry), bytes, value)?;
+                read.value = Some(value);
+            }
+            if let Some(bytes) = raw.key.filter(|_| is_cdc) {
+                // Connectors often write keys otherwise than values: a key that is no Avro stays as it is.
+                match to_json(format.encoding, Some(registry), bytes, key) {
+                    Ok(()) => read.key = Some(key),
+                    Err(EncodingError::Bad { .. }) => {}
+                    Err(away) => return Err(away),
                 }
             }
-            _ if is_cdc => {
-                if let Some(bytes) = raw.value {
-                    self.connect.to_json(json_of(bytes), value)?;
-                    read.value = Some(value);
-                }
-                if let Some(bytes) = raw.key
-                    && self.connect.to_json(json_of(bytes), key).is_ok()
-                {
-                    read.key = Some(key);
-                }
-            }
-            _ => read.value = raw.value.map(json_of),
         }
-        Ok(read)
+        _ if is_cdc => {
+            if let Some(bytes) = raw.value {
+                connect.to_json(json_of(bytes), value)?;
+                read.value = Some(value);
+            }
+            if let Some(bytes) = raw.key
+                && connect.to_json(json_of(bytes), key).is_ok()
+            {
+                read.key = Some(key);
+            }
+        }
+        _ => read.value = raw.value.map(json_of),
     }
+    Ok(read)
+}
 
-    fn put(&mut self, format: &Format, raw: &Raw<'_>, batch: &mut Batch) {
-        let Format { domains, carries, encoding, .. } = format;
-        if is_binary(raw) {
-            structured(raw, *encoding == Encoding::Json, &mut self.text);
-            batch.push(&self.decoder, domains, raw.offset, raw.at, &self.text);
-            return;
-        }
-        match (carries, raw.value) {
-            (Carries::Changes { mapping, in_transactions }, _) => {
-                if let Some(skipped) = mapped(mapping, *in_transactions, &self.decoder, domains, raw, batch) {
-                    self.metrics.skipped(mapping.topic(), skipped.name());
-                }
+fn put(decoder: &Decoder, format: &Format, metrics: &Metrics, raw: &Raw<'_>, text: &mut Vec<u8>, batch: &mut Batch) {
+    let Format { domains, carries, encoding, .. } = format;
+    if is_binary(raw) {
+        structured(raw, *encoding == Encoding::Json, text);
+        batch.push(decoder, domains, raw.offset, raw.at, text);
+        return;
+    }
+    match (carries, raw.value) {
+        (Carries::Changes { mapping, in_transactions }, _) => {
+            if let Some(skipped) = mapped(mapping, *in_transactions, decoder, domains, raw, batch) {
+                metrics.skipped(mapping.topic(), skipped.name());
             }
-            (Carries::Boundaries, Some(value)) => match cdc::end(value) {
-                Ok(end) => batch.ends.extend(end.map(|end| (raw.at, end))),
-                Err(rejection) => batch.refuse(raw.offset, raw.at, rejection, value),
-            },
-            (Carries::Events, Some(value)) => {
-                let unwrapped = cdc::outbox(value);
-                batch.push(&self.decoder, domains, raw.offset, raw.at, unwrapped.as_deref().unwrap_or(value));
-            }
-            (_, None) => {}
         }
-        // Without a value it is a tombstone: compaction's, and nothing to a graph.
+        (Carries::Boundaries, Some(value)) => match cdc::end(value) {
+            Ok(end) => batch.ends.extend(end.map(|end| (raw.at, end))),
+            Err(rejection) => batch.refuse(raw.offset, raw.at, rejection, value),
+        },
+        (Carries::Events, Some(value)) => {
+            let unwrapped = cdc::outbox(value);
+            batch.push(decoder, domains, raw.offset, raw.at, unwrapped.as_deref().unwrap_or(value));
+        }
+        // A tombstone: compaction's, and nothing to a graph.
+        (_, None) => {}
     }
 }
 

@@ -24,7 +24,7 @@ pub use letters::{Letters, NotNow, Retried, Retrier};
 
 use sink::{Numbers, PartitionSink, Tellers};
 
-/// Batches that wait for the projector. With the one being made and the one being applied, about 10 MB.
+/// Batches that wait for the projector. With one being made for each partition and the one being applied, a few MB.
 const BATCHES_MAX: usize = 8;
 /// While more waits, a version is published this often: a flood is seen in steps.
 const PUBLISH_MS_MAX: i64 = 250;

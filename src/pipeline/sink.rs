@@ -17,7 +17,7 @@ use crate::source::{Extent, Found, Raw, Registrar, Sink, Taken};
 use crate::telemetry::Metrics;
 
 /// Bytes of a partition that one batch takes: large enough that publishing costs little, small enough that it comes soon.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 1 << 18;
 /// Records that one batch takes.
 const BATCH_RECORDS: usize = 16_384;
 

@@ -136,6 +136,18 @@ fn commands() {
     let wrong = mapping("wrong.toml", &table("db.public.guest", "wrong.jq"));
     let syntax = mapping("syntax.toml", &table("db.public.guest", "syntax.jq"));
     let right = mapping("right.toml", &table("db.public.guest", "right.jq"));
+    let boundaries = |topic: &str, more: &str| format!("[[transactions]]\ntopic = \"{topic}\"\n{more}\n");
+    let told = [
+        table("db.public.guest", "right.jq"),
+        boundaries("db.transaction", ""),
+        boundaries("db.public.guest", ""),
+        boundaries("other.transaction", ""),
+        boundaries("odd.transaction", "hold_max = \"10\""),
+        boundaries("wrong.transaction", "tables = { \"public.guest\" = \"db.public.gest\" }"),
+        boundaries("db.second", ""),
+    ];
+    let told_wrong = mapping("transactions.toml", &told.concat());
+    let told_right = mapping("transactions-right.toml", &told[..2].concat());
     let broken_model =
         write("broken.graphql", "type Person @entity(domain: \"people\", event: \"person\") {\n  name: Strng\n}\n");
     let cases: &[(&str, &[&str], i32)] = &[
@@ -160,6 +172,8 @@ fn commands() {
         ("a mapping without its program", &["check", "--model", model, "--config", &absent], 1),
         ("a program that names what is not there", &["check", "--model", model, "--config", &wrong], 1),
         ("a program that does not end", &["check", "--model", model, "--config", &syntax], 1),
+        ("right boundaries", &["check", "--model", model, "--config", &told_right], 0),
+        ("wrong boundaries", &["check", "--model", model, "--config", &told_wrong], 1),
         (
             "a mapping tried that is not there",
             &["map", "--model", model, "--config", &right, "--topic", "db.public.gest", "nowhere.ndjson"],

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
+use serde_json::Value as Json;
+use staygraph::cdc::{self, Logged, Mapping, Message};
 use staygraph::event::{Batch, End, Part, Transaction};
 use staygraph::model::value::Instant;
 use staygraph::projection::{Boundaries, Gate, Step};
@@ -324,4 +326,61 @@ fn a_partition_can_be_released() {
     assert_eq!(world.applied, [0; 6]);
     world.does(|gate, steps| gate.release(0, at(0), steps));
     assert_eq!((world.applied[0], world.applied[1], world.split), (2, 0, 2));
+}
+
+/// What Debezium wrote of transactions that were rolled back in part or in whole, moved keys, emptied tables, touched what is
+/// not read: partition after partition, nothing of one is ever let through before all of it is there.
+#[test]
+fn real_boundaries_are_understood() {
+    for (database, schema) in [("postgresql", "public"), ("mariadb", "legacy")] {
+        let path = format!("{}/tests/data/cdc/transactions/{database}.ndjson", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let records: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let tables = ["gst_mst", "bkng_hdr"].map(|table| format!("{schema}.{table}"));
+        let topics =
+            [format!("legacy.{}", tables[0]), format!("legacy.{}", tables[1]), "legacy.transaction".to_owned()];
+        let mapping = Mapping::compile("t", "none.jq", "empty").unwrap();
+        let named = tables.iter().enumerate().map(|(topic, table)| (table.as_str().into(), topic)).collect();
+        let mut gate = Gate::new(vec![Boundaries { topic: 2, tables: named, hold_max_ms: HOLD_MS }], at(0));
+        let partitions: Vec<(usize, u64)> =
+            (0..3).flat_map(|topic| (0..3).map(move |number| (topic, number))).collect();
+        partitions.iter().for_each(|(topic, _)| gate.add(*topic, at(0)));
+        let (mut applied, mut parts) = (vec![0; 9], HashMap::<Transaction, Vec<(usize, u64)>>::new());
+        for (partition, (topic, number)) in partitions.iter().enumerate() {
+            let own =
+                records.iter().filter(|record| record["topic"] == topics[*topic] && record["partition"] == *number);
+            for record in own {
+                let bytes = |part: &Json| (!part.is_null()).then(|| part.to_string().into_bytes());
+                let (key, value) = (bytes(&record["key"]), bytes(&record["value"]));
+                let offset = record["offset"].as_u64().unwrap();
+                let time = at(record["timestamp"].as_i64().unwrap());
+                let mut batch = Box::new(Batch::new(partition));
+                if *topic == 2 {
+                    let end = cdc::end(value.as_deref().unwrap()).unwrap();
+                    batch.ends.extend(end.map(|end| (time, end)));
+                } else {
+                    let logged = Logged { offset, at: time };
+                    let message = Message { key: key.as_deref(), value: value.as_deref(), headers: &[], logged };
+                    if let Some(part) = mapping.read(&message).part {
+                        parts.entry(part.transaction).or_default().push((partition, offset));
+                        batch.parts.push((offset, time, part));
+                    }
+                }
+                batch.count(offset, time, 1);
+                gate.take(batch, at(0), &mut |step| match step {
+                    Step::Part(batch, until) => applied[batch.partition] = until,
+                    Step::Rest(batch) => applied[batch.partition] = batch.next_offset,
+                    Step::Split(_) => panic!("{database}: a transaction is not whole: {record}"),
+                });
+                for (transaction, places) in &parts {
+                    let passed = places.iter().filter(|(partition, offset)| *offset < applied[*partition]).count();
+                    assert!(
+                        passed == 0 || passed == places.len(),
+                        "{database}: {transaction:?} {places:?} {applied:?}"
+                    );
+                }
+            }
+        }
+        assert!(parts.values().any(|places| places.len() > 2) && !gate.is_holding(), "{database}");
+    }
 }

@@ -117,7 +117,7 @@ fn records_that_are_gone_before_they_are_read() {
 #[test]
 fn a_topic_made_anew() {
     let (cluster, data) = (Cluster::start(1), folder());
-    cluster.create(&[("people", 1)]);
+    cluster.create(&[("people", 3)]);
     let writer = cluster.writer();
     (1..=50).for_each(|version| writer.send("people", &person("ann", version, &format!("Ann {version}"))));
     writer.flush();
@@ -143,6 +143,13 @@ fn a_topic_made_anew() {
     });
     assert!(now["reason"].as_str().unwrap().contains("was made anew"), "{now}");
     assert_eq!(service.read("{ person(key: \"bea\") { name } }", "")["person"]["name"], "Bea");
+    // Two partitions are not there any more: nobody waits for them, and they make nothing stale.
+    let of_partitions = |now: &serde_json::Value| now["partitions"].as_array().unwrap().len();
+    assert_eq!((of_partitions(&now), now["partitions"][2]["lagEvents"].as_i64()), (3, Some(0)), "{now}");
+    let (query, wait) =
+        ("{ person(key: \"bea\") { name } }", [("freshness-max-staleness", "5s"), ("freshness-wait", "20s")]);
+    let answer = service.ask(query, &wait);
+    assert_eq!(answer.json()["data"]["person"]["name"], "Bea", "{}", answer.text);
     // A position in the old log is refused, not misread.
     let new = position(&service);
     assert_ne!(old.split('/').next(), new.split('/').next());

@@ -35,13 +35,15 @@ pub struct KafkaConfig {
 }
 
 /// What is set where the configuration says nothing.
-const DEFAULTS: [(&str, &str); 10] = [
+const DEFAULTS: [(&str, &str); 11] = [
     ("client.id", "staygraph"),
     ("group.id", "staygraph"),
     ("isolation.level", "read_committed"),
     ("allow.auto.create.topics", "false"),
     // Enough to keep a reader busy, and what back-pressure may hold in memory.
     ("queued.max.messages.kbytes", "16384"),
+    // What one answer may add to that, compressed, of however many partitions.
+    ("fetch.max.bytes", "2097152"),
     // A full queue is looked at again soon: it is small, and empties fast.
     ("fetch.queue.backoff.ms", "10"),
     ("fetch.error.backoff.ms", "100"),
@@ -87,7 +89,8 @@ impl KafkaConfig {
         faults
     }
 
-    fn client_config(&self) -> ClientConfig {
+    /// All that librdkafka is told.
+    pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         for (name, value) in DEFAULTS {
             config.set(name, value);
@@ -160,6 +163,8 @@ struct Known {
     /// Where reading starts.
     start: u64,
     leader: Option<i32>,
+    /// Its topic was made anew with fewer partitions: nothing of it is there, or comes.
+    is_gone: bool,
 }
 
 /// A partition's log is not what it was.

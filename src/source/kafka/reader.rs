@@ -1,6 +1,6 @@
 //! Reads a cluster's partitions and hands their records on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
@@ -20,6 +20,8 @@ use crate::source::{Raw, Sink, Source, Taken};
 const LINGER: Duration = Duration::from_millis(20);
 /// How long a look for records takes where there are none; also how soon an end is noticed.
 const IDLE: Duration = Duration::from_millis(100);
+/// The same before any partition is known: at the start everybody waits for the first.
+const UNKNOWING: Duration = Duration::from_millis(10);
 /// How often what is blocked is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How soon what is full is tried again.
@@ -115,12 +117,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn run(&mut self) -> Result<(), KafkaError> {
-        let all: Vec<usize> = (0..self.feeds.len()).collect();
-        self.assign(&all)?;
+        let present = self.present();
+        self.learn(&present);
+        self.assign(&present)?;
         let (mut flushed_at, mut looked_at, mut since) = (moment(), moment(), 0);
         self.follow()?;
         while !self.sink.is_closed() {
-            let polled = self.client.poll(if self.pending > 0 { Duration::ZERO } else { IDLE });
+            let idle = if self.feeds.is_empty() { UNKNOWING } else { IDLE };
+            let polled = self.client.poll(if self.pending > 0 { Duration::ZERO } else { idle });
             let is_dry = polled.is_none();
             match polled {
                 Some(Ok(message)) => {
@@ -187,13 +191,18 @@ impl Reader<'_> {
         let added: Vec<usize> = (first..self.feeds.len()).collect();
         if !added.is_empty() {
             self.place();
+            self.learn(&added);
         }
         self.assign(&added)?;
         for (Renewed { index, start, why }, known) in renewed {
             self.flush();
             self.sink.restart(known.partition, known.log, start, why);
+            let is_gone = known.is_gone;
             self.feeds[index].known = known;
-            self.go_to(index, start)?;
+            match is_gone {
+                true => self.leave(index, start)?,
+                false => self.go_to(index, start)?,
+            }
         }
         Ok(())
     }
@@ -205,6 +214,11 @@ impl Reader<'_> {
         }
     }
 
+    /// The feeds whose partitions are there.
+    fn present(&self) -> Vec<usize> {
+        (0..self.feeds.len()).filter(|index| !self.feeds[*index].known.is_gone).collect()
+    }
+
     fn list(&self, feeds: &[usize], offset: impl Fn(&Feed) -> Offset) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for feed in feeds.iter().map(|index| &self.feeds[*index]) {
@@ -212,6 +226,15 @@ impl Reader<'_> {
             let _ = list.add_partition_offset(name, feed.known.number, offset(feed));
         }
         list
+    }
+
+    /// Asks for the leaders of what is to be assigned. librdkafka would ask too, but at its next tick: up to a second later.
+    fn learn(&self, feeds: &[usize]) {
+        let topics: BTreeSet<usize> = feeds.iter().map(|index| self.feeds[*index].known.topic).collect();
+        for topic in topics {
+            // Without an answer it is as it was.
+            let _ = self.client.fetch_metadata(Some(&self.kafka.topics[topic].name), TIMEOUT);
+        }
     }
 
     fn assign(&self, feeds: &[usize]) -> Result<(), KafkaError> {
@@ -223,9 +246,20 @@ impl Reader<'_> {
 
     /// Reads a partition on from an offset, whatever was fetched of it.
     fn go_to(&mut self, index: usize, next: u64) -> Result<(), KafkaError> {
-        self.feeds[index].next = next;
-        self.client.incremental_unassign(&self.list(&[index], |_| Offset::Invalid))?;
+        self.leave(index, next)?;
         self.assign(&[index])
+    }
+
+    /// Reads a partition no further.
+    fn leave(&mut self, index: usize, next: u64) -> Result<(), KafkaError> {
+        (self.feeds[index].next, self.feeds[index].retry_at) = (next, None);
+        let list = self.list(&[index], |_| Offset::Invalid);
+        let (topic, number) = (&self.kafka.topics[self.feeds[index].known.topic].name, self.feeds[index].known.number);
+        // Of one that was left already, librdkafka would complain.
+        match self.client.assignment()?.find_partition(topic, number) {
+            Some(_) => self.client.incremental_unassign(&list),
+            None => Ok(()),
+        }
     }
 
     /// Sends what was taken on its way.
@@ -302,7 +336,7 @@ impl Reader<'_> {
     /// An offset that is to be read is not there: says what is lost, and goes on behind it.
     fn find_lost(&mut self) -> Result<(), KafkaError> {
         self.flush();
-        let all: Vec<usize> = (0..self.feeds.len()).collect();
+        let all = self.present();
         let starts = self.client.offsets_for_times(self.list(&all, |_| Offset::Beginning), TIMEOUT);
         let ends = self.client.offsets_for_times(self.list(&all, |_| Offset::End), TIMEOUT);
         // Without an answer, the error comes again.
@@ -334,7 +368,7 @@ impl Reader<'_> {
 
     /// librdkafka does not read on after such an error by itself.
     fn reassign_all(&mut self) -> Result<(), KafkaError> {
-        for index in 0..self.feeds.len() {
+        for index in self.present() {
             let next = self.feeds[index].next;
             self.go_to(index, next)?;
         }

@@ -81,6 +81,8 @@ impl Watcher<'_> {
     /// Says once that the cluster does not answer, and once that it does again.
     fn note(&mut self, outcome: Result<(), String>) {
         let source = self.kafka.name.as_ref();
+        // Taken every time, so that it is of now.
+        let failure = self.kafka.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         match outcome {
             Ok(()) => {
                 if self.trouble.take().is_some() {
@@ -92,9 +94,8 @@ impl Watcher<'_> {
             }
             Err(why) => {
                 if self.trouble.is_none() {
-                    let failure = self.kafka.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    let (why, brokers) = (failure.unwrap_or_else(|| why.clone()), &self.kafka.config.brokers);
-                    tracing::warn!(source, %brokers, why, "the source does not answer");
+                    let (brokers, why) = (self.kafka.config.brokers.as_str(), failure.as_ref().unwrap_or(&why));
+                    tracing::warn!(source, brokers, why, "the source does not answer");
                 }
                 self.trouble = Some(why);
             }
@@ -103,15 +104,17 @@ impl Watcher<'_> {
 
     /// Looks for topics and partitions, and whether a topic is the one that it was.
     fn topics(&mut self) -> Result<(), String> {
-        if self.cluster.is_none() {
-            self.cluster = self.client.client().fetch_cluster_id(TIMEOUT);
-        }
-        let cluster = self.cluster.clone().ok_or("no broker answers")?;
         let names: Vec<String> = self.kafka.topics.iter().map(|topic| topic.name.to_string()).collect();
         // Before the question, so that the answer is of a time after what was seen.
         let short = std::mem::take(&mut self.kafka.shared().short);
+        let described = describe(self.client.client(), &names, TIMEOUT)?;
+        // The id came with that answer. Asked for before there was any, it was waited for up to two seconds.
+        if self.cluster.is_none() {
+            self.cluster = self.client.client().fetch_cluster_id(TIMEOUT);
+        }
+        let cluster = self.cluster.clone().ok_or("the cluster does not tell its id")?;
         let mut trouble = Ok(());
-        for (name, outcome) in describe(self.client.client(), &names, TIMEOUT)? {
+        for (name, outcome) in described {
             let Some(topic) = self.kafka.topics.iter().position(|topic| *topic.name == name) else { continue };
             match outcome {
                 Ok(Some(described)) => {
@@ -165,8 +168,9 @@ impl Watcher<'_> {
             let mut shared = self.kafka.shared();
             for index in 0..shared.known.len() {
                 let known = &mut shared.known[index];
-                if known.topic == topic && numbers.contains(&known.number) {
-                    (known.log, known.start) = (log, 0);
+                if known.topic == topic {
+                    (known.log, known.start, known.leader) = (log, 0, None);
+                    known.is_gone = !numbers.contains(&known.number);
                     shared.renewed.push(Renewed { index, start: 0, why: why.clone() });
                 }
             }
@@ -205,7 +209,7 @@ impl Watcher<'_> {
             let partition = self.registrar.find(found);
             let leader =
                 described.partitions.iter().find(|(known, _)| *known == number).and_then(|(_, leader)| *leader);
-            self.kafka.shared().known.push(Known { partition, topic, number, log, start, leader });
+            self.kafka.shared().known.push(Known { partition, topic, number, log, start, leader, is_gone: false });
         }
         Ok(())
     }
@@ -213,11 +217,16 @@ impl Watcher<'_> {
     /// Asks every leader for the extents of its partitions, all at once: one that does not answer hides no other.
     fn extents(&self) {
         let mut by_leader: BTreeMap<i32, Vec<Known>> = BTreeMap::new();
+        let mut gone = Vec::new();
         for known in &self.kafka.shared().known {
+            if known.is_gone && self.trouble.is_none() {
+                gone.push(Extent { partition: known.partition, start: 0, end: 0 });
+            }
             if let Some(leader) = known.leader {
                 by_leader.entry(leader).or_default().push(known.clone());
             }
         }
+        self.registrar.contact(&gone);
         let ask = |known: &[Known]| match self.ask(known) {
             Ok(extents) => self.registrar.contact(&extents),
             Err(error) => tracing::debug!(source = self.kafka.name.as_ref(), %error, "no log ends"),
