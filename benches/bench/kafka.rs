@@ -21,6 +21,8 @@ use super::way::{Service, hydrated, visible, write_events};
 const TOPICS: [(&str, i32); 3] = [("people", 4), ("properties", 4), ("reservations", 4)];
 /// How long each load lasts.
 const LOAD: Duration = Duration::from_secs(8);
+/// Between a load's guests and homes: a prime, so that it comes to all of them, and to none twice in a row.
+const STRIDE: u64 = 7919;
 
 fn script(arguments: &[&std::ffi::OsStr]) -> String {
     let output = Command::new("scripts/kafka").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
@@ -102,8 +104,8 @@ fn bare(brokers: &str, records: u64) -> Duration {
     started.elapsed()
 }
 
-/// Writes new stays at a steady rate, and gives what came of their visibility.
-fn load(writer: &Writer, service: &Service, each_second: u64, round: u64) -> String {
+/// Writes new stays at a steady rate, of all guests in all homes, and gives what came of their visibility.
+fn load(writer: &Writer, service: &Service, entities: u64, each_second: u64, round: u64) -> String {
     let counts = |metrics: &str| -> Vec<(String, f64)> {
         let of = |line: &&str| line.starts_with("staygraph_event_visible_seconds_bucket{domain=\"reservations\"");
         let line = |line: &str| {
@@ -120,8 +122,8 @@ fn load(writer: &Writer, service: &Service, each_second: u64, round: u64) -> Str
             let stay = format!("load-{round}-{sent}");
             writer.send(&format!(
                 r#"{{"specversion":"1.0","id":"{stay}","source":"/services/reservations","subject":"{stay}","sequence":1,"time":"2024-03-05T10:11:12Z","type":"reservation.booked","data":{{"guestId":"person-{}","propertyId":"home-{}","checkIn":"2024-05-01","checkOut":"2024-05-04"}}}}"#,
-                sent % 1000,
-                sent % 500,
+                sent * STRIDE % (entities / 10),
+                sent * STRIDE % (entities / 20),
             ));
             sent += 1;
         }
@@ -287,7 +289,7 @@ fn measure(entities: u64, is_avro: bool) {
     }
     let most = records as f64 / took.as_secs_f64();
     for (round, (name, share)) in [("a tenth", 0.1), ("half", 0.5), ("nine tenths", 0.9)].into_iter().enumerate() {
-        let said = load(&writer, &service, (most * share) as u64, round as u64);
+        let said = load(&writer, &service, entities, (most * share) as u64, round as u64);
         say(&format!("append to visible at {name} of that"), &said);
     }
 }
