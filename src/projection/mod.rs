@@ -18,6 +18,7 @@ mod seen;
 mod truncate;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
@@ -228,10 +229,23 @@ impl Projector {
 
     /// Applies a batch's records before an offset.
     pub fn apply_before(&mut self, batch: &Batch, until: u64, now: Instant) {
-        let partition = batch.partition;
         // One record may hold several events.
-        let from = self.applied[partition];
-        let all = batch.between(from, until);
+        let from = self.applied[batch.partition];
+        self.apply_records(batch, from..until, now);
+        self.applied[batch.partition] = from.max(until);
+    }
+
+    /// Applies what became of dead letters when they were read once more: each record's events in the place that the log
+    /// gave it. The letters are taken away; what is refused again comes as a new one.
+    pub fn apply_again(&mut self, batch: &Batch, letters: &[usize], now: Instant) {
+        letters.iter().for_each(|letter| self.dead_letters.remove(*letter));
+        self.apply_records(batch, 0..u64::MAX, now);
+    }
+
+    /// Applies what a batch has between two offsets, wherever the partition stands.
+    fn apply_records(&mut self, batch: &Batch, offsets: Range<u64>, now: Instant) {
+        let partition = batch.partition;
+        let all = batch.between(offsets.start, offsets.end);
         for start in all.clone().step_by(AHEAD) {
             let range = start..all.end.min(start + AHEAD);
             let ahead = self.look_ahead(batch.records_in(range.clone()));
@@ -247,27 +261,8 @@ impl Projector {
             }
         }
         for (offset, appended_at, truncation) in &batch.truncations {
-            if (from..until).contains(offset) {
+            if offsets.contains(offset) {
                 self.truncate(truncation, (partition, *offset, *appended_at), now);
-            }
-        }
-        self.applied[partition] = from.max(until);
-    }
-
-    /// Applies what became of dead letters when they were read once more: each record's events in the place that the log
-    /// gave it. The letters are taken away; what is refused again comes as a new one.
-    pub fn apply_again(&mut self, batch: &Batch, letters: &[usize], now: Instant) {
-        letters.iter().for_each(|letter| self.dead_letters.remove(*letter));
-        let partition = batch.partition;
-        let ahead = self.look_ahead(batch.records());
-        for (index, record) in batch.records().enumerate() {
-            let crate::event::Record { offset, appended_at, commit, .. } = record;
-            let known = ahead.of(index);
-            match record.outcome {
-                Ok(event) => {
-                    self.apply_event(&event, apply::Place { partition, offset, commit, appended_at, now, known });
-                }
-                Err(refused) => self.bury(refused, partition, offset, appended_at),
             }
         }
     }
