@@ -109,7 +109,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let mut projector = Projector::new(model.clone(), rules, topics, config.ids_remembered);
     let domains = config.domains.iter().enumerate().map(|(index, domain)| DomainServing {
         thresholds: domain.thresholds,
-        held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.clone()),
+        held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.as_str().into()),
     });
     let woken = sources.clone();
     let serving = Arc::new(Serving::new(
@@ -118,7 +118,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         projector.publish(),
         sources.len(),
         Box::new(move || woken.iter().for_each(|source| source.wake())),
-        clock::now,
+        clock::moment,
     ));
     let tables = || config.boundaries.iter().flat_map(|boundaries| boundaries.tables.values());
     let is_in_transactions = |topic: &TopicConfig| tables().any(|table| config.topics[*table].name == topic.name);
@@ -163,6 +163,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         seal,
         limits: config.limits,
         wait_max: Duration::from_millis(config.wait_max_ms),
+        waiters_max: 1024,
         query_time_max: Duration::from_millis(config.query_time_max_ms),
         visited_max: config.visited_max,
     };

@@ -179,8 +179,8 @@ impl Metrics {
 
     /// Prometheus text, with everything as it is now.
     pub fn render(&self, serving: &Serving) -> Result<String, prometheus::Error> {
-        let snapshot = serving.snapshot();
-        let freshness = serving.freshness(&snapshot, serving.now());
+        let pinned = serving.pin();
+        let (snapshot, freshness) = (&pinned.snapshot, &pinned.freshness);
         for (domain, (counters, status)) in
             self.model.domains.iter().zip(snapshot.counters.iter().zip(&freshness.domains))
         {

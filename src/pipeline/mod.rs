@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::event::{Batch, Decoder};
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps};
+use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
 use crate::serving::Serving;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
@@ -122,6 +122,7 @@ impl Pipeline {
                 projector,
                 gate,
                 full: Vec::new(),
+                held: Vec::new(),
                 has_changed: false,
                 applied,
                 serving,
@@ -155,6 +156,8 @@ struct Loop {
     gate: Gate,
     /// By partition: whether the readers were told that it holds as much as it may.
     full: Vec<bool>,
+    /// By partition: what was said of why it waits.
+    held: Vec<Option<Waits>>,
     /// Whether something happened since the newest version.
     has_changed: bool,
     applied: Sender<Batch>,
@@ -281,7 +284,7 @@ impl Loop {
 
     /// Applies what the gate lets through.
     fn pass(&mut self, open: impl FnOnce(&mut Gate, Instant, Steps<'_>)) {
-        let Loop { projector, gate, full, has_changed, serving, metrics, appended, applied, .. } = self;
+        let Loop { projector, gate, full, held, has_changed, serving, metrics, appended, applied, .. } = self;
         let (now, topics) = ((self.clock)(), projector.topics().clone());
         let mut apply = |batch: &Batch, until: u64| {
             let model = projector.model().clone();
@@ -309,6 +312,12 @@ impl Loop {
             let is_full = gate.is_full(partition);
             if std::mem::replace(&mut full[partition], is_full) != is_full {
                 serving.fill(partition, is_full);
+            }
+            let waits = gate.waits(partition);
+            held.resize(held.len().max(partition + 1), None);
+            if held[partition] != waits {
+                serving.wait(partition, waits.as_ref().map(|waits| waits.reason(&topics)));
+                held[partition] = waits;
             }
         }
     }

@@ -41,6 +41,29 @@ pub enum Step<'a> {
     Split(usize),
 }
 
+/// What a transaction that is not whole still misses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// Topics with records to come; none where it waits for another transaction before it.
+    short: Vec<usize>,
+    /// The topic that tells transactions' ends.
+    ends: usize,
+    hold_max_ms: i64,
+}
+
+impl Waits {
+    /// As part of a sentence.
+    pub fn reason(&self, topics: &[super::Topic]) -> String {
+        let names = self.short.iter().map(|topic| format!("`{}`", topics[*topic].name)).collect::<Vec<_>>().join(", ");
+        let misses = match &self.short[..] {
+            [] => "those before it are not whole".into(),
+            [topic] if *topic == self.ends => format!("its end has not come in {names}"),
+            _ => format!("records of it have not come in {names}"),
+        };
+        format!("a transaction of the database waits to be whole ({misses}), {} ms at most", self.hold_max_ms)
+    }
+}
+
 /// Takes what happens next.
 pub type Steps<'a> = &'a mut dyn FnMut(Step<'_>);
 
@@ -97,6 +120,15 @@ impl Gate {
     /// The partitions that it may hold back.
     pub fn partitions(&self) -> impl Iterator<Item = usize> {
         self.places.iter().enumerate().filter(|(_, place)| place.is_some()).map(|(partition, _)| partition)
+    }
+
+    /// What a partition waits for, where it does.
+    pub fn waits(&self, partition: usize) -> Option<Waits> {
+        let (group, lane) = self.places.get(partition).copied().flatten()?;
+        let group = &self.groups[group];
+        let open = group.open.get(&group.lanes[lane].head?);
+        let short = open.map(|open| group.short(open)).unwrap_or_default();
+        Some(Waits { short, ends: group.boundaries.topic, hold_max_ms: group.boundaries.hold_max_ms })
     }
 
     /// Whether a partition holds as much as it may.
