@@ -218,6 +218,7 @@ impl App {
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let routes = router(self.service).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(self.api.serving.clone().relay());
         let (stopped, mut stopping) = tokio::sync::watch::channel(false);
         let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
             stop.await;

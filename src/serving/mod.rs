@@ -157,6 +157,7 @@ impl Serving {
         }
         drop(retired);
         self.settle();
+        self.news.tell();
     }
 
     /// A partition of a topic is there. Each is told in the order of their numbers.
@@ -220,6 +221,8 @@ impl Serving {
     pub fn contact(&self, asked: &Asked, extents: &[Extent]) {
         self.logs.contact(asked, extents, &self.snapshot().applied);
         self.settle();
+        // Not the projector's time, and every millisecond makes the contact older.
+        self.news.tell_now();
     }
 
     /// The end that was seen first, once it was: where hydration ends.
@@ -231,7 +234,6 @@ impl Serving {
         if self.ready_at.get().is_none() && self.unready().is_none() {
             let _ = self.ready_at.set(self.now().at);
         }
-        self.news.tell();
     }
 
     /// What is missing until every configured topic was heard of and has come to the end that was seen first.

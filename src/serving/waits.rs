@@ -28,11 +28,16 @@ impl News {
         self.told.notify_one();
     }
 
+    /// The same, at once, at the cost of waking all who wait.
+    pub fn tell_now(&self) {
+        self.number.send_modify(|number| *number += 1);
+    }
+
     /// Passes news on to those who wait, until it is dropped.
     pub async fn relay(&self) {
         loop {
             self.told.notified().await;
-            self.number.send_modify(|number| *number += 1);
+            self.tell_now();
         }
     }
 }
