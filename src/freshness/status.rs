@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::Moment;
 use super::contacts::AsOf;
 use super::why::Why;
 use super::window::{Verdict, Window};
-use super::Moment;
 use crate::model::value::Instant;
 
 /// Whose clock a record's time is.
@@ -209,13 +209,7 @@ pub fn partition(inputs: &Inputs<'_>, thresholds: &Thresholds, now: Moment) -> P
     }
 }
 
-fn cause(
-    inputs: &Inputs<'_>,
-    lag: Option<u64>,
-    status: Status,
-    thresholds: &Thresholds,
-    now: Moment,
-) -> (Cause, Why) {
+fn cause(inputs: &Inputs<'_>, lag: Option<u64>, status: Status, thresholds: &Thresholds, now: Moment) -> (Cause, Why) {
     let Some(contact_at) = inputs.contact_at else {
         return (Cause::SourceUnreachable, Why::NeverAnswered);
     };

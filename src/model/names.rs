@@ -85,6 +85,7 @@ pub const FIELDS: &[&str] = &[
     "key",
     "completeness",
     "missingVersions",
+    "rejected",
     "breaches",
     "lastEvent",
     "attributes",

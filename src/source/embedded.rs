@@ -132,8 +132,7 @@ impl Source for Embedded {
             }
         }
         let contact = || {
-            let extent =
-                |feed: &Feed| Extent::committed(feed.partition, 0, topics[feed.place].end(feed.number));
+            let extent = |feed: &Feed| Extent::committed(feed.partition, 0, topics[feed.place].end(feed.number));
             // What is being written has its time already.
             let asked = registrar.asked();
             let asked = Asked { moment: asked.moment.at_most(self.log.settled_at()), ..asked };
