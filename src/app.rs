@@ -1,6 +1,6 @@
 //! The only wiring: rooms into a service. Owns the order of shutdown.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,15 +22,22 @@ use crate::source::kafka::{self, Kafka, KafkaOutlet};
 use crate::source::log::Log;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
+use crate::threads::Threads;
 
 /// How long requests under way may take at a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the pipeline's threads may take to end at a shutdown.
+const STOP: Duration = Duration::from_secs(10);
+/// How long the health route says which thread died before the process ends by it: whoever asks each second hears it.
+const DYING: Duration = Duration::from_secs(2);
 
 /// The embedded log, where some topic is in it, with what is needed to write to it; nothing runs yet.
 pub struct Store {
     pub config: Config,
     pub model: Arc<Model>,
     pub embedded: Option<EmbeddedStore>,
+    /// All threads of the service.
+    pub threads: Threads,
     decoder: Decoder,
 }
 
@@ -43,7 +50,16 @@ pub struct EmbeddedStore {
 }
 
 /// Opens the embedded log and its topics, where some domain reads it.
-pub fn open(mut config: Config) -> Result<Store, String> {
+pub fn open(config: Config) -> Result<Store, String> {
+    open_after(config, |_| Ok(()))
+}
+
+/// The same, with something done to the log while nobody else has it and none of its topics is in use.
+pub fn open_after(
+    mut config: Config,
+    prepare: impl FnOnce(&mut Log) -> Result<(), String>,
+) -> Result<Store, String> {
+    let threads = Threads::default();
     let model = Arc::new(std::mem::replace(
         &mut config.model,
         Model { entities: vec![], enums: vec![], domains: vec![], fingerprint: String::new() },
@@ -51,19 +67,26 @@ pub fn open(mut config: Config) -> Result<Store, String> {
     let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
     let decoder = Decoder::new(model.clone(), order_by, config.event_bytes_max);
     let embedded = match config.sources.iter().position(|source| source.kind == SourceKind::Log) {
-        Some(source) => Some(open_log(&config, source, &decoder)?),
+        Some(source) => Some(open_log(&config, source, &decoder, &threads, prepare)?),
         None => {
             std::fs::create_dir_all(&config.data_dir)
                 .map_err(|error| format!("{} cannot be made: {error}", config.data_dir.display()))?;
             None
         }
     };
-    Ok(Store { config, model, embedded, decoder })
+    Ok(Store { config, model, embedded, threads, decoder })
 }
 
-fn open_log(config: &Config, source: usize, decoder: &Decoder) -> Result<EmbeddedStore, String> {
-    let log = Log::open(&config.data_dir.join("log"), config.free_bytes_min, clock::now)
+fn open_log(
+    config: &Config,
+    source: usize,
+    decoder: &Decoder,
+    threads: &Threads,
+    prepare: impl FnOnce(&mut Log) -> Result<(), String>,
+) -> Result<EmbeddedStore, String> {
+    let mut log = Log::open_among(&config.data_dir.join("log"), config.free_bytes_min, clock::now, threads)
         .map_err(|error| error.to_string())?;
+    prepare(&mut log)?;
     let place = |topic: &TopicConfig| (topic.source == source).then(|| log.topic(&topic.name)).transpose();
     let places: Vec<Option<usize>> =
         config.topics.iter().map(place).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
@@ -87,13 +110,14 @@ pub struct Late {
 /// The service, projecting.
 pub struct App {
     pub api: Api,
+    pub threads: Threads,
     service: Service,
     pipeline: Pipeline,
 }
 
 /// Starts projecting what the sources hold.
 pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
-    let Store { config, model, embedded, decoder } = store;
+    let Store { config, model, embedded, threads, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
     let metrics =
@@ -150,10 +174,12 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,
-        gate: Gate::new(config.boundaries.clone(), clock::now()),
+        gate: Gate::new(config.boundaries.clone(), clock::tick()),
         serving: serving.clone(),
         metrics: metrics.clone(),
         clock: clock::now,
+        tick: clock::tick,
+        threads: threads.clone(),
     };
     let pipeline = Pipeline::start(parts).map_err(|error| format!("the projection cannot start: {error}"))?;
     let api = Api {
@@ -171,10 +197,11 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         intake: embedded.map(|embedded| embedded.intake),
         retrier: pipeline.retrier.clone(),
         metrics,
+        threads: threads.clone(),
         cors_origins: config.cors_origins,
         body_bytes_max: config.body_bytes_max,
     };
-    Ok(App { api, service, pipeline })
+    Ok(App { api, threads, service, pipeline })
 }
 
 /// The sources that some topic is read from.
@@ -207,7 +234,8 @@ fn sources(config: &Config, embedded: Option<&EmbeddedStore>, late: Option<&Late
 }
 
 impl App {
-    /// Serves until `stop` ends, then shuts down in order: no new requests, those under way, the projection, the log.
+    /// Serves until `stop` ends or a thread has died, then shuts down in order: no new requests, those under way, the
+    /// projection, the log. Each step has a deadline.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -218,8 +246,12 @@ impl App {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let routes = router(self.service).into_make_service_with_connect_info::<SocketAddr>();
         let (stopped, mut stopping) = tokio::sync::watch::channel(false);
+        let threads = self.threads.clone();
         let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
-            stop.await;
+            tokio::select! {
+                () = stop => {}
+                _ = threads.died() => tokio::time::sleep(DYING).await,
+            }
             stopped.send_replace(true);
         });
         let overdue = async move {
@@ -233,8 +265,17 @@ impl App {
                 Ok(())
             }
         };
-        self.pipeline.stop();
-        served
+        let died = self.threads.death();
+        let pipeline = self.pipeline;
+        let running = tokio::task::spawn_blocking(move || pipeline.stop(STOP)).await.unwrap_or_default();
+        if !running.is_empty() {
+            let threads = running.join(", ");
+            tracing::warn!(threads, "what they wait for does not answer: the process ends without them");
+        }
+        match died {
+            Some(death) => Err(format!("the thread `{}` {}: the log above says why", death.thread, death.how)),
+            None => served,
+        }
     }
 }
 
@@ -251,18 +292,24 @@ pub fn bind(listen: &str) -> Result<TcpListener, String> {
 /// The key that seals cursors, made at the first start; so cursors survive a restart.
 fn secret(path: &Path) -> Result<[u8; 32], String> {
     let failed = |error: std::io::Error| format!("{} cannot be used: {error}", path.display());
-    let mut key = [0; 32];
-    match std::fs::File::open(path) {
-        Ok(mut file) => file.read_exact(&mut key).map_err(failed)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            getrandom::fill(&mut key).map_err(|error| format!("no randomness for a new key: {error}"))?;
-            let mut options = std::fs::OpenOptions::new();
-            options.write(true).create_new(true);
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = options.open(path).map_err(failed)?;
-            file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            if let Some(key) = bytes.first_chunk() {
+                return Ok(*key);
+            }
+            // Cut off while it was made: it never sealed anything.
         }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| format!("no randomness for a new key: {error}"))?;
+    // Whole or not at all: written beside, synced, renamed.
+    let new = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&new).and_then(|mut file| file.write_all(&key).and_then(|()| file.sync_all()));
+    written.and_then(|()| std::fs::rename(&new, path)).map_err(failed)?;
     Ok(key)
 }

@@ -5,16 +5,22 @@ mod dead_letters;
 mod demo;
 mod map;
 mod progress;
+mod stop;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::app;
 use crate::config::{Config, LogOptions, ModelText, Options};
 use crate::telemetry::start_logs;
+use stop::Stop;
+
+/// How long queries and appends on the runtime's threads may take to end at a shutdown, when all else has.
+const RUNTIME_STOP: Duration = Duration::from_secs(2);
 
 /// The query side of an event-sourced vacation-rental company: streams into a graph, served as GraphQL that says how
 /// fresh it is.
@@ -81,13 +87,22 @@ pub fn run() -> ExitCode {
 }
 
 fn serve(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
+    let stop = Stop::listen()?;
     let config = Config::read(options, logs, &ModelText::File)?;
     start_logs(config.log_format, config.verbose);
     let listener = app::bind(&config.listen).map_err(one)?;
     let address = listener.local_addr().map_err(|error| one(error.to_string()))?;
     let app = app::open(config).and_then(|store| app::start(store, None)).map_err(one)?;
     say(&format!("staygraph listens on {}", url(address)));
-    runtime()?.block_on(async { app.serve(listener, interrupted()).await }).map_err(one)
+    run_app(app, listener, stop)
+}
+
+/// Serves until somebody asks for an end. What still runs on the runtime then has a moment, and no more.
+fn run_app(app: app::App, listener: std::net::TcpListener, stop: Stop) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async { app.serve(listener, stop.asked()).await });
+    runtime.shutdown_timeout(RUNTIME_STOP);
+    served.map_err(one)
 }
 
 fn schema(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
@@ -116,28 +131,4 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| one(format!("no runtime: {error}")))
-}
-
-/// Ends at the first Ctrl-C or SIGTERM. A second one ends the process at once.
-async fn interrupted() {
-    signal().await;
-    tracing::info!("stopping; once more to stop at once");
-    tokio::spawn(async {
-        signal().await;
-        std::process::exit(130);
-    });
-}
-
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => drop(terminate.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }

@@ -6,16 +6,15 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::clock;
-use crate::model::value::Instant;
 
 /// Between two lines where there is no terminal.
-const LINE_MS: i64 = 2000;
+const LINE_EVERY: Duration = Duration::from_secs(2);
 
 pub struct Progress {
     bar: ProgressBar,
     is_terminal: bool,
     what: &'static str,
-    said_at: Instant,
+    said_at: Duration,
 }
 
 impl Progress {
@@ -38,13 +37,13 @@ impl Progress {
         }
         bar.set_message(what);
         bar.enable_steady_tick(Duration::from_millis(100));
-        Progress { bar, is_terminal, what, said_at: clock::now() }
+        Progress { bar, is_terminal, what, said_at: clock::tick() }
     }
 
     pub fn at(&mut self, position: u64) {
         self.bar.set_position(position);
-        let now = clock::now();
-        if !self.is_terminal && now.millis_since(self.said_at) >= LINE_MS {
+        let now = clock::tick();
+        if !self.is_terminal && now.saturating_sub(self.said_at) >= LINE_EVERY {
             self.said_at = now;
             eprintln!("{} {position}", self.what);
         }

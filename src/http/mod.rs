@@ -4,6 +4,7 @@ mod dead_letters;
 mod events;
 mod graphql;
 mod pages;
+mod panics;
 mod problem;
 
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +21,7 @@ use crate::api::Api;
 use crate::intake::Intake;
 use crate::pipeline::Retrier;
 use crate::telemetry::Metrics;
+use crate::threads::Threads;
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -29,6 +31,8 @@ pub struct Service {
     pub intake: Option<Intake>,
     pub retrier: Arc<Retrier>,
     pub metrics: Arc<Metrics>,
+    /// Those whose death ends the service.
+    pub threads: Threads,
     /// Origins that browsers may call from; empty means those of this machine.
     pub cors_origins: Vec<String>,
     /// The most bytes that a body of `POST /events` may have, unpacked too.
@@ -57,6 +61,7 @@ pub fn router(service: Service) -> Router {
         .route("/metrics", get(metrics))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(panics::guard())
         .layer(cors)
         .with_state(Arc::new(service))
 }
@@ -99,8 +104,14 @@ fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
     peer.ip().to_canonical().is_loopback() && host.is_none_or(is_local_host)
 }
 
-async fn live() -> Response {
-    json(StatusCode::OK, &serde_json::json!({ "status": "live" }))
+async fn live(State(service): State<Arc<Service>>) -> Response {
+    match service.threads.death() {
+        None => json(StatusCode::OK, &serde_json::json!({ "status": "live" })),
+        Some(death) => {
+            let reason = format!("the thread `{}` {}: the process ends", death.thread, death.how);
+            json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "dying", "reason": reason }))
+        }
+    }
 }
 
 async fn is_ready(State(service): State<Arc<Service>>) -> Response {

@@ -8,16 +8,16 @@ mod sink;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::event::{Batch, Decoder};
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps};
+use crate::projection::{Gate, Moment, Partition, Projector, Snapshot, Step, Steps};
 use crate::serving::Serving;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
+use crate::threads::{Lasts, Thread, Threads, join_all};
 
 pub use decode::{Carries, Format};
 pub use letters::{Letters, NotNow, Retried, Retrier};
@@ -27,7 +27,7 @@ use sink::{Numbers, PartitionSink, Tellers};
 /// Batches that wait for the projector. With one being made for each partition and the one being applied, a few MB.
 const BATCHES_MAX: usize = 8;
 /// While more waits, a version is published this often: a flood is seen in steps.
-const PUBLISH_MS_MAX: i64 = 250;
+const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// How often what is held back is looked at while nothing comes.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -45,6 +45,10 @@ pub struct Parts {
     pub serving: Arc<Serving>,
     pub metrics: Arc<Metrics>,
     pub clock: fn() -> Instant,
+    /// What intervals are measured with: time since some moment, by a clock that nobody sets.
+    pub tick: fn() -> Duration,
+    /// Among which the pipeline's are.
+    pub threads: Threads,
 }
 
 /// What the readers send to the projector. Partitions come before what is of them.
@@ -84,18 +88,18 @@ pub struct Pipeline {
     stop: Arc<AtomicBool>,
     sources: Vec<Arc<dyn Source>>,
     pub retrier: Arc<Retrier>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<Thread>,
 }
 
 impl Pipeline {
     pub fn start(parts: Parts) -> std::io::Result<Pipeline> {
-        let Parts { sources, formats, decoder, outlet, projector, gate, serving, metrics, clock } = parts;
+        let Parts { sources, formats, decoder, outlet, projector, gate, serving, metrics, clock, tick, threads: supervised } =
+            parts;
         let stop = Arc::new(AtomicBool::new(false));
         let (work, waiting) = sync_channel(BATCHES_MAX);
         // Applied batches go back to be filled again: their buffers are as large as batches are by then.
         let (applied, spare) = channel();
-        let spawn =
-            |name: &str, work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.into()).spawn(work);
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| supervised.spawn(name, Lasts::UntilReleased, work);
         let formats: Arc<[Format]> = formats.into();
         let numbers = Arc::new(Numbers::new(work.clone()));
         let spare = Arc::new(Mutex::new(spare));
@@ -127,6 +131,7 @@ impl Pipeline {
                 serving,
                 metrics,
                 clock,
+                tick,
                 waiting: Vec::new(),
                 appended: Vec::new(),
                 outlet,
@@ -138,14 +143,14 @@ impl Pipeline {
         Ok(Pipeline { stop, sources, retrier, threads })
     }
 
-    /// Ends the threads and waits for them. What was not applied yet is in the log.
-    pub fn stop(self) {
+    /// Ends the threads and waits for them, at most so long. Gives the names of those that still run: one that asks a
+    /// registry or a broker that does not answer, say. What was not applied yet is in the log.
+    pub fn stop(self, at_most: Duration) -> Vec<String> {
+        self.threads.iter().for_each(Thread::release);
         self.stop.store(true, Ordering::Release);
         self.retrier.close();
         self.sources.iter().for_each(|source| source.wake());
-        for thread in self.threads {
-            let _ = thread.join();
-        }
+        join_all(&self.threads, at_most)
     }
 }
 
@@ -161,6 +166,7 @@ struct Loop {
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
     clock: fn() -> Instant,
+    tick: fn() -> Duration,
     outlet: Option<Box<dyn Outlet>>,
     /// Letters from this number on are not written yet.
     told: usize,
@@ -174,28 +180,29 @@ impl Loop {
     /// Applies what waits and publishes it as one version, until the readers are gone.
     fn run(mut self, waiting: &Receiver<Work>) {
         let mut next = self.next(waiting);
-        let mut published_at = Instant::EPOCH;
+        let mut due = Duration::ZERO;
         while let Some(work) = next.take() {
             self.apply(work);
-            let left = PUBLISH_MS_MAX - (self.clock)().millis_since(published_at);
-            if left > 0 {
+            let left = due.saturating_sub((self.tick)());
+            if !left.is_zero() {
                 next = match self.is_hydrating() {
                     // The next one comes: fewer versions of more events cost less, and nobody calls this fresh yet.
-                    true => waiting.recv_timeout(Duration::from_millis(left as u64)).ok(),
+                    true => waiting.recv_timeout(left).ok(),
                     false => waiting.try_recv().ok(),
                 };
             }
             if next.is_none() {
                 if std::mem::take(&mut self.has_changed) {
-                    published_at = self.publish();
+                    self.publish();
+                    due = (self.tick)() + PUBLISH_EVERY;
                 }
                 next = self.next(waiting);
             }
         }
     }
 
-    /// Makes a version of what was applied. Gives when it was there.
-    fn publish(&mut self) -> Instant {
+    /// Makes a version of what was applied.
+    fn publish(&mut self) {
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
         self.serving.publish(snapshot);
@@ -208,7 +215,6 @@ impl Loop {
             self.metrics.visible(domain, seconds);
         }
         self.metrics.versions(self.projector.pinned(), self.projector.backlog());
-        published_at
     }
 
     /// Waits for work; a look at what is held back is some. None once the readers are gone.
@@ -253,7 +259,7 @@ impl Loop {
         self.has_changed |= !matches!(work, Work::Look);
         match work {
             Work::Found { partition, start } => {
-                self.gate.add(partition.topic, (self.clock)());
+                self.gate.add(partition.topic, (self.tick)());
                 self.projector.add(partition, start);
             }
             Work::Records(batch) => self.pass(|gate, now, steps| gate.take(batch, now, steps)),
@@ -280,9 +286,9 @@ impl Loop {
     }
 
     /// Applies what the gate lets through.
-    fn pass(&mut self, open: impl FnOnce(&mut Gate, Instant, Steps<'_>)) {
+    fn pass(&mut self, open: impl FnOnce(&mut Gate, Moment, Steps<'_>)) {
         let Loop { projector, gate, full, has_changed, serving, metrics, appended, applied, .. } = self;
-        let (now, topics) = ((self.clock)(), projector.topics().clone());
+        let (now, topics) = (Moment { at: (self.clock)(), tick: (self.tick)() }, projector.topics().clone());
         let mut apply = |batch: &Batch, until: u64| {
             let model = projector.model().clone();
             let new = batch.records_in(batch.between(projector.position(batch.partition), until));
@@ -293,7 +299,7 @@ impl Loop {
             };
             appended.extend(live.filter_map(domain));
             *has_changed |= until > projector.position(batch.partition);
-            projector.apply_before(batch, until, now);
+            projector.apply_before(batch, until, now.at);
         };
         open(gate, now, &mut |step| match step {
             Step::Part(batch, until) => apply(batch, until),

@@ -6,6 +6,7 @@
 //! Pure. It says how far each batch may be applied; what that does is [`super::Projector`]'s.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 use super::seen::Recent;
 use crate::event::{Batch, Part, Transaction};
@@ -27,6 +28,22 @@ pub struct Boundaries {
     pub tables: HashMap<Box<str>, usize>,
     /// How long what does not come is waited for.
     pub hold_max_ms: i64,
+}
+
+/// When something happens.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// By the wall clock. No record is taken for later: a stamp in the future would end the waits of others.
+    pub at: Instant,
+    /// By a clock that nobody sets, since some moment: what intervals are measured with.
+    pub tick: Duration,
+}
+
+impl Moment {
+    /// Milliseconds since an earlier tick.
+    fn ms_since(&self, earlier: Duration) -> i64 {
+        self.tick.saturating_sub(earlier).as_millis() as i64
+    }
 }
 
 /// What may be done, in this order.
@@ -53,20 +70,20 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub fn new(boundaries: Vec<Boundaries>, now: Instant) -> Gate {
+    pub fn new(boundaries: Vec<Boundaries>, tick: Duration) -> Gate {
         Gate {
-            groups: boundaries.into_iter().map(|boundaries| Group::new(boundaries, now)).collect(),
+            groups: boundaries.into_iter().map(|boundaries| Group::new(boundaries, tick)).collect(),
             places: Vec::new(),
         }
     }
 
     /// Hears of another partition, in the order of their numbers.
-    pub fn add(&mut self, topic: usize, now: Instant) {
+    pub fn add(&mut self, topic: usize, tick: Duration) {
         let group = self.groups.iter().position(|group| group.holds(topic));
-        self.places.push(group.map(|group| (group, self.groups[group].add(topic, now))));
+        self.places.push(group.map(|group| (group, self.groups[group].add(topic, tick))));
     }
 
-    pub fn take(&mut self, batch: Box<Batch>, now: Instant, steps: Steps<'_>) {
+    pub fn take(&mut self, batch: Box<Batch>, now: Moment, steps: Steps<'_>) {
         match self.places.get(batch.partition).copied().flatten() {
             None => steps(Step::Rest(batch)),
             Some((group, lane)) => {
@@ -78,12 +95,12 @@ impl Gate {
     }
 
     /// Lets through what has waited long enough.
-    pub fn look(&mut self, now: Instant, steps: Steps<'_>) {
+    pub fn look(&mut self, now: Moment, steps: Steps<'_>) {
         self.groups.iter_mut().filter(|group| group.is_holding()).for_each(|group| group.settle(now, steps));
     }
 
     /// Lets through all that a partition holds: what comes next there is not its continuation.
-    pub fn release(&mut self, partition: usize, now: Instant, steps: Steps<'_>) {
+    pub fn release(&mut self, partition: usize, now: Moment, steps: Steps<'_>) {
         if let Some((group, lane)) = self.places.get(partition).copied().flatten() {
             self.groups[group].release(lane, now, steps);
         }
@@ -114,13 +131,13 @@ struct Group {
     open: HashMap<Transaction, Open>,
     passed: Recent,
     /// The newest time that its logs have, and when that was taken: what time it is in the logs.
-    newest: (Instant, Instant),
-    began_at: Instant,
+    newest: (Instant, Duration),
+    began_at: Duration,
     /// As a lane's `reached`, for topics of which no partition is found yet.
     unfound: Instant,
     /// When something was last let through.
-    moved_at: Instant,
-    swept_at: Instant,
+    moved_at: Duration,
+    swept_at: Duration,
 }
 
 /// A partition.
@@ -136,14 +153,14 @@ struct Lane {
     head: Option<Transaction>,
     /// All of it up to this time of the log has come, or is not waited for.
     reached: Instant,
-    taken_at: Instant,
+    taken_at: Duration,
 }
 
 /// A transaction that was not let through.
 #[derive(Debug)]
 struct Open {
     /// When we first heard of it.
-    since: Instant,
+    since: Duration,
     /// The newest time that the logs have of it.
     newest_at: Instant,
     /// Once its end has come: how many records each topic has of it.
@@ -153,17 +170,17 @@ struct Open {
 }
 
 impl Group {
-    fn new(boundaries: Boundaries, now: Instant) -> Group {
+    fn new(boundaries: Boundaries, tick: Duration) -> Group {
         Group {
             boundaries,
             lanes: Vec::new(),
             open: HashMap::new(),
             passed: Recent::new(PASSED_MAX),
-            newest: (Instant::EPOCH, Instant::EPOCH),
-            began_at: now,
+            newest: (Instant::EPOCH, Duration::ZERO),
+            began_at: tick,
             unfound: Instant::EPOCH,
-            moved_at: now,
-            swept_at: now,
+            moved_at: tick,
+            swept_at: tick,
         }
     }
 
@@ -171,7 +188,7 @@ impl Group {
         self.boundaries.topic == topic || self.boundaries.tables.values().any(|table| *table == topic)
     }
 
-    fn add(&mut self, topic: usize, now: Instant) -> usize {
+    fn add(&mut self, topic: usize, tick: Duration) -> usize {
         self.lanes.push(Lane {
             topic,
             queue: VecDeque::new(),
@@ -179,7 +196,7 @@ impl Group {
             part: 0,
             head: None,
             reached: Instant::EPOCH,
-            taken_at: now,
+            taken_at: tick,
         });
         self.lanes.len() - 1
     }
@@ -197,22 +214,25 @@ impl Group {
     }
 
     /// Queues a batch, and counts what it has of transactions.
-    fn take(&mut self, index: usize, mut batch: Box<Batch>, now: Instant) {
+    fn take(&mut self, index: usize, mut batch: Box<Batch>, now: Moment) {
         let lane = &mut self.lanes[index];
-        lane.taken_at = now;
-        lane.reached = lane.reached.max(batch.newest_at);
-        if batch.newest_at > self.newest.0 {
-            self.newest = (batch.newest_at, now);
+        let newest_at = batch.newest_at.min(now.at);
+        lane.taken_at = now.tick;
+        lane.reached = lane.reached.max(newest_at);
+        if newest_at > self.newest.0 {
+            self.newest = (newest_at, now.tick);
         }
-        let unseen = |at: Instant| Open { since: now, newest_at: at, counts: None, parts: BTreeMap::new() };
+        let unseen = |at: Instant| Open { since: now.tick, newest_at: at, counts: None, parts: BTreeMap::new() };
         for (_, at, Part { transaction, order }) in &batch.parts {
+            let at = now.at.min(*at);
             if !self.passed.knows(transaction.0) {
-                let open = self.open.entry(*transaction).or_insert_with(|| unseen(*at));
-                open.newest_at = open.newest_at.max(*at);
+                let open = self.open.entry(*transaction).or_insert_with(|| unseen(at));
+                open.newest_at = open.newest_at.max(at);
                 open.parts.entry(index).or_default().insert(*order);
             }
         }
         for (at, end) in batch.ends.drain(..) {
+            let at = now.at.min(at);
             let mut counts = BTreeMap::new();
             for (table, count) in &end.counts {
                 if let Some(topic) = self.boundaries.tables.get(table) {
@@ -231,7 +251,7 @@ impl Group {
     }
 
     /// Lets through what may go.
-    fn settle(&mut self, now: Instant, steps: Steps<'_>) {
+    fn settle(&mut self, now: Moment, steps: Steps<'_>) {
         self.give_up_idle(now);
         self.advance_all(now, steps);
         loop {
@@ -251,24 +271,24 @@ impl Group {
                 batch.shrink();
             }
         }
-        if now.millis_since(self.swept_at) >= self.boundaries.hold_max_ms {
+        if now.ms_since(self.swept_at) >= self.boundaries.hold_max_ms {
             self.sweep(now);
         }
     }
 
     /// What gives nothing for long enough has nothing older to give.
-    fn give_up_idle(&mut self, now: Instant) {
+    fn give_up_idle(&mut self, now: Moment) {
         let hold_max_ms = self.boundaries.hold_max_ms;
         let (newest, taken_at) = self.newest;
-        let log_now = newest.minus_millis(-now.millis_since(taken_at).max(0));
+        let log_now = newest.minus_millis(-now.ms_since(taken_at));
         for index in 0..self.lanes.len() {
-            let is_idle = now.millis_since(self.lanes[index].taken_at) >= hold_max_ms;
+            let is_idle = now.ms_since(self.lanes[index].taken_at) >= hold_max_ms;
             if is_idle && !self.is_full(index) {
                 let lane = &mut self.lanes[index];
                 lane.reached = lane.reached.max(log_now);
             }
         }
-        if now.millis_since(self.began_at) >= hold_max_ms {
+        if now.ms_since(self.began_at) >= hold_max_ms {
             self.unfound = log_now;
         }
     }
@@ -278,10 +298,10 @@ impl Group {
         self.passed.see(transaction.0);
     }
 
-    fn advance_all(&mut self, now: Instant, steps: Steps<'_>) {
+    fn advance_all(&mut self, now: Moment, steps: Steps<'_>) {
         for lane in &mut self.lanes {
             if lane.advance(|transaction| self.passed.knows(transaction.0), steps) {
-                self.moved_at = now;
+                self.moved_at = now.tick;
             }
         }
     }
@@ -306,7 +326,7 @@ impl Group {
     }
 
     /// Whether a transaction that is next somewhere is no longer waited for.
-    fn is_late(&self, transaction: Transaction, now: Instant) -> bool {
+    fn is_late(&self, transaction: Transaction, now: Moment) -> bool {
         let Some(open) = self.open.get(&transaction) else { return true };
         let short = self.short(open);
         let is_past = |reached: Instant| reached.millis_since(open.newest_at) >= self.boundaries.hold_max_ms;
@@ -318,15 +338,15 @@ impl Group {
         // What is full cannot take the rest.
         let is_too_large = |(index, lane): (usize, &Lane)| lane.head == Some(transaction) && self.is_full(index);
         // Each waits for what is before it elsewhere, or what it waits for cannot be taken: no order of commits does that.
-        let waited_ms = now.millis_since(open.since.max(self.moved_at));
+        let waited_ms = now.ms_since(open.since.max(self.moved_at));
         !short.is_empty() && short.iter().all(is_over)
             || short.iter().flat_map(|topic| lanes(*topic)).any(is_too_large)
             || waited_ms >= 2 * self.boundaries.hold_max_ms
     }
 
     /// Forgets ends of which nothing is at hand and nothing will come.
-    fn sweep(&mut self, now: Instant) {
-        self.swept_at = now;
+    fn sweep(&mut self, now: Moment) {
+        self.swept_at = now.tick;
         let hopeless: Vec<Transaction> = self
             .open
             .iter()
@@ -336,7 +356,7 @@ impl Group {
         hopeless.iter().for_each(|transaction| drop(self.open.remove(transaction)));
     }
 
-    fn release(&mut self, index: usize, now: Instant, steps: Steps<'_>) {
+    fn release(&mut self, index: usize, now: Moment, steps: Steps<'_>) {
         while let Some(head) = self.lanes[index].head {
             steps(Step::Split(self.boundaries.topic));
             self.pass(head);

@@ -17,6 +17,7 @@ mod plans;
 mod queries;
 mod registry;
 mod soak;
+mod starts;
 mod strangler;
 mod support;
 mod transactions;
