@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{self, Api};
+use crate::cdc::Skipped;
 use crate::clock;
-use crate::config::{Config, SourceKind, TopicConfig};
+use crate::config::{Config, SourceConfig, SourceKind, TopicConfig};
 use crate::event::Decoder;
 use crate::http::{Service, router};
 use crate::intake::Intake;
@@ -30,6 +31,10 @@ const GRACE: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(10);
 /// How long the health route says which thread died before the process ends by it: whoever asks each second hears it.
 const DYING: Duration = Duration::from_secs(2);
+/// How often hydration is looked at,
+const HYDRATION_LOOK: Duration = Duration::from_millis(50);
+/// and how often its progress is said.
+const HYDRATION_LINE: Duration = Duration::from_secs(2);
 
 /// The embedded log, where some topic is in it, with what is needed to write to it; nothing runs yet.
 pub struct Store {
@@ -55,10 +60,7 @@ pub fn open(config: Config) -> Result<Store, String> {
 }
 
 /// The same, with something done to the log while nobody else has it and none of its topics is in use.
-pub fn open_after(
-    mut config: Config,
-    prepare: impl FnOnce(&mut Log) -> Result<(), String>,
-) -> Result<Store, String> {
+pub fn open_after(mut config: Config, prepare: impl FnOnce(&mut Log) -> Result<(), String>) -> Result<Store, String> {
     let threads = Threads::default();
     let model = Arc::new(std::mem::replace(
         &mut config.model,
@@ -111,6 +113,9 @@ pub struct Late {
 pub struct App {
     pub api: Api,
     pub threads: Threads,
+    /// For the log: the data's folder, each source's name and kind, and the topics that are read.
+    about: (String, String, Vec<String>),
+    started: Duration,
     service: Service,
     pipeline: Pipeline,
 }
@@ -120,8 +125,17 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let Store { config, model, embedded, threads, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
-    let metrics =
-        Arc::new(Metrics::new(model.clone()).map_err(|error| format!("the metrics cannot be made: {error}"))?);
+    let metrics = metrics(&model, &config)?;
+    let started = clock::tick();
+    let named = |source: &SourceConfig| match &source.kind {
+        SourceKind::Log => format!("{} (the embedded log)", source.name),
+        SourceKind::Kafka(kafka) => format!("{} (Kafka at {})", source.name, kafka.brokers),
+    };
+    let about = (
+        config.data_dir.display().to_string(),
+        config.sources.iter().map(named).collect::<Vec<_>>().join(", "),
+        config.topics.iter().map(|topic| topic.name.clone()).collect(),
+    );
     let sources = sources(&config, embedded.as_ref(), late.as_ref());
     let rules = config.domains.iter().map(|domain| domain.rules).collect();
     let topic = |topic: &TopicConfig| Topic {
@@ -199,9 +213,24 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         metrics,
         threads: threads.clone(),
         cors_origins: config.cors_origins,
+        cors_headers: config.cors_headers,
         body_bytes_max: config.body_bytes_max,
     };
-    Ok(App { api, threads, service, pipeline })
+    Ok(App { api, threads, about, started, service, pipeline })
+}
+
+/// The metrics, with a series for all that may happen.
+fn metrics(model: &Arc<Model>, config: &Config) -> Result<Arc<Metrics>, String> {
+    let metrics = Metrics::new(model.clone()).map_err(|error| format!("the metrics cannot be made: {error}"))?;
+    for topic in &config.topics {
+        if topic.mapping.is_some() {
+            metrics.may_skip(&topic.name, &Skipped::ALL.map(Skipped::name));
+        }
+        if topic.tells_boundaries {
+            metrics.may_split(&topic.name);
+        }
+    }
+    Ok(Arc::new(metrics))
 }
 
 /// The sources that some topic is read from.
@@ -234,6 +263,46 @@ fn sources(config: &Config, embedded: Option<&EmbeddedStore>, late: Option<&Late
 }
 
 impl App {
+    /// Says in the log what starts, and where.
+    pub fn announce(&self, address: SocketAddr) {
+        let (data, sources, read) = &self.about;
+        let (version, model) = (env!("CARGO_PKG_VERSION"), self.api.model.fingerprint.as_str());
+        tracing::info!(version, model, data, sources, %address, "staygraph starts");
+        let Some(intake) = &self.service.intake else { return };
+        match intake.log().holds() {
+            Ok(held) => {
+                let unread = held.iter().filter(|(name, count)| *count > 0 && !read.contains(name));
+                let unread: Vec<String> = unread.map(|(name, count)| format!("{name} ({count} records)")).collect();
+                if !unread.is_empty() {
+                    let topics = unread.join(", ");
+                    tracing::warn!(topics, "the log holds topics that nobody reads: is it another model's?");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "which topics the log holds is not known"),
+        }
+    }
+
+    /// Says how far hydration is, and when it is over.
+    async fn hydrate(serving: Arc<Serving>, started: Duration) {
+        let mut ticks = tokio::time::interval(HYDRATION_LOOK);
+        let mut said_at = started;
+        loop {
+            ticks.tick().await;
+            let (snapshot, tick) = (serving.snapshot(), clock::tick());
+            let applied: u64 = snapshot.applied.iter().sum();
+            let seconds = tick.saturating_sub(started).as_secs_f64();
+            if serving.ready_at().is_some() {
+                tracing::info!(records = applied, seconds, "ready");
+                return;
+            }
+            if tick.saturating_sub(said_at) >= HYDRATION_LINE {
+                said_at = tick;
+                let of: u64 = (0..snapshot.applied.len()).filter_map(|place| serving.target(place)).sum();
+                tracing::info!(records = applied, of, seconds, "hydrating");
+            }
+        }
+    }
+
     /// Serves until `stop` ends or a thread has died, then shuts down in order: no new requests, those under way, the
     /// projection, the log. Each step has a deadline.
     pub async fn serve(
@@ -246,6 +315,7 @@ impl App {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let routes = router(self.service).into_make_service_with_connect_info::<SocketAddr>();
         let (stopped, mut stopping) = tokio::sync::watch::channel(false);
+        let hydration = tokio::spawn(App::hydrate(self.api.serving.clone(), self.started));
         let threads = self.threads.clone();
         let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
             tokio::select! {
@@ -265,6 +335,7 @@ impl App {
                 Ok(())
             }
         };
+        hydration.abort();
         let died = self.threads.death();
         let pipeline = self.pipeline;
         let running = tokio::task::spawn_blocking(move || pipeline.stop(STOP)).await.unwrap_or_default();

@@ -145,7 +145,11 @@ mod tests {
     fn the_first_death_is_told_and_others_go_on() {
         let threads = Threads::default();
         let (go, wait) = channel::<()>();
-        let living = threads.spawn("living", Lasts::UntilReleased, move || drop(wait.recv())).expect("a thread");
+        let living = threads
+            .spawn("living", Lasts::UntilReleased, move || {
+                let _ = wait.recv();
+            })
+            .expect("a thread");
         let dying = threads.spawn("dying", Lasts::UntilReleased, || panic!("on purpose")).expect("a thread");
         assert!(dying.join(SOON));
         assert_eq!(threads.death().map(|death| death.thread).as_deref(), Some("dying"));

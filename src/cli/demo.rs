@@ -6,11 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::HumanCount;
 
-use super::progress::Progress;
+use super::progress::{Progress, Unit};
 use super::stop::Stop;
-use super::{Failure, one, run_app, say, url};
+use super::{Failure, misused, one, run_app, say, url};
 use crate::app::{self, Late};
-use crate::config::{Config, LogOptions, ModelText, Options};
+use crate::config::{Address, Config, LogOptions, ModelText, Options, written};
 use crate::demo::{State, Trickle, append_base, append_rest, begin, check_own_log, claim, entities_of};
 use crate::source::log::Log;
 use crate::telemetry::start_logs;
@@ -33,8 +33,14 @@ pub struct Demo {
     #[arg(long, value_name = "DIR", env = "STAYGRAPH_DATA", default_value = "staygraph-demo")]
     data: PathBuf,
     /// Where to listen; port 0 takes any.
-    #[arg(long, value_name = "ADDR", env = "STAYGRAPH_LISTEN", default_value = "127.0.0.1:8080")]
-    listen: String,
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "STAYGRAPH_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_parser = written::<Address>
+    )]
+    listen: Address,
 }
 
 impl Demo {
@@ -49,7 +55,7 @@ impl Demo {
                 domain: config.model.domain_named(name).ok_or_else(|| {
                     let known: Vec<&str> = config.model.domains.iter().map(|domain| domain.name.as_str()).collect();
                     let near = crate::model::nearest(name, known.iter().copied());
-                    one(format!("there is no domain `{name}`{near} (there are {})", known.join(", ")))
+                    misused(format!("--late: there is no domain `{name}`{near} (there are {})", known.join(", ")))
                 })?,
                 ms: LATE_MS,
                 why: format!("its events are applied a minute late, as `--late {name}` asks"),
@@ -71,7 +77,7 @@ impl Demo {
         let (embedded, mut state) = store.embedded.as_ref().zip(state).ok_or_else(no_log)?;
         let (log, intake) = (embedded.log.clone(), embedded.intake.clone());
         if !state.is_loaded() {
-            let mut progress = Progress::new("appending", Some(State::base_events()));
+            let mut progress = Progress::new("appending", Unit::Events, Some(State::base_events()));
             let appended = |appended: u64| {
                 progress.at(appended);
                 !stop.is_asked()
@@ -86,6 +92,7 @@ impl Demo {
             return Ok(());
         }
         let app = app::start(store, late).map_err(one)?;
+        app.announce(address);
         project(&app, &log, &stop);
         let trickle = match self.no_trickle {
             true => None,
@@ -108,7 +115,7 @@ fn project(app: &app::App, log: &Log, stop: &Stop) {
         let targets = (0..snapshot.applied.len()).filter_map(|partition| serving.target(partition));
         (snapshot.applied.iter().sum::<u64>(), targets.sum::<u64>())
     };
-    let mut progress = Progress::new("projecting", Some(position().1));
+    let mut progress = Progress::new("projecting", Unit::Records, Some(position().1));
     let mut seen = log.commits();
     while serving.ready_at().is_none() && !stop.is_asked() && app.threads.death().is_none() {
         // Sleeps on the log's own signal; nobody appends now, so this is a tick.

@@ -35,7 +35,10 @@ pub fn claim(folder: &Path) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{} cannot be used: {error}", folder.display());
     fs::create_dir_all(folder).map_err(failed)?;
     let foreign = |what: &str| {
-        Err(format!("{} holds something else than a demo's data{what}: name another folder with --data DIR", folder.display()))
+        Err(format!(
+            "{} holds something else than a demo's data{what}: name another folder with --data DIR",
+            folder.display()
+        ))
     };
     let path = folder.join(STATE_FILE);
     match fs::symlink_metadata(&path) {

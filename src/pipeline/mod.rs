@@ -3,6 +3,7 @@
 
 mod decode;
 mod letters;
+mod poison;
 mod sink;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ use crate::threads::{Lasts, Thread, Threads, join_all};
 pub use decode::{Carries, Format};
 pub use letters::{Letters, NotNow, Retried, Retrier};
 
+use poison::Poison;
 use sink::{Numbers, PartitionSink, Tellers};
 
 /// Batches that wait for the projector. With one being made for each partition and the one being applied, a few MB.
@@ -93,8 +95,19 @@ pub struct Pipeline {
 
 impl Pipeline {
     pub fn start(parts: Parts) -> std::io::Result<Pipeline> {
-        let Parts { sources, formats, decoder, outlet, projector, gate, serving, metrics, clock, tick, threads: supervised } =
-            parts;
+        let Parts {
+            sources,
+            formats,
+            decoder,
+            outlet,
+            projector,
+            gate,
+            serving,
+            metrics,
+            clock,
+            tick,
+            threads: supervised,
+        } = parts;
         let stop = Arc::new(AtomicBool::new(false));
         let (work, waiting) = sync_channel(BATCHES_MAX);
         // Applied batches go back to be filled again: their buffers are as large as batches are by then.
@@ -135,6 +148,7 @@ impl Pipeline {
                 waiting: Vec::new(),
                 appended: Vec::new(),
                 outlet,
+                poison: Poison::default(),
                 told: 0,
             }
             .run(&waiting)
@@ -168,6 +182,7 @@ struct Loop {
     clock: fn() -> Instant,
     tick: fn() -> Duration,
     outlet: Option<Box<dyn Outlet>>,
+    poison: Poison,
     /// Letters from this number on are not written yet.
     told: usize,
     /// Who waits for the next version.
@@ -215,24 +230,33 @@ impl Loop {
             self.metrics.visible(domain, seconds);
         }
         self.metrics.versions(self.projector.pinned(), self.projector.backlog());
+        tracing::trace!("a version is published");
     }
 
     /// Waits for work; a look at what is held back is some. None once the readers are gone.
     fn next(&self, waiting: &Receiver<Work>) -> Option<Work> {
-        if !self.gate.is_holding() {
-            return waiting.recv().ok();
-        }
-        match waiting.recv_timeout(LOOK) {
+        let due = self.poison.due().map(|due| due.saturating_sub((self.tick)()));
+        let look = match self.gate.is_holding() {
+            true => LOOK.min(due.unwrap_or(LOOK)),
+            false => match due {
+                Some(due) => due,
+                None => return waiting.recv().ok(),
+            },
+        };
+        match waiting.recv_timeout(look) {
             Ok(work) => Some(work),
             Err(RecvTimeoutError::Timeout) => Some(Work::Look),
             Err(RecvTimeoutError::Disconnected) => None,
         }
     }
 
-    /// Writes new dead letters to where they are written beside.
+    /// Says which letters are new, and writes them to where they are written beside.
     fn tell(&mut self, snapshot: &Snapshot) {
-        let Some(outlet) = &self.outlet else { return };
+        let tick = (self.tick)();
+        self.poison.count(tick);
         for (_, letter) in snapshot.dead_letters.since(self.told) {
+            self.poison.letter(letter, tick);
+            let Some(outlet) = &self.outlet else { continue };
             let rejection = &letter.rejection;
             let mut headers = vec![
                 ("staygraph.code", rejection.code.name().to_owned()),
@@ -263,7 +287,10 @@ impl Loop {
                 self.projector.add(partition, start);
             }
             Work::Records(batch) => self.pass(|gate, now, steps| gate.take(batch, now, steps)),
-            Work::Look => self.pass(|gate, now, steps| gate.look(now, steps)),
+            Work::Look => {
+                self.poison.count((self.tick)());
+                self.pass(|gate, now, steps| gate.look(now, steps));
+            }
             Work::Again { batch, letters, done } => {
                 self.untell(&letters);
                 self.projector.apply_again(&batch, &letters, (self.clock)());

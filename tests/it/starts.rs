@@ -292,7 +292,8 @@ fn a_second_signal_ends_it_at_once() {
     let address = out.find_map(|line| Some(line.split("http://").nth(1)?.to_owned())).unwrap();
     // A request that never comes to its end holds up the first stop.
     let mut stream = TcpStream::connect(&address).unwrap();
-    let head = "POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\ncontent-length: 9\r\n\r\n{";
+    let head =
+        "POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\ncontent-length: 9\r\n\r\n{";
     stream.write_all(head.as_bytes()).unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     signal(&child, "TERM");
@@ -306,11 +307,8 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_thread_that_dies_is_named_and_ends_the_service() {
     let data = folder();
-    let options = Options {
-        model: Some(root("model.graphql")),
-        data_dir: Some(data.path().to_owned()),
-        ..Options::default()
-    };
+    let options =
+        Options { model: Some(root("model.graphql")), data_dir: Some(data.path().to_owned()), ..Options::default() };
     let config = Config::read(&options, &LogOptions::default(), &ModelText::File).unwrap();
     let app = app::start(app::open(config).unwrap(), None).unwrap();
     let threads = app.threads.clone();

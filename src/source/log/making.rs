@@ -89,17 +89,17 @@ fn clear(path: &Path, log: &Path) -> Result<(), LogError> {
     if names.is_empty() {
         return Ok(());
     }
-    // Whoever makes it at this moment holds it.
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(failed)?;
-    if lock.try_lock().is_err() {
-        return Err(LogError::Locked(log.to_owned()));
-    }
     // In its place it may be a log that lost its mark; beside its place nothing was ever written to it.
     if path == log && !is_unwritten(path).map_err(failed)? {
         return Err(LogError::Store(format!(
             "{} holds records, and its file `{VERSION}` is missing: put it back from a copy, or move the folder away",
             path.display()
         )));
+    }
+    // Whoever makes it at this moment holds it.
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK)).map_err(failed)?;
+    if lock.try_lock().is_err() {
+        return Err(LogError::Locked(log.to_owned()));
     }
     for name in [VERSION, JOURNAL].iter().filter(|name| names.iter().any(|known| known == *name)) {
         fs::remove_file(path.join(name)).map_err(failed)?;
