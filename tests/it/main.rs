@@ -12,6 +12,7 @@ mod laws;
 mod letters;
 mod lifecycle;
 mod messages;
+mod operating;
 mod oracle;
 mod plans;
 mod queries;
