@@ -3,7 +3,7 @@
 /// The URL of a service: what names a host alone means HTTP. The error completes clap's "invalid value for …".
 pub fn service_url(text: &str) -> Result<String, String> {
     let wrong =
-        || Err("is the address of a running service, such as `http://127.0.0.1:8080` or `localhost:8080`".into());
+        || Err("it is the address of a running service, such as `http://127.0.0.1:8080` or `localhost:8080`".into());
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let scheme = scheme.to_ascii_lowercase();
     let authority = rest.split('/').next().unwrap_or_default();

@@ -231,15 +231,23 @@ fn tolerant<T: DeserializeOwned>(
     faults: &mut Vec<String>,
     is_cut: &mut bool,
 ) -> Option<T> {
+    let mut gone: Vec<String> = Vec::new();
     loop {
         match T::deserialize(Deserializer::from(table.clone())) {
             Ok(read) => return Some(read),
             Err(error) => {
                 let left_out = error.span().and_then(|span| leave_out(table.get_mut(), &span));
                 let key = left_out.as_ref().filter(|(_, was_table)| !was_table).map(|(key, _)| key.as_str());
-                faults.push(format!("{}: {}", places.at(error.span()), explained(error.message(), key)));
+                // What was there and wrong is not missing.
+                let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+                if !missing.is_some_and(|missing| gone.iter().any(|gone| gone == missing)) {
+                    faults.push(format!("{}: {}", places.at(error.span()), explained(error.message(), key)));
+                }
                 match left_out {
-                    Some((_, was_table)) => *is_cut |= was_table,
+                    Some((key, was_table)) => {
+                        *is_cut |= was_table;
+                        gone.push(key);
+                    }
                     None => {
                         *is_cut = true;
                         return None;
@@ -304,8 +312,9 @@ fn explained(message: &str, key: Option<&str>) -> String {
             let first = message.lines().next().unwrap_or_default();
             // `invalid type: integer `30`, expected a duration: …`, or what a value says of itself.
             let form = first.strip_prefix("is ").or_else(|| first.split_once(", expected ").map(|(_, form)| form));
-            match (key, form) {
-                (Some(key), Some(form)) => format!("`{key}` is {form}"),
+            match (key, form, first.strip_prefix("missing field ")) {
+                (Some(key), Some(form), _) => format!("`{key}` is {form}"),
+                (_, _, Some(missing)) => format!("{missing} is missing"),
                 _ => first.to_owned(),
             }
         }

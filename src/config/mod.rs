@@ -129,12 +129,12 @@ impl Config {
         }
         let mut warnings = Vec::new();
         if is_cut {
-            return Err(faults);
+            return Err(in_order(faults));
         }
         let Sourced { domains, sources, topics, boundaries, dead_letters } =
             domains::read(&model, &sections, &places, &mut faults, &mut warnings);
         if !faults.is_empty() {
-            return Err(faults);
+            return Err(in_order(faults));
         }
         let count = |given: Option<written::Positive>, default: usize| given.map_or(default, written::Positive::usize);
         Ok(Config {
@@ -165,6 +165,19 @@ impl Config {
             model,
         })
     }
+}
+
+/// Faults as they stand in the file, those of nowhere last.
+fn in_order(mut faults: Vec<String>) -> Vec<String> {
+    let place = |fault: &String| {
+        let mut parts = fault.splitn(4, ':').skip(1).map(str::parse);
+        match (parts.next(), parts.next()) {
+            (Some(Ok(line)), Some(Ok(column))) => (line, column),
+            _ => (usize::MAX, 0),
+        }
+    };
+    faults.sort_by_key(place);
+    faults
 }
 
 fn read_model(path: Option<&Path>, otherwise: &ModelText) -> Result<Model, Vec<String>> {

@@ -20,7 +20,7 @@ pub trait Written: Sized {
 
 /// Reads an option's value; the error completes clap's "invalid value for …".
 pub fn written<T: Written>(text: &str) -> Result<T, String> {
-    T::read(text)
+    T::read(text).map_err(|why| format!("it {why}"))
 }
 
 /// A duration of at least so many milliseconds.

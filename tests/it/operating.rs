@@ -18,8 +18,8 @@ use crate::support::{BINARY, Service, event, folder, root};
 fn table(page: &str, head: &str) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(root(page)).unwrap();
     let rows = text.lines().skip_while(|line| !line.starts_with(head)).skip(2).take_while(|line| line.starts_with('|'));
-    let cells = |row: &str| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
-    let rows: Vec<Vec<String>> = rows.map(|row| cells(&row.replace("\\|", "/"))).collect();
+    let cells = |row: &str| row[1..row.len() - 1].split('|').map(|cell| cell.trim().to_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.map(|row| cells(&row.trim_end().replace("\\|", "/"))).collect();
     assert!(!rows.is_empty(), "{page} has no table that starts with `{head}`");
     rows
 }
@@ -251,7 +251,7 @@ fn said(data: &std::path::Path, more: &[&str], environment: &[(&str, &str)]) -> 
     };
     ask(json!({ "query": "query Wrong { nothing(secretly: \"hidden\") }", "operationName": "Wrong" }));
     ask(
-        json!({ "query": "query Right($k: ID!) { person(key: $k) { key } }", "operationName": "Right", "variables": { "k": "hidden" } }),
+        json!({ "query": "query Right($k: String!) { person(key: $k) { key } }", "operationName": "Right", "variables": { "k": "hidden" } }),
     );
     let asked = agent.get(format!("{url}/nowhere/hidden?hidden=1")).call().unwrap();
     assert_eq!(asked.status().as_u16(), 404);

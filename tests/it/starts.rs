@@ -215,7 +215,7 @@ fn fresh_touches_nothing_that_is_not_the_demos() {
         (&theirs, "demo.json is another's"),
         (&linked_state, "demo.json is no file"),
         (&linked_log, "is a link"),
-        (&file, "cannot be used"),
+        (&file, "is no folder"),
     ] {
         let (code, said) = end(command("demo", folder).arg("--fresh").spawn().unwrap());
         assert_eq!((code, said.contains(why)), (Some(1), true), "{}: {said}", folder.display());
