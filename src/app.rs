@@ -147,7 +147,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let mut projector = Projector::new(model.clone(), rules, topics, config.ids_remembered);
     let domains = config.domains.iter().enumerate().map(|(index, domain)| DomainServing {
         thresholds: domain.thresholds,
-        held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.clone()),
+        held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.as_str().into()),
     });
     let woken = sources.clone();
     let serving = Arc::new(Serving::new(
@@ -156,7 +156,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         projector.publish(),
         sources.len(),
         Box::new(move || woken.iter().for_each(|source| source.wake())),
-        clock::now,
+        clock::moment,
     ));
     let tables = || config.boundaries.iter().flat_map(|boundaries| boundaries.tables.values());
     let is_in_transactions = |topic: &TopicConfig| tables().any(|table| config.topics[*table].name == topic.name);
@@ -188,11 +188,10 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,
-        gate: Gate::new(config.boundaries.clone(), clock::tick()),
+        gate: Gate::new(config.boundaries.clone(), clock::moment()),
         serving: serving.clone(),
         metrics: metrics.clone(),
-        clock: clock::now,
-        tick: clock::tick,
+        clock: clock::moment,
         threads: threads.clone(),
     };
     let pipeline = Pipeline::start(parts).map_err(|error| format!("the projection cannot start: {error}"))?;
@@ -203,6 +202,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         seal,
         limits: config.limits,
         wait_max: Duration::from_millis(config.wait_max_ms),
+        waiters_max: 1024,
         query_time_max: Duration::from_millis(config.query_time_max_ms),
         visited_max: config.visited_max,
     };
@@ -314,6 +314,7 @@ impl App {
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let routes = router(self.service).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(self.api.serving.clone().relay());
         let (stopped, mut stopping) = tokio::sync::watch::channel(false);
         let hydration = tokio::spawn(App::hydrate(self.api.serving.clone(), self.started));
         let threads = self.threads.clone();

@@ -23,15 +23,14 @@ pub use schema::{Schema, make};
 use std::sync::Arc;
 
 use crate::query::{Reading, Seal};
-use crate::serving::Serving;
+use crate::serving::{Pinned, Serving};
 
 /// What resolvers find beside their parent: one request's version, rights and clock.
 pub struct Context {
     pub reading: Reading,
-    pub snapshot: Arc<crate::projection::Snapshot>,
+    pub pinned: Arc<Pinned>,
     pub serving: Arc<Serving>,
     pub seal: Seal,
-    pub now: crate::model::value::Instant,
     /// Entities that a search for paths visits at most.
     pub visited_max: usize,
     mending: mending::Mending,

@@ -132,17 +132,14 @@ async fn live(State(service): State<Arc<Service>>) -> Response {
 
 async fn is_ready(State(service): State<Arc<Service>>) -> Response {
     let serving = &service.api.serving;
-    match serving.ready_at() {
-        Some(at) => json(StatusCode::OK, &serde_json::json!({ "status": "ready", "since": at.to_string() })),
+    match serving.why_unready() {
         None => {
-            let snapshot = serving.snapshot();
-            let freshness = serving.freshness(&snapshot, serving.now());
-            let behind: u64 = freshness.partitions.iter().filter_map(|partition| partition.lag_events).sum();
-            let reason = match serving.has_heard() {
-                true => format!("hydrating: {behind} records of the log are not applied yet"),
-                false => "hydrating: a source has not answered yet".to_owned(),
-            };
-            json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "hydrating", "reason": reason }))
+            let since = serving.ready_at().map(|at| at.to_string());
+            json(StatusCode::OK, &serde_json::json!({ "status": "ready", "since": since }))
+        }
+        Some(unready) => {
+            let body = serde_json::json!({ "status": "hydrating", "reason": unready.reason() });
+            json(StatusCode::SERVICE_UNAVAILABLE, &body)
         }
     }
 }

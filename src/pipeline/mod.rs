@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::event::{Batch, Decoder};
+use crate::freshness::Moment;
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Gate, Moment, Partition, Projector, Snapshot, Step, Steps};
+use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
 use crate::serving::Serving;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
@@ -29,7 +30,7 @@ use sink::{Numbers, PartitionSink, Tellers};
 /// Batches that wait for the projector. With one being made for each partition and the one being applied, a few MB.
 const BATCHES_MAX: usize = 8;
 /// While more waits, a version is published this often: a flood is seen in steps.
-const PUBLISH_EVERY: Duration = Duration::from_millis(250);
+const PUBLISH_MS_MAX: i64 = 250;
 /// How often what is held back is looked at while nothing comes.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -46,9 +47,7 @@ pub struct Parts {
     pub gate: Gate,
     pub serving: Arc<Serving>,
     pub metrics: Arc<Metrics>,
-    pub clock: fn() -> Instant,
-    /// What intervals are measured with: time since some moment, by a clock that nobody sets.
-    pub tick: fn() -> Duration,
+    pub clock: fn() -> Moment,
     /// Among which the pipeline's are.
     pub threads: Threads,
 }
@@ -95,19 +94,8 @@ pub struct Pipeline {
 
 impl Pipeline {
     pub fn start(parts: Parts) -> std::io::Result<Pipeline> {
-        let Parts {
-            sources,
-            formats,
-            decoder,
-            outlet,
-            projector,
-            gate,
-            serving,
-            metrics,
-            clock,
-            tick,
-            threads: supervised,
-        } = parts;
+        let Parts { sources, formats, decoder, outlet, projector, gate, serving, metrics, clock, threads: supervised } =
+            parts;
         let stop = Arc::new(AtomicBool::new(false));
         let (work, waiting) = sync_channel(BATCHES_MAX);
         // Applied batches go back to be filled again: their buffers are as large as batches are by then.
@@ -139,12 +127,12 @@ impl Pipeline {
                 projector,
                 gate,
                 full: Vec::new(),
+                held: Vec::new(),
                 has_changed: false,
                 applied,
                 serving,
                 metrics,
                 clock,
-                tick,
                 waiting: Vec::new(),
                 appended: Vec::new(),
                 outlet,
@@ -174,13 +162,14 @@ struct Loop {
     gate: Gate,
     /// By partition: whether the readers were told that it holds as much as it may.
     full: Vec<bool>,
+    /// By partition: what was said of why it waits.
+    held: Vec<Option<Waits>>,
     /// Whether something happened since the newest version.
     has_changed: bool,
     applied: Sender<Batch>,
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
-    clock: fn() -> Instant,
-    tick: fn() -> Duration,
+    clock: fn() -> Moment,
     outlet: Option<Box<dyn Outlet>>,
     poison: Poison,
     /// Letters from this number on are not written yet.
@@ -195,21 +184,21 @@ impl Loop {
     /// Applies what waits and publishes it as one version, until the readers are gone.
     fn run(mut self, waiting: &Receiver<Work>) {
         let mut next = self.next(waiting);
-        let mut due = Duration::ZERO;
+        let mut due_ms = 0;
         while let Some(work) = next.take() {
             self.apply(work);
-            let left = due.saturating_sub((self.tick)());
-            if !left.is_zero() {
+            let left_ms = due_ms - (self.clock)().tick_ms;
+            if left_ms > 0 {
                 next = match self.is_hydrating() {
                     // The next one comes: fewer versions of more events cost less, and nobody calls this fresh yet.
-                    true => waiting.recv_timeout(left).ok(),
+                    true => waiting.recv_timeout(Duration::from_millis(left_ms as u64)).ok(),
                     false => waiting.try_recv().ok(),
                 };
             }
             if next.is_none() {
                 if std::mem::take(&mut self.has_changed) {
                     self.publish();
-                    due = (self.tick)() + PUBLISH_EVERY;
+                    due_ms = (self.clock)().tick_ms + PUBLISH_MS_MAX;
                 }
                 next = self.next(waiting);
             }
@@ -221,7 +210,7 @@ impl Loop {
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
         self.serving.publish(snapshot);
-        let published_at = (self.clock)();
+        let published_at = (self.clock)().at;
         for done in self.waiting.drain(..) {
             let _ = done.try_send(());
         }
@@ -235,7 +224,8 @@ impl Loop {
 
     /// Waits for work; a look at what is held back is some. None once the readers are gone.
     fn next(&self, waiting: &Receiver<Work>) -> Option<Work> {
-        let due = self.poison.due().map(|due| due.saturating_sub((self.tick)()));
+        let due_ms = self.poison.due_ms().map(|due| (due - (self.clock)().tick_ms).max(0));
+        let due = due_ms.map(|ms| Duration::from_millis(ms.cast_unsigned()));
         let look = match self.gate.is_holding() {
             true => LOOK.min(due.unwrap_or(LOOK)),
             false => match due {
@@ -252,10 +242,10 @@ impl Loop {
 
     /// Says which letters are new, and writes them to where they are written beside.
     fn tell(&mut self, snapshot: &Snapshot) {
-        let tick = (self.tick)();
-        self.poison.count(tick);
+        let tick_ms = (self.clock)().tick_ms;
+        self.poison.count(tick_ms);
         for (_, letter) in snapshot.dead_letters.since(self.told) {
-            self.poison.letter(letter, tick);
+            self.poison.letter(letter, tick_ms);
             let Some(outlet) = &self.outlet else { continue };
             let rejection = &letter.rejection;
             let mut headers = vec![
@@ -283,17 +273,17 @@ impl Loop {
         self.has_changed |= !matches!(work, Work::Look);
         match work {
             Work::Found { partition, start } => {
-                self.gate.add(partition.topic, (self.tick)());
+                self.gate.add(partition.topic, (self.clock)());
                 self.projector.add(partition, start);
             }
             Work::Records(batch) => self.pass(|gate, now, steps| gate.take(batch, now, steps)),
             Work::Look => {
-                self.poison.count((self.tick)());
+                self.poison.count((self.clock)().tick_ms);
                 self.pass(|gate, now, steps| gate.look(now, steps));
             }
             Work::Again { batch, letters, done } => {
                 self.untell(&letters);
-                self.projector.apply_again(&batch, &letters, (self.clock)());
+                self.projector.apply_again(&batch, &letters, (self.clock)().at);
                 self.waiting.push(done);
             }
             Work::Discard { letters, done } => {
@@ -314,8 +304,8 @@ impl Loop {
 
     /// Applies what the gate lets through.
     fn pass(&mut self, open: impl FnOnce(&mut Gate, Moment, Steps<'_>)) {
-        let Loop { projector, gate, full, has_changed, serving, metrics, appended, applied, .. } = self;
-        let (now, topics) = (Moment { at: (self.clock)(), tick: (self.tick)() }, projector.topics().clone());
+        let Loop { projector, gate, full, held, has_changed, serving, metrics, appended, applied, .. } = self;
+        let (now, topics) = ((self.clock)(), projector.topics().clone());
         let mut apply = |batch: &Batch, until: u64| {
             let model = projector.model().clone();
             let new = batch.records_in(batch.between(projector.position(batch.partition), until));
@@ -342,6 +332,12 @@ impl Loop {
             let is_full = gate.is_full(partition);
             if std::mem::replace(&mut full[partition], is_full) != is_full {
                 serving.fill(partition, is_full);
+            }
+            let waits = gate.waits(partition);
+            held.resize(held.len().max(partition + 1), None);
+            if held[partition] != waits {
+                serving.wait(partition, waits.as_ref().map(|waits| waits.reason(&topics)));
+                held[partition] = waits;
             }
         }
     }

@@ -3,30 +3,29 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::event::Code;
 use crate::projection::DeadLetter;
 
 /// Between two counts of a kind.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY_MS: i64 = 60_000;
 
 #[derive(Default)]
 pub struct Poison {
     /// By domain and code: those since the last line, and when it was.
-    kinds: BTreeMap<(Arc<str>, Code), (u64, Duration)>,
+    kinds: BTreeMap<(Arc<str>, Code), (u64, i64)>,
 }
 
 impl Poison {
     /// A letter came.
-    pub fn letter(&mut self, letter: &DeadLetter, tick: Duration) {
+    pub fn letter(&mut self, letter: &DeadLetter, tick_ms: i64) {
         let rejection = &letter.rejection;
         let known = self.kinds.get_mut(&(letter.domain.clone(), rejection.code));
         if let Some((count, _)) = known {
             *count += 1;
             return;
         }
-        self.kinds.insert((letter.domain.clone(), rejection.code), (0, tick));
+        self.kinds.insert((letter.domain.clone(), rejection.code), (0, tick_ms));
         // A field's fault may name the value that is wrong.
         let why = if rejection.code == Code::BadField { "" } else { rejection.message.as_str() };
         tracing::warn!(
@@ -40,18 +39,18 @@ impl Poison {
     }
 
     /// Says how many came since, of each kind that was not counted for a while.
-    pub fn count(&mut self, tick: Duration) {
+    pub fn count(&mut self, tick_ms: i64) {
         for ((domain, code), (count, at)) in &mut self.kinds {
-            if *count > 0 && tick.saturating_sub(*at) >= EVERY {
+            if *count > 0 && tick_ms - *at >= EVERY_MS {
                 let (domain, code) = (domain.as_ref(), code.name());
                 tracing::warn!(domain, code, count, "more dead letters");
-                (*count, *at) = (0, tick);
+                (*count, *at) = (0, tick_ms);
             }
         }
     }
 
     /// When the next count is due, if one is.
-    pub fn due(&self) -> Option<Duration> {
-        self.kinds.values().filter(|(count, _)| *count > 0).map(|(_, at)| *at + EVERY).min()
+    pub fn due_ms(&self) -> Option<i64> {
+        self.kinds.values().filter(|(count, _)| *count > 0).map(|(_, at)| *at + EVERY_MS).min()
     }
 }

@@ -6,10 +6,10 @@
 //! Pure. It says how far each batch may be applied; what that does is [`super::Projector`]'s.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::time::Duration;
 
 use super::seen::Recent;
 use crate::event::{Batch, Part, Transaction};
+use crate::freshness::Moment;
 use crate::model::value::Instant;
 
 /// Bytes of records that wait in one partition: a transaction that is larger is not waited for.
@@ -30,20 +30,10 @@ pub struct Boundaries {
     pub hold_max_ms: i64,
 }
 
-/// When something happens.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// By the wall clock. No record is taken for later: a stamp in the future would end the waits of others.
-    pub at: Instant,
-    /// By a clock that nobody sets, since some moment: what intervals are measured with.
-    pub tick: Duration,
-}
-
-impl Moment {
-    /// Milliseconds since an earlier tick.
-    fn ms_since(&self, earlier: Duration) -> i64 {
-        self.tick.saturating_sub(earlier).as_millis() as i64
-    }
+/// Milliseconds since an earlier tick: what intervals are measured with. Stamps of records in the future count as of now, or
+/// one of them would end the waits of others.
+fn ms_since(now: Moment, tick_ms: i64) -> i64 {
+    now.tick_ms - tick_ms
 }
 
 /// What may be done, in this order.
@@ -58,6 +48,29 @@ pub enum Step<'a> {
     Split(usize),
 }
 
+/// What a transaction that is not whole still misses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// Topics with records to come; none where it waits for another transaction before it.
+    short: Vec<usize>,
+    /// The topic that tells transactions' ends.
+    ends: usize,
+    hold_max_ms: i64,
+}
+
+impl Waits {
+    /// As part of a sentence.
+    pub fn reason(&self, topics: &[super::Topic]) -> String {
+        let names = self.short.iter().map(|topic| format!("`{}`", topics[*topic].name)).collect::<Vec<_>>().join(", ");
+        let misses = match &self.short[..] {
+            [] => "those before it are not whole".into(),
+            [topic] if *topic == self.ends => format!("its end has not come in {names}"),
+            _ => format!("records of it have not come in {names}"),
+        };
+        format!("a transaction of the database waits to be whole ({misses}), {} ms at most", self.hold_max_ms)
+    }
+}
+
 /// Takes what happens next.
 pub type Steps<'a> = &'a mut dyn FnMut(Step<'_>);
 
@@ -70,17 +83,17 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub fn new(boundaries: Vec<Boundaries>, tick: Duration) -> Gate {
+    pub fn new(boundaries: Vec<Boundaries>, now: Moment) -> Gate {
         Gate {
-            groups: boundaries.into_iter().map(|boundaries| Group::new(boundaries, tick)).collect(),
+            groups: boundaries.into_iter().map(|boundaries| Group::new(boundaries, now)).collect(),
             places: Vec::new(),
         }
     }
 
     /// Hears of another partition, in the order of their numbers.
-    pub fn add(&mut self, topic: usize, tick: Duration) {
+    pub fn add(&mut self, topic: usize, now: Moment) {
         let group = self.groups.iter().position(|group| group.holds(topic));
-        self.places.push(group.map(|group| (group, self.groups[group].add(topic, tick))));
+        self.places.push(group.map(|group| (group, self.groups[group].add(topic, now))));
     }
 
     pub fn take(&mut self, batch: Box<Batch>, now: Moment, steps: Steps<'_>) {
@@ -116,6 +129,15 @@ impl Gate {
         self.places.iter().enumerate().filter(|(_, place)| place.is_some()).map(|(partition, _)| partition)
     }
 
+    /// What a partition waits for, where it does.
+    pub fn waits(&self, partition: usize) -> Option<Waits> {
+        let (group, lane) = self.places.get(partition).copied().flatten()?;
+        let group = &self.groups[group];
+        let open = group.open.get(&group.lanes[lane].head?);
+        let short = open.map(|open| group.short(open)).unwrap_or_default();
+        Some(Waits { short, ends: group.boundaries.topic, hold_max_ms: group.boundaries.hold_max_ms })
+    }
+
     /// Whether a partition holds as much as it may.
     pub fn is_full(&self, partition: usize) -> bool {
         let place = self.places.get(partition).copied().flatten();
@@ -131,13 +153,13 @@ struct Group {
     open: HashMap<Transaction, Open>,
     passed: Recent,
     /// The newest time that its logs have, and when that was taken: what time it is in the logs.
-    newest: (Instant, Duration),
-    began_at: Duration,
+    newest: (Instant, i64),
+    began_at: i64,
     /// As a lane's `reached`, for topics of which no partition is found yet.
     unfound: Instant,
     /// When something was last let through.
-    moved_at: Duration,
-    swept_at: Duration,
+    moved_at: i64,
+    swept_at: i64,
 }
 
 /// A partition.
@@ -153,14 +175,14 @@ struct Lane {
     head: Option<Transaction>,
     /// All of it up to this time of the log has come, or is not waited for.
     reached: Instant,
-    taken_at: Duration,
+    taken_at: i64,
 }
 
 /// A transaction that was not let through.
 #[derive(Debug)]
 struct Open {
     /// When we first heard of it.
-    since: Duration,
+    since: i64,
     /// The newest time that the logs have of it.
     newest_at: Instant,
     /// Once its end has come: how many records each topic has of it.
@@ -170,17 +192,17 @@ struct Open {
 }
 
 impl Group {
-    fn new(boundaries: Boundaries, tick: Duration) -> Group {
+    fn new(boundaries: Boundaries, now: Moment) -> Group {
         Group {
             boundaries,
             lanes: Vec::new(),
             open: HashMap::new(),
             passed: Recent::new(PASSED_MAX),
-            newest: (Instant::EPOCH, Duration::ZERO),
-            began_at: tick,
+            newest: (Instant::EPOCH, 0),
+            began_at: now.tick_ms,
             unfound: Instant::EPOCH,
-            moved_at: tick,
-            swept_at: tick,
+            moved_at: now.tick_ms,
+            swept_at: now.tick_ms,
         }
     }
 
@@ -188,7 +210,7 @@ impl Group {
         self.boundaries.topic == topic || self.boundaries.tables.values().any(|table| *table == topic)
     }
 
-    fn add(&mut self, topic: usize, tick: Duration) -> usize {
+    fn add(&mut self, topic: usize, now: Moment) -> usize {
         self.lanes.push(Lane {
             topic,
             queue: VecDeque::new(),
@@ -196,7 +218,7 @@ impl Group {
             part: 0,
             head: None,
             reached: Instant::EPOCH,
-            taken_at: tick,
+            taken_at: now.tick_ms,
         });
         self.lanes.len() - 1
     }
@@ -217,12 +239,12 @@ impl Group {
     fn take(&mut self, index: usize, mut batch: Box<Batch>, now: Moment) {
         let lane = &mut self.lanes[index];
         let newest_at = batch.newest_at.min(now.at);
-        lane.taken_at = now.tick;
+        lane.taken_at = now.tick_ms;
         lane.reached = lane.reached.max(newest_at);
         if newest_at > self.newest.0 {
-            self.newest = (newest_at, now.tick);
+            self.newest = (newest_at, now.tick_ms);
         }
-        let unseen = |at: Instant| Open { since: now.tick, newest_at: at, counts: None, parts: BTreeMap::new() };
+        let unseen = |at: Instant| Open { since: now.tick_ms, newest_at: at, counts: None, parts: BTreeMap::new() };
         for (_, at, Part { transaction, order }) in &batch.parts {
             let at = now.at.min(*at);
             if !self.passed.knows(transaction.0) {
@@ -271,7 +293,7 @@ impl Group {
                 batch.shrink();
             }
         }
-        if now.ms_since(self.swept_at) >= self.boundaries.hold_max_ms {
+        if ms_since(now, self.swept_at) >= self.boundaries.hold_max_ms {
             self.sweep(now);
         }
     }
@@ -280,15 +302,15 @@ impl Group {
     fn give_up_idle(&mut self, now: Moment) {
         let hold_max_ms = self.boundaries.hold_max_ms;
         let (newest, taken_at) = self.newest;
-        let log_now = newest.minus_millis(-now.ms_since(taken_at));
+        let log_now = newest.minus_millis(-ms_since(now, taken_at));
         for index in 0..self.lanes.len() {
-            let is_idle = now.ms_since(self.lanes[index].taken_at) >= hold_max_ms;
+            let is_idle = ms_since(now, self.lanes[index].taken_at) >= hold_max_ms;
             if is_idle && !self.is_full(index) {
                 let lane = &mut self.lanes[index];
                 lane.reached = lane.reached.max(log_now);
             }
         }
-        if now.ms_since(self.began_at) >= hold_max_ms {
+        if ms_since(now, self.began_at) >= hold_max_ms {
             self.unfound = log_now;
         }
     }
@@ -301,7 +323,7 @@ impl Group {
     fn advance_all(&mut self, now: Moment, steps: Steps<'_>) {
         for lane in &mut self.lanes {
             if lane.advance(|transaction| self.passed.knows(transaction.0), steps) {
-                self.moved_at = now.tick;
+                self.moved_at = now.tick_ms;
             }
         }
     }
@@ -338,7 +360,7 @@ impl Group {
         // What is full cannot take the rest.
         let is_too_large = |(index, lane): (usize, &Lane)| lane.head == Some(transaction) && self.is_full(index);
         // Each waits for what is before it elsewhere, or what it waits for cannot be taken: no order of commits does that.
-        let waited_ms = now.ms_since(open.since.max(self.moved_at));
+        let waited_ms = ms_since(now, open.since.max(self.moved_at));
         !short.is_empty() && short.iter().all(is_over)
             || short.iter().flat_map(|topic| lanes(*topic)).any(is_too_large)
             || waited_ms >= 2 * self.boundaries.hold_max_ms
@@ -346,7 +368,7 @@ impl Group {
 
     /// Forgets ends of which nothing is at hand and nothing will come.
     fn sweep(&mut self, now: Moment) {
-        self.swept_at = now.tick;
+        self.swept_at = now.tick_ms;
         let hopeless: Vec<Transaction> = self
             .open
             .iter()

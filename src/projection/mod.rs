@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
-pub use gate::{Boundaries, Gate, Moment, Step, Steps};
+pub use gate::{Boundaries, Gate, Step, Steps, Waits};
 pub use rivals::{Disagreement, Example};
 
 use crate::event::{Batch, OrderBy};

@@ -138,8 +138,8 @@ impl Metrics {
     /// What others count. Made for one scrape: nothing is added to what another one added.
     fn now(&self, serving: &Serving, disk: Option<Disk>) -> Result<Registry, prometheus::Error> {
         let registry = Registry::new_custom(Some("staygraph".into()), None)?;
-        let snapshot = serving.snapshot();
-        let freshness = serving.freshness(&snapshot, serving.now());
+        let pinned = serving.pin();
+        let (snapshot, freshness) = (&pinned.snapshot, &pinned.freshness);
         let (by_domain, by_code) = (&["domain"], &["domain", "code"]);
         let applied = counters(&registry, "events_applied_total", "Events applied since the start.", by_domain)?;
         let duplicate = counters(&registry, "events_duplicate_total", "Events recognised as duplicates.", by_domain)?;

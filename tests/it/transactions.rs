@@ -1,14 +1,14 @@
 //! The gate that holds transactions back until they are whole: what it lets through, in which steps, and for how long not.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use staygraph::cdc::{self, Logged, Mapping, Message};
 use staygraph::event::{Batch, End, Part, Transaction};
+use staygraph::freshness::Moment;
 use staygraph::model::value::Instant;
-use staygraph::projection::{Boundaries, Gate, Moment, Step};
+use staygraph::projection::{Boundaries, Gate, Step};
 
 const HOLD_MS: i64 = 1000;
 /// Two tables with two partitions each, and the topic that tells boundaries, with two.
@@ -21,7 +21,7 @@ fn at(ms: i64) -> Instant {
 
 /// A moment of ours, long after all that the logs tell of.
 fn moment(now: Instant) -> Moment {
-    Moment { at: at(1 << 42), tick: Duration::from_micros(now.micros().max(0).cast_unsigned()) }
+    Moment { at: at(1 << 42), tick_ms: now.micros() / 1000 }
 }
 
 /// A record of a partition, appended at some millisecond.
@@ -110,8 +110,8 @@ struct World {
 impl World {
     fn new() -> World {
         let tables = [("a".into(), 0), ("b".into(), 1)].into();
-        let mut gate = Gate::new(vec![Boundaries { topic: BOUNDARIES, tables, hold_max_ms: HOLD_MS }], Duration::ZERO);
-        TOPICS.iter().for_each(|topic| gate.add(*topic, Duration::ZERO));
+        let mut gate = Gate::new(vec![Boundaries { topic: BOUNDARIES, tables, hold_max_ms: HOLD_MS }], moment(at(0)));
+        TOPICS.iter().for_each(|topic| gate.add(*topic, moment(at(0))));
         World { gate, applied: [0; 6], split: 0 }
     }
 
@@ -318,9 +318,9 @@ fn what_cannot_be_whole_is_let_through() {
 
     let mut gate = Gate::new(
         vec![Boundaries { topic: BOUNDARIES, tables: [("a".into(), 0)].into(), hold_max_ms: HOLD_MS }],
-        Duration::ZERO,
+        moment(at(0)),
     );
-    gate.add(0, Duration::ZERO);
+    gate.add(0, moment(at(0)));
     let mut world = World { gate, applied: [0; 6], split: 0 };
     world.take(&logs, 0, 0, 3, at(0));
     assert_eq!((world.applied[0], world.split), (0, 0));
@@ -353,10 +353,10 @@ fn real_boundaries_are_understood() {
             [format!("legacy.{}", tables[0]), format!("legacy.{}", tables[1]), "legacy.transaction".to_owned()];
         let mapping = Mapping::compile("t", "none.jq", "empty").unwrap();
         let named = tables.iter().enumerate().map(|(topic, table)| (table.as_str().into(), topic)).collect();
-        let mut gate = Gate::new(vec![Boundaries { topic: 2, tables: named, hold_max_ms: HOLD_MS }], Duration::ZERO);
+        let mut gate = Gate::new(vec![Boundaries { topic: 2, tables: named, hold_max_ms: HOLD_MS }], moment(at(0)));
         let partitions: Vec<(usize, u64)> =
             (0..3).flat_map(|topic| (0..3).map(move |number| (topic, number))).collect();
-        partitions.iter().for_each(|(topic, _)| gate.add(*topic, Duration::ZERO));
+        partitions.iter().for_each(|(topic, _)| gate.add(*topic, moment(at(0))));
         let (mut applied, mut parts) = (vec![0; 9], HashMap::<Transaction, Vec<(usize, u64)>>::new());
         for (partition, (topic, number)) in partitions.iter().enumerate() {
             let own =
@@ -410,15 +410,15 @@ fn a_stamp_in_the_future_ends_no_wait() {
         (4, &[(now, Record::End(1, vec![("a", 1), ("b", 2)])), (future, Record::Alone)]),
     ]);
     let mut world = World::new();
-    let wall = |ms: i64, tick_ms: u64| Moment { at: at(ms), tick: Duration::from_millis(tick_ms) };
+    let wall = |ms: i64, tick_ms: i64| Moment { at: at(ms), tick_ms };
     for (partition, count) in [(0, 2), (1, 1), (2, 1), (3, 1), (4, 2)] {
         let batch = batch(&logs, partition, 0, count);
         world.does(|gate, steps| gate.take(batch, wall(now, 0), steps));
     }
     // Partition 3 may still have the second row of `b`.
     assert_eq!((world.applied[0], world.applied[2], world.split), (0, 0, 0));
-    world.does(|gate, steps| gate.look(wall(now - 3_600_000, HOLD_MS as u64 - 1), steps));
+    world.does(|gate, steps| gate.look(wall(now - 3_600_000, HOLD_MS - 1), steps));
     assert_eq!((world.applied[0], world.split), (0, 0));
-    world.does(|gate, steps| gate.look(wall(now - 3_600_000, 2 * HOLD_MS as u64), steps));
+    world.does(|gate, steps| gate.look(wall(now - 3_600_000, 2 * HOLD_MS), steps));
     assert_eq!((world.applied[0], world.split), (2, 1));
 }

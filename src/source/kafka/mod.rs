@@ -148,6 +148,8 @@ struct Renewed {
     index: usize,
     start: u64,
     why: String,
+    /// Whether it is another topic's. Then it needs another client too.
+    is_other: bool,
 }
 
 /// What the watcher and the reader tell each other.
@@ -158,8 +160,15 @@ struct Shared {
     renewed: Vec<Renewed>,
     /// Partitions whose log ends before what was read of it: an index of the known, that end, and what was to be read.
     short: Vec<(usize, u64, u64)>,
-    /// Somebody wants to know the ends now.
-    wanted: bool,
+    /// How often somebody wanted to know the ends now.
+    wanted: u64,
+}
+
+/// What a client sees of transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Isolation {
+    Committed,
+    All,
 }
 
 /// A topic to read.
@@ -191,22 +200,27 @@ impl Kafka {
     }
 
     /// Makes a client, again and again where that fails: a name that cannot be resolved today may be there tomorrow.
-    fn client(&self, is_closed: impl Fn() -> bool) -> Option<BaseConsumer<Context>> {
+    fn client(&self, isolation: Isolation, is_closed: impl Fn() -> bool) -> Option<BaseConsumer<Context>> {
+        let mut seen = 0;
         while !is_closed() {
             let context = Context { source: self.name.clone(), failure: self.failure.clone() };
-            match self.config.client_config().create_with_context(context) {
+            let mut config = self.config.client_config();
+            if isolation == Isolation::All {
+                config.set("isolation.level", "read_uncommitted");
+            }
+            match config.create_with_context(context) {
                 Ok(client) => return Some(client),
                 Err(error) => tracing::error!(source = self.name.as_ref(), %error, "no client for the cluster"),
             }
-            self.pause(Duration::from_secs(1));
+            self.pause(&mut seen, Duration::from_secs(1));
         }
         None
     }
 
-    /// Returns after a time, or as soon as somebody wants to know the ends.
-    fn pause(&self, at_most: Duration) {
-        let waited = self.changed.wait_timeout_while(self.shared(), at_most, |shared| !shared.wanted);
-        waited.unwrap_or_else(PoisonError::into_inner).0.wanted = false;
+    /// Returns after a time, or as soon as somebody wants to know the ends who was not `seen` to.
+    fn pause(&self, seen: &mut u64, at_most: Duration) {
+        let waited = self.changed.wait_timeout_while(self.shared(), at_most, |shared| shared.wanted == *seen);
+        *seen = waited.unwrap_or_else(PoisonError::into_inner).0.wanted;
     }
 }
 
@@ -220,7 +234,7 @@ impl Source for Kafka {
     }
 
     fn wake(&self) {
-        self.shared().wanted = true;
+        self.shared().wanted += 1;
         self.changed.notify_all();
     }
 }

@@ -122,6 +122,8 @@ struct Shared {
     free_bytes_min: u64,
     /// When the newest record of the topics in use was appended, in microseconds.
     last_micros: AtomicI64,
+    /// The time of what is being written, in microseconds, where something is.
+    writing: Mutex<Option<i64>>,
     topics: RwLock<Vec<Arc<Topic>>>,
     /// By topic: what its blocks are stored under.
     identities: Mutex<Vec<u64>>,
@@ -190,6 +192,7 @@ impl Log {
             path: path.to_owned(),
             free_bytes_min,
             last_micros: AtomicI64::new(0),
+            writing: Mutex::default(),
             topics: RwLock::default(),
             identities: Mutex::default(),
             commits: Mutex::new(0),
@@ -316,6 +319,13 @@ impl Log {
         Ok(())
     }
 
+    /// Now, or the time of what is being written: all that has an earlier time lies before the ends that are read next.
+    pub fn settled_at(&self) -> Instant {
+        let writing = self.shared.writing();
+        let now = (self.shared.clock)();
+        writing.map_or(now, |micros| now.min(Instant::from_micros(micros)))
+    }
+
     /// How many commits there were; with [`Log::wait`], a way to sleep until the next.
     pub fn commits(&self) -> u64 {
         *self.shared.commits.lock().unwrap_or_else(PoisonError::into_inner)
@@ -347,6 +357,21 @@ impl Drop for Log {
 impl Shared {
     fn identities(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
         self.identities.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> std::sync::MutexGuard<'_, Option<i64>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time of what is written now.
+    fn stamp(&self) -> Instant {
+        // Under the lock, so that nobody takes a later time for one that is settled.
+        let mut writing = self.writing();
+        let now = (self.clock)().micros();
+        // Clocks go back; the log's times do not.
+        let micros = now.max(self.last_micros.fetch_max(now, Ordering::AcqRel));
+        *writing = Some(micros);
+        Instant::from_micros(micros)
     }
 
     fn announce(&self) {
@@ -388,10 +413,9 @@ fn write(shared: &Shared, waiting: &mpsc::Receiver<Append>) {
             bytes += size(&next);
             group.push(next);
         }
-        // Clocks go back; the log's times do not.
-        let now = (shared.clock)().micros();
-        let at = Instant::from_micros(now.max(shared.last_micros.fetch_max(now, Ordering::AcqRel)));
+        let at = shared.stamp();
         let outcome = shared.check_space(bytes as u64).and_then(|()| commit(shared, &group, at));
+        *shared.writing() = None;
         match outcome {
             Ok(places) => {
                 shared.announce();
