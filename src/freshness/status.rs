@@ -65,6 +65,18 @@ pub enum Cause {
 }
 
 impl Cause {
+    pub const ALL: [Cause; 9] = [
+        Cause::CaughtUp,
+        Cause::CatchingUp,
+        Cause::Stalled,
+        Cause::SourceUnreachable,
+        Cause::SourceSilent,
+        Cause::Paused,
+        Cause::Blocked,
+        Cause::RetentionRisk,
+        Cause::DataLost,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Cause::CaughtUp => "CAUGHT_UP",

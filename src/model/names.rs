@@ -77,6 +77,10 @@ const TYPES: &[&str] = &[
     "DateTime",
     "JSON",
     "Void",
+    "CatalogClaim",
+    "CatalogDisagreement",
+    "CatalogExample",
+    "CatalogShare",
 ];
 
 /// Fields of every entity.
@@ -156,7 +160,8 @@ impl Reader<'_> {
             let place = object.name.location();
             let valid = entity.plural.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
                 && entity.plural.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-            if !valid {
+            // One without @entity is told that already.
+            if !valid && !entity.plural.is_empty() {
                 let message = format!(
                     "`{}` cannot be the name of {}'s list: write `plural: \"…\"` in @entity",
                     entity.plural, entity.name

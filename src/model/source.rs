@@ -97,6 +97,18 @@ impl Reader<'_> {
         model
     }
 
+    /// A description, which the schema's text has between three quotes.
+    fn description(&mut self, given: &Option<Node<str>>) -> Option<String> {
+        let given = given.as_ref()?;
+        if given.contains("\"\"\"") {
+            self.fault(
+                given.location(),
+                "a description has no three quotes in a row: the schema's text ends it by them",
+            );
+        }
+        Some(given.to_string())
+    }
+
     fn enumeration(&mut self, definition: &Node<ast::EnumTypeDefinition>) -> (Enumeration, HashMap<String, u16>) {
         let mut effects = HashMap::new();
         let mut values: Vec<EnumValue> = Vec::new();
@@ -113,13 +125,17 @@ impl Reader<'_> {
                     }
                 }
             }
-            values.push(EnumValue { name: value.value.to_string(), description: text_of(&value.description) });
+            let description = self.description(&value.description);
+            values.push(EnumValue { name: value.value.to_string(), description });
         }
         if values.len() > usize::from(u16::MAX) {
             self.fault(definition.location(), "an enum has at most 65,535 values");
         }
-        let enumeration =
-            Enumeration { name: definition.name.to_string(), description: text_of(&definition.description), values };
+        let enumeration = Enumeration {
+            name: definition.name.to_string(),
+            description: self.description(&definition.description),
+            values,
+        };
         (enumeration, effects)
     }
 
@@ -182,7 +198,7 @@ impl Reader<'_> {
         singular[..1].make_ascii_lowercase();
         let mut entity = Entity {
             name,
-            description: text_of(&object.description),
+            description: self.description(&object.description),
             domain,
             event,
             singular,
@@ -300,7 +316,7 @@ impl Reader<'_> {
         }
         entity.fields.push(Field {
             wire_name,
-            description: text_of(&definition.description),
+            description: self.description(&definition.description),
             indexed: has("index").is_some(),
             searchable: has("search").is_some(),
             personal: has("personal").is_some(),
@@ -403,10 +419,6 @@ fn set_by_events(entity: &mut Entity, enum_effects: &[HashMap<String, u16>]) {
             }
         }
     }
-}
-
-fn text_of(description: &Option<Node<str>>) -> Option<String> {
-    description.as_ref().map(|text| text.to_string())
 }
 
 /// FNV-1a over the model as the parser prints it, so that comments and blanks do not count.

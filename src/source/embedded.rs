@@ -5,14 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::log::{Log, LogError};
-use super::{Asked, Extent, Found, Raw, Registrar, Sink, Source, Taken};
+use super::{Asked, Extent, Found, HEARTBEAT, Raw, Registrar, Sink, Source, Taken};
 use crate::freshness::Basis;
 use crate::model::value::Instant;
 
 /// Bytes of a partition that are read at a time.
 const READ_BYTES: usize = 1 << 20;
-/// How often the log's ends are asked for when nothing else asks: well below the least sensible `fresh_within`.
-const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// A topic to read.
 #[derive(Clone, Debug)]

@@ -7,9 +7,14 @@ pub mod embedded;
 pub mod kafka;
 pub mod log;
 
+use std::time::Duration;
+
 use crate::freshness::{Basis, Moment};
 use crate::model::value::Instant;
 use crate::position::LogId;
+
+/// How often a log's ends are asked for when nothing else asks: well below the least sensible `fresh_within`.
+pub const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// A record as it lies in a log.
 #[derive(Clone, Copy, Debug)]

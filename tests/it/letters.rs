@@ -94,7 +94,15 @@ fn a_letter_lands_in_its_place_once_its_cause_is_mended() {
     let to = ["--to", &service.url];
     let (code, out, err) = run(&[&["dead-letters", "list"], &to[..]].concat());
     assert_eq!((code, out.lines().count()), (0, 3), "{out}{err}");
-    assert!(out.starts_with(&format!("{id} BAD_ENCODING -: ")), "{out}");
+    assert!(out.starts_with(&format!("{id} BAD_ENCODING - - -: ")), "{out}");
+    // What is asked for must be there.
+    for (asked, said) in [
+        (["--domain", "peeple"], "--domain: there is no domain `peeple`: did you mean `people`?"),
+        (["--code", "BAD_ENCODINGS"], "--code: there is no code `BAD_ENCODINGS`: did you mean `BAD_ENCODING`?"),
+    ] {
+        let (code, out, err) = run(&[&["dead-letters", "list"], &asked[..], &to[..]].concat());
+        assert_eq!((code, out.as_str(), err.contains(said)), (2, "", true), "{err}");
+    }
     let shown = service.get(&format!("/dead-letters/{id}"), &[]);
     assert_eq!((shown.status, shown.text.contains("person.registered")), (200, true));
 

@@ -2,6 +2,7 @@
 //! committed. One client reads; another watches topics and log ends, so that neither hides the other's trouble.
 
 mod describe;
+mod faults;
 mod outlet;
 mod reader;
 mod watcher;
@@ -18,6 +19,7 @@ use rdkafka::{ClientContext, Statistics};
 
 use super::{Registrar, Sink, Source};
 use crate::position::LogId;
+pub use faults::Fault;
 pub use outlet::KafkaOutlet;
 
 /// This moment, for the loops' own deadlines: nothing that anybody sees is made of it.
@@ -62,33 +64,6 @@ const FIXED: [(&str, &str); 4] = [
 ];
 
 impl KafkaConfig {
-    /// What is wrong with the properties, each on a line; tried on librdkafka itself.
-    pub fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        for (name, _) in FIXED {
-            if self.properties.contains_key(name) {
-                faults.push(format!("`{name}` cannot be set: positions are staygraph's own"));
-            }
-        }
-        if self.properties.contains_key("bootstrap.servers") || self.properties.contains_key("metadata.broker.list") {
-            faults.push("the brokers are named by `brokers`, not by a property".into());
-        }
-        for broker in self.brokers.split(',') {
-            // librdkafka passes over what it does not know.
-            const PROTOCOLS: [&str; 4] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
-            let scheme = broker.trim().split_once("://").map(|(scheme, _)| scheme.to_uppercase());
-            if scheme.is_some_and(|scheme| !PROTOCOLS.contains(&scheme.as_str())) {
-                faults.push(format!("`{}` is no broker: write `host:9092`, without a scheme", broker.trim()));
-            }
-        }
-        match self.client_config().create_native_config() {
-            Err(KafkaError::ClientConfig(_, why, name, _)) => faults.push(format!("`{name}`: {why}")),
-            Err(error) => faults.push(error.to_string()),
-            Ok(_) => {}
-        }
-        faults
-    }
-
     /// All that librdkafka is told.
     pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();

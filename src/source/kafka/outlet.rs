@@ -26,15 +26,21 @@ pub struct KafkaOutlet {
     topic: String,
 }
 
+/// What a producer is told.
+pub(super) fn client_config(config: &KafkaConfig) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("client.id", "staygraph").set("enable.idempotence", "true").set("allow.auto.create.topics", "false");
+    for (name, value) in &config.properties {
+        client.set(name, value);
+    }
+    client.set("bootstrap.servers", &config.brokers);
+    client
+}
+
 impl KafkaOutlet {
     /// The error says why there is no client.
     pub fn new(source: &str, config: &KafkaConfig, topic: &str) -> Result<KafkaOutlet, String> {
-        let mut client = ClientConfig::new();
-        client.set("client.id", "staygraph").set("enable.idempotence", "true").set("allow.auto.create.topics", "false");
-        for (name, value) in &config.properties {
-            client.set(name, value);
-        }
-        client.set("bootstrap.servers", &config.brokers);
+        let client = client_config(config);
         let source: Arc<str> = source.into();
         let producer = client.create_with_context(Context { source: source.clone(), failure: Failure::default() });
         Ok(KafkaOutlet { producer: producer.map_err(|error| error.to_string())?, source, topic: topic.to_owned() })
