@@ -28,7 +28,7 @@ const IMPURE: [(&str, &str); 10] = [
 ];
 
 /// A package and the files that may use it: a folder ends in `/`.
-const PACKAGES: [(&str, &[&str]); 32] = [
+const PACKAGES: [(&str, &[&str]); 35] = [
     ("petgraph", &["graph/walk.rs"]),
     ("hashbrown", &["graph/"]),
     ("unicode_segmentation", &["graph/words.rs"]),
@@ -39,7 +39,10 @@ const PACKAGES: [(&str, &[&str]); 32] = [
     ),
     ("cel", &["model/rule.rs"]),
     ("strsim", &["model/reader.rs"]),
-    ("dashmap", &["http/"]),
+    ("dashmap", &["http/server.rs"]),
+    ("hyper", &["http/server.rs"]),
+    ("hyper_util", &["http/server.rs"]),
+    ("tower", &["http/server.rs"]),
     ("fjall", &["source/log/"]),
     ("rustix", &["source/log/"]),
     ("aes_gcm_siv", &["query/cursor.rs"]),
