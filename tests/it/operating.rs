@@ -136,6 +136,31 @@ fn every_route_of_the_page_is_there() {
     }
 }
 
+/// The deepest that can be configured works, and no deeper.
+#[test]
+fn the_greatest_depth_is_one_that_works() {
+    let data = folder();
+    let most = DEPTH_MAX.to_string();
+    let service = Service::start_with(data.path(), &root("model.graphql"), &["--depth-max", &most]);
+    let position = service.write(&[
+        event("person.registered", "ann", 1, json!({})),
+        event("reservation.booked", "r", 1, json!({ "guestId": "ann" })),
+    ]);
+    let nested = |depth: u64| {
+        let around = ["reservations(first: 1)", "nodes", "guest"];
+        let mut names = vec!["person(key: \"ann\")"];
+        names.extend(around.iter().cycle().take(depth as usize - 2));
+        let leaf = if names.last().is_some_and(|last| last.starts_with("reservations")) { "totalCount" } else { "key" };
+        format!("{{ {} {{ {leaf} }} {} }}", names.join(" { "), "}".repeat(names.len() - 1))
+    };
+    for depth in [DEPTH_MAX - 2, DEPTH_MAX - 1, DEPTH_MAX] {
+        let answer = service.read(&nested(depth), &position);
+        assert!(answer.to_string().contains("totalCount") || answer.to_string().contains("key"), "{depth}: {answer}");
+    }
+    let refused = service.ask(&nested(DEPTH_MAX + 1), &[]).json();
+    assert_eq!(refused["errors"][0]["extensions"]["code"], json!("QUERY_TOO_DEEP"), "{refused}");
+}
+
 /// Names, and of each the labels of its series.
 fn series(text: &str) -> BTreeMap<String, BTreeSet<String>> {
     let kinds: BTreeMap<&str, &str> =
@@ -249,7 +274,7 @@ fn said(data: &std::path::Path, more: &[&str], environment: &[(&str, &str)]) -> 
         let mut answer = agent.post(format!("{url}/graphql")).send_json(body).unwrap();
         answer.body_mut().read_to_string().unwrap()
     };
-    ask(json!({ "query": "query Wrong { nothing(secretly: \"hidden\") }", "operationName": "Wrong" }));
+    ask(json!({ "query": "# hidden\nquery Wrong { nothing(secretly: \"hidden\") }" }));
     ask(
         json!({ "query": "query Right($k: String!) { person(key: $k) { key } }", "operationName": "Right", "variables": { "k": "hidden" } }),
     );

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 use staygraph::app;
+use staygraph::clock;
 use staygraph::config::{Config, LogOptions, ModelText, Options};
+use staygraph::source::log::{Log, NewRecord};
 use staygraph::threads::Lasts;
 
 use crate::support::{BINARY, Service, event, folder, root, run};
@@ -244,7 +246,7 @@ fn fresh_touches_nothing_that_is_not_the_demos() {
     assert_eq!(std::fs::read(mine.join("notes.txt")).unwrap(), b"mine");
     assert_eq!(std::fs::read(mine.join("photos/a.jpg")).unwrap(), b"mine too");
     // The log holds what was appended since, and not what was before: no event is there twice.
-    let log = staygraph::source::log::Log::open(&mine.join("log"), 0, staygraph::clock::now).unwrap();
+    let log = Log::open(&mine.join("log"), 0, clock::now).unwrap();
     let records: u64 = log.holds().unwrap().iter().map(|(_, records)| records).sum();
     assert_eq!(records, appended(&mine));
 }
@@ -302,6 +304,30 @@ fn a_second_signal_ends_it_at_once() {
     signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+/// A registry that takes a question and never answers holds up a reader, and not the stop.
+#[test]
+fn a_stop_has_a_deadline() {
+    let data = folder();
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    {
+        let log = Log::open(&data.path().join("log"), 0, clock::now).unwrap();
+        let topic = log.topic("people").unwrap();
+        log.append(vec![NewRecord { topic, key: b"k".to_vec(), bytes: b"\0\0\0\0\x01x".to_vec() }]).unwrap();
+    }
+    let config = data.path().join("staygraph.toml");
+    let url = format!("http://{}", registry.local_addr().unwrap());
+    let text =
+        format!("[sources.main]\nkind = \"log\"\nschema_registry = \"{url}\"\n[domains.people]\nencoding = \"avro\"\n");
+    std::fs::write(&config, text).unwrap();
+    let service = Service::start_with(data.path(), &root("model.graphql"), &["--config", config.to_str().unwrap()]);
+    // From here on somebody waits for an answer.
+    let _asked = registry.accept().unwrap();
+    let started = Instant::now();
+    service.signal("TERM");
+    assert_eq!(service.ended(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[test]
