@@ -1,5 +1,7 @@
 //! The only wiring: rooms into a service. Owns the order of shutdown.
 
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -124,6 +126,7 @@ pub struct App {
 pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let Store { config, model, embedded, threads, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
+    let rules = rules(&model, &config);
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
     let metrics = metrics(&model, &config)?;
     let started = clock::tick();
@@ -137,14 +140,14 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         config.topics.iter().map(|topic| topic.name.clone()).collect(),
     );
     let sources = sources(&config, embedded.as_ref(), late.as_ref());
-    let rules = config.domains.iter().map(|domain| domain.rules).collect();
+    let domain_rules = config.domains.iter().map(|domain| domain.rules).collect();
     let topic = |topic: &TopicConfig| Topic {
         source: config.sources[topic.source].name.as_str().into(),
         name: topic.name.as_str().into(),
         domains: topic.domains.as_slice().into(),
     };
     let topics = config.topics.iter().map(topic).collect();
-    let mut projector = Projector::new(model.clone(), rules, topics, config.ids_remembered);
+    let mut projector = Projector::new(model.clone(), domain_rules, topics, config.ids_remembered);
     let domains = config.domains.iter().enumerate().map(|(index, domain)| DomainServing {
         thresholds: domain.thresholds,
         held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.as_str().into()),
@@ -201,6 +204,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         serving,
         seal,
         limits: config.limits,
+        rules,
         wait_max: Duration::from_millis(config.wait_max_ms),
         waiters_max: 1024,
         query_time_max: Duration::from_millis(config.query_time_max_ms),
@@ -231,6 +235,19 @@ fn metrics(model: &Arc<Model>, config: &Config) -> Result<Arc<Metrics>, String> 
         }
     }
     Ok(Arc::new(metrics))
+}
+
+/// A fingerprint of all that makes a graph of the same records: another one may give another graph.
+fn rules(model: &Model, config: &Config) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let domains: Vec<_> = config.domains.iter().map(|domain| domain.rules).collect();
+    let boundaries = config.boundaries.iter().map(|boundaries| {
+        let tables: BTreeMap<_, _> = boundaries.tables.iter().collect();
+        format!("{} {tables:?}", boundaries.topic)
+    });
+    let boundaries: Vec<String> = boundaries.collect();
+    (&model.fingerprint, format!("{domains:?} {:?} {boundaries:?}", config.topics)).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The sources that some topic is read from.

@@ -1,6 +1,6 @@
 //! One request, from its text to its answer: prepared, its demand met or not, executed on one version.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
@@ -77,6 +77,8 @@ pub struct Api {
     pub serving: Arc<Serving>,
     pub seal: Seal,
     pub limits: Limits,
+    /// A fingerprint of the model and of what events are read and applied by.
+    pub rules: u64,
     /// The longest that a demand waits.
     pub wait_max: Duration,
     /// Requests that wait at once.
@@ -131,6 +133,7 @@ impl Api {
             seal: self.seal.clone(),
             visited_max: self.visited_max,
             mending: Mending::default(),
+            rejected: OnceLock::new(),
         });
         let mut execution = async_graphql::Request::new(request.query)
             .variables(async_graphql::Variables::from_json(prepared.variables.clone()))
@@ -158,7 +161,10 @@ impl Api {
             body: body(&errors, Some(data), &freshness, context.reading.plans()),
             outcome: if errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
             freshness: freshness.header(),
-            etag: if prepared.operational || !errors.is_empty() { None } else { freshness.etag(&self.model) },
+            etag: match prepared.operational || !errors.is_empty() {
+                true => None,
+                false => freshness.etag(self.rules, &pinned, &context.reading),
+            },
             unmet: !freshness.unmet.is_empty(),
         }
     }

@@ -1,5 +1,7 @@
 //! Freshness as clients read it: GraphQL values, `extensions.freshness`, the `Freshness` header, the ETag.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde_json::{Value as Json, json};
 
 use crate::freshness::{DomainStatus, Moment, PartitionStatus, Status};
@@ -7,6 +9,7 @@ use crate::model::Model;
 use crate::model::value::Instant;
 use crate::position::Position;
 use crate::projection::Snapshot;
+use crate::query::Reading;
 use crate::serving::{Pinned, Serving};
 
 /// The freshness of one answer.
@@ -74,9 +77,23 @@ impl AnswerFreshness {
         header
     }
 
-    /// The answer's ETag, where it touched a domain.
-    pub fn etag(&self, model: &Model) -> Option<String> {
-        (!self.position.is_empty()).then(|| format!("W/\"{}.{}\"", model.fingerprint, self.position))
+    /// The answer's ETag, where it touched a domain: a hash of all that the answer is a function of. `rules` is a fingerprint
+    /// of what events are read and applied by.
+    pub fn etag(&self, rules: u64, pinned: &Pinned, reading: &Reading) -> Option<String> {
+        if self.position.is_empty() {
+            return None;
+        }
+        let snapshot = &pinned.snapshot;
+        let touched: Vec<usize> = match reading.depends_on_names() {
+            true => (0..snapshot.counters.len()).collect(),
+            false => reading.touched(),
+        };
+        // Dead letters that are read once more change the graph and no position; so does reading a log again with schemas that
+        // were missing before: then fewer are dead.
+        let dead: Vec<u64> = touched.iter().map(|domain| snapshot.counters[*domain].dead).collect();
+        let mut hasher = DefaultHasher::new();
+        (rules, pinned.position(&touched).to_string(), dead, snapshot.unplaced, reading.personal).hash(&mut hasher);
+        Some(format!("W/\"{:016x}\"", hasher.finish()))
     }
 }
 

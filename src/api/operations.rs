@@ -166,7 +166,7 @@ fn dead_letter_page(
     }))
 }
 
-fn dead_letter(letter: &DeadLetter) -> Json {
+pub fn dead_letter(letter: &DeadLetter) -> Json {
     let rejection = &letter.rejection;
     json!({
         "id": letter.id(), "domain": letter.domain.as_ref(), "code": rejection.code.name(), "field": rejection.field,

@@ -89,6 +89,7 @@ pub const FIELDS: &[&str] = &[
     "key",
     "completeness",
     "missingVersions",
+    "rejected",
     "breaches",
     "lastEvent",
     "attributes",

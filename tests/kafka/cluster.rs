@@ -118,6 +118,12 @@ impl Cluster {
         made.unwrap().into_iter().for_each(|made| drop(made.unwrap()));
     }
 
+    /// With whatever a test wants of it.
+    pub fn create_new(&self, topic: NewTopic<'_>) {
+        let made = block(self.admin().create_topics(&[topic], &options()));
+        made.unwrap().into_iter().for_each(|made| drop(made.unwrap()));
+    }
+
     pub fn delete(&self, topic: &str) {
         let gone = block(self.admin().delete_topics(&[topic], &options()));
         gone.unwrap().into_iter().for_each(|gone| drop(gone.unwrap()));

@@ -167,7 +167,13 @@ impl<'a> Watcher<'a> {
         // Before the question, so that the answer is of a time after what was seen.
         let short = std::mem::take(&mut self.kafka.shared().short);
         let (clients, asked) = (self.clients(), self.registrar.asked());
-        let described = match describe(clients.committed.client(), &names, TIMEOUT) {
+        let client = clients.committed.client();
+        let described = describe(client, &names, TIMEOUT).or_else(|_| {
+            // The broker that such questions go to may be gone, and another is not known before somebody asks for brokers.
+            client.fetch_metadata(names.first().map(String::as_str), TIMEOUT).map_err(|error| error.to_string())?;
+            describe(client, &names, TIMEOUT)
+        });
+        let described = match described {
             Ok(described) => described,
             Err(why) => {
                 // Nobody reads these partitions until it is known what became of them.
@@ -350,10 +356,25 @@ impl Asker<'_> {
                         self.registrar.contact(&asked, &extents);
                         self.look_back(&asked, &known, &extents);
                     }
-                    Err(error) => tracing::debug!(source = self.kafka.name.as_ref(), %error, "no log ends"),
+                    Err(error) => {
+                        tracing::debug!(source = self.kafka.name.as_ref(), %error, "no log ends");
+                        self.learn(&known);
+                    }
                 }
             }
             self.kafka.pause(&mut seen, HEARTBEAT);
+        }
+    }
+
+    /// Has the clients find out who leads the partitions now: they would ask the broker that they knew for a quarter of an hour.
+    fn learn(&self, known: &[(usize, Known)]) {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let topics: BTreeSet<usize> = known.iter().map(|(_, known)| known.topic).collect();
+        for client in [&clients.committed, &clients.all] {
+            for topic in &topics {
+                // Without an answer it is as it was.
+                let _ = client.fetch_metadata(Some(&self.kafka.topics[*topic].name), TIMEOUT);
+            }
         }
     }
 
