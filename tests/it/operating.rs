@@ -228,7 +228,7 @@ fn every_metric_is_on_the_page_and_there_from_the_start() {
                         && line.contains(&format!("\"{label}\""))
                 })
             };
-            assert!(labels.iter().all(|label| line(label)), "{name} {domain}");
+            assert!(labels.iter().all(line), "{name} {domain}");
         };
         ones("staygraph_freshness_status", &Status::ALL.map(Status::name));
         ones("staygraph_freshness_cause", &Cause::ALL.map(Cause::name));
