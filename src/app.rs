@@ -297,6 +297,11 @@ impl App {
         }
     }
 
+    fn say_ready(serving: &Serving, seconds: f64) {
+        let records: u64 = serving.snapshot().applied.iter().sum();
+        tracing::info!(records, seconds, "ready");
+    }
+
     /// Says how far hydration is, and when it is over.
     async fn hydrate(serving: Arc<Serving>, started: Duration) {
         let mut ticks = tokio::time::interval(HYDRATION_LOOK);
@@ -307,8 +312,7 @@ impl App {
             let applied: u64 = snapshot.applied.iter().sum();
             let seconds = tick.saturating_sub(started).as_secs_f64();
             if serving.ready_at().is_some() {
-                tracing::info!(records = applied, seconds, "ready");
-                return;
+                return App::say_ready(&serving, seconds);
             }
             if tick.saturating_sub(said_at) >= HYDRATION_LINE {
                 said_at = tick;
@@ -342,7 +346,13 @@ impl App {
             tracing::warn!("requests under way took too long, and were cut off");
         }
         relay.abort();
-        hydration.abort();
+        if !hydration.is_finished() {
+            hydration.abort();
+            // It was ready for less than a look.
+            if self.api.serving.ready_at().is_some() {
+                App::say_ready(&self.api.serving, clock::tick().saturating_sub(self.started).as_secs_f64());
+            }
+        }
         let died = self.threads.death();
         let pipeline = self.pipeline;
         let running = tokio::task::spawn_blocking(move || pipeline.stop(STOP)).await.unwrap_or_default();

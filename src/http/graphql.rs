@@ -121,7 +121,7 @@ async fn respond(
         Err(message) => return unreadable(service, accepted, &message),
     };
     let started = tokio::time::Instant::now();
-    let operation = request.operation_name.clone();
+    let operation = super::requests::operation(&request);
     let answer = service.api.answer(request).await;
     let took = started.elapsed();
     service.metrics.query(answer.outcome.name(), took.as_secs_f64());
