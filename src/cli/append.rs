@@ -201,7 +201,9 @@ fn send(target: &Target, chunk: &Chunk) -> Result<Json, Failure> {
         Target::Log(intake) => match intake.take(&chunk.bytes, Shape::Lines) {
             Ok(receipt) => Ok(receipt.to_json()),
             Err(Refusal::TooLarge(message)) if chunk.lines == 1 => Ok(too_large_line(&message)),
-            Err(Refusal::Unreadable(message) | Refusal::TooLarge(message)) => Err(one(message)),
+            Err(Refusal::Unreadable(message) | Refusal::TooLarge(message) | Refusal::TooMany(message)) => {
+                Err(one(message))
+            }
             Err(Refusal::Log(error)) => Err(one(error.to_string())),
         },
         Target::Service(url) => {

@@ -10,10 +10,10 @@ mod written;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::limits::Limits;
 use crate::cdc::Mapping;
 use crate::encoding::{Encoding, Registry};
 use crate::freshness::Thresholds;
+use crate::limits::Limits;
 use crate::model::Model;
 use crate::projection::{Boundaries, DomainRules};
 use crate::source::kafka::KafkaConfig;
@@ -153,7 +153,9 @@ impl Config {
                 visited_max: count(given.visited_max, usual.visited_max),
                 queries_max: count(given.queries_max, usual.queries_max),
                 queue_max: count(given.queue_max, usual.queue_max),
-                query_time_max_ms: given.query_time_max.map_or(usual.query_time_max_ms, |given| given.0.cast_unsigned()),
+                query_time_max_ms: given
+                    .query_time_max
+                    .map_or(usual.query_time_max_ms, |given| given.0.cast_unsigned()),
                 waiters_max: count(given.waiters_max, usual.waiters_max),
                 wait_max_ms: given.wait_max.map_or(usual.wait_max_ms, |given| given.0.cast_unsigned()),
                 connections_max: count(given.connections_max, usual.connections_max),

@@ -71,6 +71,7 @@ pub async fn post(
             json(if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &receipt.to_json())
         }
         Ok(Err(Refusal::Unreadable(message))) => problem(StatusCode::BAD_REQUEST, &message),
+        Ok(Err(Refusal::TooMany(message))) => problem(StatusCode::PAYLOAD_TOO_LARGE, &message),
         Ok(Err(Refusal::TooLarge(message))) => {
             service.metrics.written(0, std::iter::once(Code::TooLarge));
             problem(StatusCode::PAYLOAD_TOO_LARGE, &message)

@@ -140,7 +140,8 @@ impl Reader<'_> {
                 "in" => {
                     let items = value.as_array().map_or(&[][..], Vec::as_slice);
                     if items.len() > ITEMS_MAX {
-                        let message = format!("`in` of `{field}` has {} items, and at most {ITEMS_MAX} are taken", items.len());
+                        let message =
+                            format!("`in` of `{field}` has {} items, and at most {ITEMS_MAX} are taken", items.len());
                         return Err(QueryError::bad_input(message));
                     }
                     let items = items.iter().map(|item| self.value(kind, field, item));
