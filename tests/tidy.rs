@@ -28,9 +28,10 @@ const IMPURE: [(&str, &str); 10] = [
 ];
 
 /// A package and the files that may use it: a folder ends in `/`.
-const PACKAGES: [(&str, &[&str]); 32] = [
+const PACKAGES: [(&str, &[&str]); 34] = [
     ("petgraph", &["graph/walk.rs"]),
     ("hashbrown", &["graph/"]),
+    ("caseless", &["graph/words.rs"]),
     ("unicode_segmentation", &["graph/words.rs"]),
     ("unicode_normalization", &["graph/words.rs"]),
     (
@@ -43,7 +44,7 @@ const PACKAGES: [(&str, &[&str]); 32] = [
     ("fjall", &["source/log/"]),
     ("rustix", &["source/log/"]),
     ("aes_gcm_siv", &["query/cursor.rs"]),
-    ("base64", &["query/cursor.rs", "encoding/"]),
+    ("base64", &["query/cursor.rs", "encoding/", "cdc/row.rs"]),
     ("arc_swap", &["serving.rs"]),
     ("async_graphql", &["api/"]),
     ("axum", &["http/", "app.rs"]),
@@ -57,6 +58,7 @@ const PACKAGES: [(&str, &[&str]); 32] = [
     ("jaq_core", &["cdc/"]),
     ("jaq_json", &["cdc/"]),
     ("jaq_std", &["cdc/program.rs"]),
+    ("fancy_regex", &["cdc/regex.rs"]),
     ("jiff", &["cdc/", "encoding/calendar.rs"]),
     ("prost_reflect", &["encoding/protobuf/"]),
     ("protox", &["encoding/protobuf/"]),

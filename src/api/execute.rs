@@ -150,7 +150,8 @@ impl Api {
         errors.extend(context.mending.mend(&mut response.data, |path| prepared.null_at(path)));
         // As of the moment that the resolvers were told, so that an answer agrees with itself.
         let freshness = self.freshness(&snapshot, &context.reading.touched(), short, now);
-        let data = serde_json::to_string(&response.data).unwrap_or_else(|_| "null".into());
+        let mut data = String::new();
+        super::written::write(&response.data, &mut data);
         Answer {
             body: body(&errors, Some(data), &freshness, context.reading.plans()),
             outcome: if errors.is_empty() { Outcome::Ok } else { Outcome::Partial },

@@ -14,6 +14,7 @@ mod mending;
 mod operations;
 mod schema;
 mod types;
+mod written;
 
 pub use document::Limits;
 pub use error::ApiError;

@@ -1,17 +1,19 @@
 //! The one loop: receive, apply, publish. Each source has a thread that reads and decodes and one that watches its logs'
 //! ends; one thread applies; a bounded channel lies between.
 
+mod binary;
 mod decode;
 mod letters;
 mod sink;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::event::{Batch, Decoder};
+use crate::event::{Batch, Code, Decoder};
 use crate::model::value::Instant;
 use crate::position::LogId;
 use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps};
@@ -131,6 +133,7 @@ impl Pipeline {
                 appended: Vec::new(),
                 outlet,
                 told: 0,
+                kinds: HashMap::new(),
             }
             .run(&waiting)
         };
@@ -162,8 +165,10 @@ struct Loop {
     metrics: Arc<Metrics>,
     clock: fn() -> Instant,
     outlet: Option<Box<dyn Outlet>>,
-    /// Letters from this number on are not written yet.
+    /// Letters from this number on are not told yet.
     told: usize,
+    /// How many there were of a topic and a code.
+    kinds: HashMap<(Arc<str>, Code), u64>,
     /// Who waits for the next version.
     waiting: Vec<SyncSender<()>>,
     /// Domain and append of what the next version makes visible.
@@ -223,21 +228,20 @@ impl Loop {
         }
     }
 
-    /// Writes new dead letters to where they are written beside.
+    /// Logs new dead letters, and writes them to where they are written beside.
     fn tell(&mut self, snapshot: &Snapshot) {
-        let Some(outlet) = &self.outlet else { return };
         for (_, letter) in snapshot.dead_letters.since(self.told) {
-            let rejection = &letter.rejection;
-            let mut headers = vec![
-                ("staygraph.code", rejection.code.name().to_owned()),
-                ("staygraph.message", rejection.message.clone()),
-                ("staygraph.domain", letter.domain.to_string()),
-                ("staygraph.topic", letter.topic.to_string()),
-                ("staygraph.partition", letter.partition.to_string()),
-                ("staygraph.offset", letter.offset.to_string()),
-            ];
-            headers.extend(rejection.field.clone().map(|field| ("staygraph.field", field)));
-            outlet.put(&letter.id(), Some(&letter.bytes), &headers);
+            let code = letter.rejection.code;
+            let count = self.kinds.entry((letter.topic.clone(), code)).or_default();
+            *count += 1;
+            // Of a flood the first says what there is to do, and then each tenfold of them that it goes on.
+            if count.ilog10() != (*count - 1).checked_ilog10().unwrap_or(u32::MAX) {
+                let (topic, partition, offset) = (&*letter.topic, letter.partition, letter.offset);
+                tracing::warn!(topic, partition, offset, %code, letters = *count, "a record became a dead letter");
+            }
+            if let Some(outlet) = &self.outlet {
+                letters::put(&**outlet, letter);
+            }
         }
         self.told = snapshot.dead_letters.count();
     }
