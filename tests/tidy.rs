@@ -28,7 +28,7 @@ const IMPURE: [(&str, &str); 10] = [
 ];
 
 /// A package and the files that may use it: a folder ends in `/`.
-const PACKAGES: [(&str, &[&str]); 34] = [
+const PACKAGES: [(&str, &[&str]); 35] = [
     ("petgraph", &["graph/walk.rs"]),
     ("hashbrown", &["graph/"]),
     ("caseless", &["graph/words.rs"]),
@@ -59,6 +59,7 @@ const PACKAGES: [(&str, &[&str]); 34] = [
     ("jaq_json", &["cdc/"]),
     ("jaq_std", &["cdc/program.rs"]),
     ("fancy_regex", &["cdc/regex.rs"]),
+    ("stacker", &["cdc/program.rs"]),
     ("jiff", &["cdc/", "encoding/calendar.rs"]),
     ("prost_reflect", &["encoding/protobuf/"]),
     ("protox", &["encoding/protobuf/"]),

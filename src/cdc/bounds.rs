@@ -15,9 +15,12 @@ use jaq_json::{Num, Val};
 use super::regex::{self, Expressions};
 
 /// Calls, rounds of a fold and numbers of a range for one row.
-pub const STEPS_MAX: u64 = 1_000_000;
-/// What a recursion may take of a thread's stack, half of what a thread has at least.
-const STACK_BYTES_MAX: usize = 1 << 20;
+const STEPS_MAX: u64 = 250_000;
+/// The stack that a program runs on, mapped for it and touched as far as it needs. A program that hands closures on may hold one in
+/// another as often as it takes steps, and dropping them recurses: some hundred bytes each.
+pub const STACK_BYTES: usize = 256 << 20;
+/// What of that a recursion may take.
+const RECURSION_BYTES_MAX: usize = 32 << 20;
 /// Parts and bytes of one value, a part counting as 16 bytes: as much as a record may have in JSON, and some.
 const VALUE_BYTES_MAX: usize = 16 << 20;
 /// How deep a value may be nested.
@@ -74,9 +77,9 @@ impl<'a> Run<'a> {
     fn step(&self, steps: u64) -> Result<(), Error<Val>> {
         self.steps.set(self.steps.get().saturating_add(steps));
         if self.exceeded.get().is_some() || self.steps.get() > STEPS_MAX {
-            return Err(self.exceed("it takes more than 1,000,000 steps on this row: does it end?"));
+            return Err(self.exceed("it takes more than 250,000 steps on this row: does it end?"));
         }
-        if self.base.abs_diff(stack()) > STACK_BYTES_MAX {
+        if self.base.abs_diff(stack()) > RECURSION_BYTES_MAX {
             return Err(self.exceed("it recurses too deep on this row: does it end?"));
         }
         Ok(())

@@ -43,9 +43,26 @@ impl Expressions {
     }
 }
 
+/// Oniguruma's POSIX classes are Unicode's; those of the crate are ASCII's.
+fn unicode_classes(pattern: &str) -> String {
+    const CLASSES: [(&str, &str); 9] = [
+        ("alpha", r"\p{Alphabetic}"),
+        ("alnum", r"\p{Alphabetic}\p{Nd}"),
+        ("upper", r"\p{Uppercase}"),
+        ("lower", r"\p{Lowercase}"),
+        ("digit", r"\p{Nd}"),
+        ("space", r"\s"),
+        ("punct", r"\p{P}"),
+        ("word", r"\w"),
+        ("cntrl", r"\p{Cc}"),
+    ];
+    let class = |pattern: String, (name, class): &(&str, &str)| pattern.replace(&format!("[:{name}:]"), class);
+    CLASSES.iter().fold(pattern.to_owned(), class)
+}
+
 /// jq's flags. What is said of a fault repeats nothing of the expression.
 fn compile(pattern: &str, flags: &str) -> Result<Expression, String> {
-    let mut builder = RegexBuilder::new(pattern);
+    let mut builder = RegexBuilder::new(&unicode_classes(pattern));
     builder.oniguruma_mode(true).backtrack_limit(BACKTRACKS_MAX);
     let mut is_global = false;
     for flag in flags.chars() {

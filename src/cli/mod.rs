@@ -65,7 +65,7 @@ pub fn run() -> ExitCode {
         Command::Serve { options } => serve(&options, &logs),
         Command::Append(append) => append.run(&logs),
         Command::DeadLetters(letters) => letters.run(&logs),
-        Command::Check { options } => Config::read(&options, &logs, &ModelText::File).map(drop),
+        Command::Check { options } => check(&options, &logs),
         Command::Map(map) => map.run(&logs),
         Command::Schema { options } => schema(&options, &logs),
     };
@@ -88,6 +88,14 @@ fn serve(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
     let app = app::open(config).and_then(|store| app::start(store, None)).map_err(one)?;
     say(&format!("staygraph listens on {}", url(address)));
     runtime()?.block_on(async { app.serve(listener, interrupted()).await }).map_err(one)
+}
+
+/// What is right for `check` is so for `schema` and `serve`: the schema is made here, too.
+fn check(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
+    let config = Config::read(options, logs, &ModelText::File)?;
+    crate::api::make(&Arc::new(config.model))
+        .map(drop)
+        .map_err(|error| one(format!("the model gives no schema: {error}")))
 }
 
 fn schema(options: &Options, logs: &LogOptions) -> Result<(), Failure> {

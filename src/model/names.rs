@@ -59,6 +59,10 @@ const TYPES: &[&str] = &[
     "CatalogSeen",
     "CatalogDrift",
     "CatalogCount",
+    "CatalogClaim",
+    "CatalogDisagreement",
+    "CatalogExample",
+    "CatalogShare",
     "DriftKind",
     "SearchHit",
     "LinkKind",
@@ -153,6 +157,20 @@ impl Reader<'_> {
         let mut roots: HashSet<String> = ROOTS.iter().map(|name| (*name).to_owned()).collect();
         for (entity, object) in model.entities.iter().zip(types) {
             let place = object.name.location();
+            if entity.plural.is_empty() {
+                // Its @entity is missing or wrong, and that is told.
+                continue;
+            }
+            for name in [&entity.singular, &entity.plural] {
+                if name.starts_with("__") {
+                    let message = format!(
+                        "`{name}` would be a root field, and starts with `__`, which GraphQL keeps for itself: write `plural: \"…\"` \
+                         in {}'s @entity, or give it another name",
+                        entity.name
+                    );
+                    self.fault(place, message);
+                }
+            }
             let valid = entity.plural.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
                 && entity.plural.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             if !valid {

@@ -113,13 +113,18 @@ impl Reader<'_> {
                     }
                 }
             }
-            values.push(EnumValue { name: value.value.to_string(), description: text_of(&value.description) });
+            if value.value.starts_with("__") {
+                let message = format!("`{}` starts with `__`, which GraphQL keeps for itself", value.value);
+                self.fault(value.location(), message);
+            }
+            let description = self.described(&value.description, value.location());
+            values.push(EnumValue { name: value.value.to_string(), description });
         }
         if values.len() > usize::from(u16::MAX) {
             self.fault(definition.location(), "an enum has at most 65,535 values");
         }
-        let enumeration =
-            Enumeration { name: definition.name.to_string(), description: text_of(&definition.description), values };
+        let description = self.described(&definition.description, definition.location());
+        let enumeration = Enumeration { name: definition.name.to_string(), description, values };
         (enumeration, effects)
     }
 
@@ -182,7 +187,7 @@ impl Reader<'_> {
         singular[..1].make_ascii_lowercase();
         let mut entity = Entity {
             name,
-            description: text_of(&object.description),
+            description: self.described(&object.description, object.location()),
             domain,
             event,
             singular,
@@ -300,7 +305,7 @@ impl Reader<'_> {
         }
         entity.fields.push(Field {
             wire_name,
-            description: text_of(&definition.description),
+            description: self.described(&definition.description, place),
             indexed: has("index").is_some(),
             searchable: has("search").is_some(),
             personal: has("personal").is_some(),
@@ -377,6 +382,19 @@ impl Reader<'_> {
         }
     }
 
+    /// A description, which stands between three quotes in the schema's text.
+    fn described(&mut self, description: &Option<Node<str>>, place: Option<SourceSpan>) -> Option<String> {
+        let text = description.as_ref()?.to_string();
+        if text.contains("\"\"\"") || text.ends_with(['"', '\\']) {
+            self.fault(
+                place,
+                "a description has no three quotes in it, and no quote or backslash at its end: the schema's text could not \
+                 hold it",
+            );
+        }
+        Some(text)
+    }
+
     fn check_derived_cycles(&mut self, entity: &Entity, object: &Node<ast::ObjectTypeDefinition>) {
         for (start, field) in entity.fields.iter().enumerate() {
             let mut waiting: Vec<usize> = field.derived.iter().flat_map(|rule| rule.fields.clone()).collect();
@@ -403,10 +421,6 @@ fn set_by_events(entity: &mut Entity, enum_effects: &[HashMap<String, u16>]) {
             }
         }
     }
-}
-
-fn text_of(description: &Option<Node<str>>) -> Option<String> {
-    description.as_ref().map(|text| text.to_string())
 }
 
 /// FNV-1a over the model as the parser prints it, so that comments and blanks do not count.

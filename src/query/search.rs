@@ -1,7 +1,7 @@
 //! Words: which entities have all the words of a text in their `@search` fields, best first.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use super::{QueryError, Reading};
 use crate::graph::{prefix_range, text_code, words, words_of};
@@ -18,22 +18,6 @@ pub struct Hit {
     pub score: f64,
     /// The fields in which a word was found.
     pub fields: Vec<usize>,
-}
-
-/// How well one entity answers so far.
-#[derive(Clone, Default)]
-struct Found {
-    exact: usize,
-    /// In no order.
-    fields: Vec<usize>,
-}
-
-impl Found {
-    fn add(&mut self, field: usize) {
-        if !self.fields.contains(&field) {
-            self.fields.push(field);
-        }
-    }
 }
 
 /// A hit among the best: the worse is the greater.
@@ -85,100 +69,80 @@ pub fn search(reading: &Reading, text: &str, kinds: &[usize], first: usize) -> R
             continue;
         }
         reading.touch(entity);
-        for (slot, mut found) in all_words(reading, entity, &readable, &wanted)? {
-            reading.step()?;
-            let texts = found.fields.iter().map(|field| word_count(reading, entity, slot, *field)).sum::<usize>();
-            let score =
-                (found.exact as f64 + 0.5 * (wanted.len() - found.exact) as f64) / texts.max(wanted.len()) as f64;
-            let node = reading.view.node(entity, slot);
-            if best.len() == first {
-                let is_worse = |worst: &Ranked| worst.rank(score, entity, node.key()) != Ordering::Greater;
-                if best.peek().is_some_and(is_worse) {
+        // Whichever word is looked up, an entity is judged by all of them, and once: the longest word leads to the fewest.
+        let (last, before) = wanted.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+        let range = match before.iter().max_by_key(|word| word.len()) {
+            Some(word) => (text_code(word), text_code(word)),
+            None => prefix_range(last),
+        };
+        let mut judged = Slots::default();
+        for field in &readable {
+            let Some(index) = reading.view.words(entity, *field) else { continue };
+            for (_, slot) in index.range(range) {
+                reading.step()?;
+                if !judged.insert(slot) {
                     continue;
                 }
-                best.pop();
+                reading.steps(readable.len() as u64)?;
+                let Some(hit) = judge(reading, (entity, slot), &readable, &wanted) else { continue };
+                let key = reading.view.node(entity, slot).key();
+                if best.len() == first {
+                    let is_worse = |worst: &Ranked| worst.rank(hit.score, entity, key) != Ordering::Greater;
+                    if best.peek().is_some_and(is_worse) {
+                        continue;
+                    }
+                    best.pop();
+                }
+                best.push(Ranked { hit, key: key.to_owned() });
             }
-            found.fields.sort_unstable();
-            let hit = Hit { entity, slot, score, fields: found.fields };
-            best.push(Ranked { hit, key: node.key().to_owned() });
         }
     }
     Ok(best.into_sorted_vec().into_iter().map(|ranked| ranked.hit).collect())
 }
 
-/// Whether a word may be the beginning of others. One letter begins too many; a sign of a script that writes ideas or syllables is a
-/// word by itself.
-fn is_beginning(word: &str) -> bool {
-    let is_sign = |sign: char| {
-        matches!(sign,
-            '\u{3041}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
-            | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
-    };
-    let mut letters = word.chars();
-    letters.next().is_some_and(is_sign) || letters.next().is_some()
-}
+/// Slots that were seen, a bit each.
+#[derive(Default)]
+struct Slots(Vec<u64>);
 
-/// The slots in which each word is found.
-fn all_words(
-    reading: &Reading,
-    entity: usize,
-    fields: &[usize],
-    wanted: &[String],
-) -> Result<BTreeMap<u32, Found>, QueryError> {
-    let mut all: Option<BTreeMap<u32, Found>> = None;
-    for (place, word) in wanted.iter().enumerate() {
-        let is_last = place + 1 == wanted.len();
-        let mut with_word: BTreeMap<u32, Found> = BTreeMap::new();
-        for field in fields {
-            let Some(index) = reading.view.words(entity, *field) else { continue };
-            let exact = text_code(word);
-            let is_last = is_last && is_beginning(word);
-            let range = if is_last { prefix_range(word) } else { (exact, exact) };
-            for (code, slot) in index.range(range) {
-                reading.step()?;
-                if all.as_ref().is_some_and(|all| !all.contains_key(&slot)) {
-                    continue;
-                }
-                // Eight bytes and a hash do not tell every word from every other.
-                let Some(whole) = has_word(reading, (entity, slot, *field), word, code == exact, is_last) else {
-                    continue;
-                };
-                let found = with_word.entry(slot).or_default();
-                found.exact = found.exact.max(usize::from(whole));
-                found.add(*field);
-            }
+impl Slots {
+    /// Whether the slot is new.
+    fn insert(&mut self, slot: u32) -> bool {
+        let (word, bit) = (slot as usize / 64, 1 << (slot % 64));
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
         }
-        all = Some(match all {
-            None => with_word,
-            Some(before) => with_word
-                .into_iter()
-                .filter_map(|(slot, found)| {
-                    let mut both = before.get(&slot)?.clone();
-                    both.exact += found.exact;
-                    found.fields.iter().for_each(|field| both.add(*field));
-                    Some((slot, both))
-                })
-                .collect(),
-        });
+        let is_new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        is_new
     }
-    Ok(all.unwrap_or_default())
 }
 
-/// Whether a field has a word: as a whole (true) or, where that may be, as a beginning (false).
-fn has_word(
-    reading: &Reading,
-    (entity, slot, field): (usize, u32, usize),
-    word: &str,
-    whole: bool,
-    beginning: bool,
-) -> Option<bool> {
-    let known = words_of(reading.view.node(entity, slot).value(field));
-    if whole && known.iter().any(|known| known == word) {
-        return Some(true);
+/// How well an entity answers, if it has all the words.
+fn judge(reading: &Reading, (entity, slot): (usize, u32), fields: &[usize], wanted: &[String]) -> Option<Hit> {
+    let node = reading.view.node(entity, slot);
+    // By word: whether it was found, and as a whole one.
+    let (mut found, mut whole) = (vec![false; wanted.len()], vec![false; wanted.len()]);
+    let (mut with_words, mut count) = (Vec::new(), 0);
+    for field in fields.iter().copied() {
+        let known = words_of(node.value(field));
+        let mut has_some = false;
+        for (place, word) in wanted.iter().enumerate() {
+            let is_last = place + 1 == wanted.len();
+            let is_whole = known.iter().any(|known| known == word);
+            let is_here = is_whole || is_last && known.iter().any(|known| known.starts_with(word.as_str()));
+            whole[place] |= is_whole;
+            found[place] |= is_here;
+            has_some |= is_here;
+        }
+        if has_some {
+            with_words.push(field);
+            count += known.len();
+        }
     }
-    (beginning && known.iter().any(|known| known.starts_with(word) && known != word)).then_some(false)
-}
-
-fn word_count(reading: &Reading, entity: usize, slot: u32, field: usize) -> usize {
-    words_of(reading.view.node(entity, slot).value(field)).len()
+    if found.contains(&false) {
+        return None;
+    }
+    let exact = whole.iter().filter(|whole| **whole).count();
+    let share = (exact as f64 + 0.5 * (wanted.len() - exact) as f64) / count.max(wanted.len()) as f64;
+    Some(Hit { entity, slot, score: share, fields: with_words })
 }

@@ -16,6 +16,7 @@ mod oracle;
 mod plans;
 mod queries;
 mod registry;
+mod rows;
 mod soak;
 mod strangler;
 mod support;

@@ -218,16 +218,16 @@ impl Writer {
         self.send_raw(topic, None, event["subject"].as_str().unwrap(), Some(event.to_string().as_bytes()), &[]);
     }
 
-    pub fn send_raw(
+    pub fn send_raw<H: AsRef<[u8]>>(
         &self,
         topic: &str,
         partition: Option<i32>,
         key: &str,
         value: Option<&[u8]>,
-        headers: &[(&str, &str)],
+        headers: &[(&str, H)],
     ) {
-        let with = |headers: OwnedHeaders, (name, value): &(&str, &str)| {
-            headers.insert(Header { key: name, value: Some(value.as_bytes()) })
+        let with = |headers: OwnedHeaders, (name, value): &(&str, H)| {
+            headers.insert(Header { key: name, value: Some(value.as_ref()) })
         };
         let mut record = BaseRecord::<str, [u8]>::to(topic).key(key);
         (record.payload, record.partition) = (value, partition);
