@@ -85,7 +85,8 @@ pub fn search(reading: &Reading, text: &str, kinds: &[usize], first: usize) -> R
                 }
                 reading.steps(readable.len() as u64)?;
                 let Some(hit) = judge(reading, (entity, slot), &readable, &wanted) else { continue };
-                let key = reading.view.node(entity, slot).key();
+                let node = reading.view.node(entity, slot);
+                let key = node.key();
                 if best.len() == first {
                     let is_worse = |worst: &Ranked| worst.rank(hit.score, entity, key) != Ordering::Greater;
                     if best.peek().is_some_and(is_worse) {
