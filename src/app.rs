@@ -1,14 +1,17 @@
 //! The only wiring: rooms into a service. Owns the order of shutdown.
 
-use std::io::{Read, Write};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{self, Api};
+use crate::cdc::Skipped;
 use crate::clock;
-use crate::config::{Config, SourceKind, TopicConfig};
+use crate::config::{Config, SourceConfig, SourceKind, TopicConfig};
 use crate::event::Decoder;
 use crate::http::{Service, router};
 use crate::intake::Intake;
@@ -22,15 +25,26 @@ use crate::source::kafka::{self, Kafka, KafkaOutlet};
 use crate::source::log::Log;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
+use crate::threads::Threads;
 
 /// How long requests under way may take at a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the pipeline's threads may take to end at a shutdown.
+const STOP: Duration = Duration::from_secs(10);
+/// How long the health route says which thread died before the process ends by it: whoever asks each second hears it.
+const DYING: Duration = Duration::from_secs(2);
+/// How often hydration is looked at,
+const HYDRATION_LOOK: Duration = Duration::from_millis(50);
+/// and how often its progress is said.
+const HYDRATION_LINE: Duration = Duration::from_secs(2);
 
 /// The embedded log, where some topic is in it, with what is needed to write to it; nothing runs yet.
 pub struct Store {
     pub config: Config,
     pub model: Arc<Model>,
     pub embedded: Option<EmbeddedStore>,
+    /// All threads of the service.
+    pub threads: Threads,
     decoder: Decoder,
 }
 
@@ -43,7 +57,13 @@ pub struct EmbeddedStore {
 }
 
 /// Opens the embedded log and its topics, where some domain reads it.
-pub fn open(mut config: Config) -> Result<Store, String> {
+pub fn open(config: Config) -> Result<Store, String> {
+    open_after(config, |_| Ok(()))
+}
+
+/// The same, with something done to the log while nobody else has it and none of its topics is in use.
+pub fn open_after(mut config: Config, prepare: impl FnOnce(&mut Log) -> Result<(), String>) -> Result<Store, String> {
+    let threads = Threads::default();
     let model = Arc::new(std::mem::replace(
         &mut config.model,
         Model { entities: vec![], enums: vec![], domains: vec![], fingerprint: String::new() },
@@ -51,19 +71,26 @@ pub fn open(mut config: Config) -> Result<Store, String> {
     let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
     let decoder = Decoder::new(model.clone(), order_by, config.event_bytes_max);
     let embedded = match config.sources.iter().position(|source| source.kind == SourceKind::Log) {
-        Some(source) => Some(open_log(&config, source, &decoder)?),
+        Some(source) => Some(open_log(&config, source, &decoder, &threads, prepare)?),
         None => {
             std::fs::create_dir_all(&config.data_dir)
                 .map_err(|error| format!("{} cannot be made: {error}", config.data_dir.display()))?;
             None
         }
     };
-    Ok(Store { config, model, embedded, decoder })
+    Ok(Store { config, model, embedded, threads, decoder })
 }
 
-fn open_log(config: &Config, source: usize, decoder: &Decoder) -> Result<EmbeddedStore, String> {
-    let log = Log::open(&config.data_dir.join("log"), config.free_bytes_min, clock::now)
+fn open_log(
+    config: &Config,
+    source: usize,
+    decoder: &Decoder,
+    threads: &Threads,
+    prepare: impl FnOnce(&mut Log) -> Result<(), String>,
+) -> Result<EmbeddedStore, String> {
+    let mut log = Log::open_among(&config.data_dir.join("log"), config.free_bytes_min, clock::now, threads)
         .map_err(|error| error.to_string())?;
+    prepare(&mut log)?;
     let place = |topic: &TopicConfig| (topic.source == source).then(|| log.topic(&topic.name)).transpose();
     let places: Vec<Option<usize>> =
         config.topics.iter().map(place).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
@@ -87,29 +114,43 @@ pub struct Late {
 /// The service, projecting.
 pub struct App {
     pub api: Api,
+    pub threads: Threads,
+    /// For the log: the data's folder, each source's name and kind, and the topics that are read.
+    about: (String, String, Vec<String>),
+    started: Duration,
     service: Service,
     pipeline: Pipeline,
 }
 
 /// Starts projecting what the sources hold.
 pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
-    let Store { config, model, embedded, decoder } = store;
+    let Store { config, model, embedded, threads, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
+    let rules = rules(&model, &config);
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
-    let metrics =
-        Arc::new(Metrics::new(model.clone()).map_err(|error| format!("the metrics cannot be made: {error}"))?);
+    let metrics = metrics(&model, &config)?;
+    let started = clock::tick();
+    let named = |source: &SourceConfig| match &source.kind {
+        SourceKind::Log => format!("{} (the embedded log)", source.name),
+        SourceKind::Kafka(kafka) => format!("{} (Kafka at {})", source.name, kafka.brokers),
+    };
+    let about = (
+        config.data_dir.display().to_string(),
+        config.sources.iter().map(named).collect::<Vec<_>>().join(", "),
+        config.topics.iter().map(|topic| topic.name.clone()).collect(),
+    );
     let sources = sources(&config, embedded.as_ref(), late.as_ref());
-    let rules = config.domains.iter().map(|domain| domain.rules).collect();
+    let domain_rules = config.domains.iter().map(|domain| domain.rules).collect();
     let topic = |topic: &TopicConfig| Topic {
         source: config.sources[topic.source].name.as_str().into(),
         name: topic.name.as_str().into(),
         domains: topic.domains.as_slice().into(),
     };
     let topics = config.topics.iter().map(topic).collect();
-    let mut projector = Projector::new(model.clone(), rules, topics, config.ids_remembered);
+    let mut projector = Projector::new(model.clone(), domain_rules, topics, config.ids_remembered);
     let domains = config.domains.iter().enumerate().map(|(index, domain)| DomainServing {
         thresholds: domain.thresholds,
-        held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.clone()),
+        held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.as_str().into()),
     });
     let woken = sources.clone();
     let serving = Arc::new(Serving::new(
@@ -118,7 +159,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         projector.publish(),
         sources.len(),
         Box::new(move || woken.iter().for_each(|source| source.wake())),
-        clock::now,
+        clock::moment,
     ));
     let tables = || config.boundaries.iter().flat_map(|boundaries| boundaries.tables.values());
     let is_in_transactions = |topic: &TopicConfig| tables().any(|table| config.topics[*table].name == topic.name);
@@ -150,10 +191,11 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,
-        gate: Gate::new(config.boundaries.clone(), clock::now()),
+        gate: Gate::new(config.boundaries.clone(), clock::moment()),
         serving: serving.clone(),
         metrics: metrics.clone(),
-        clock: clock::now,
+        clock: clock::moment,
+        threads: threads.clone(),
     };
     let pipeline = Pipeline::start(parts).map_err(|error| format!("the projection cannot start: {error}"))?;
     let api = Api {
@@ -162,7 +204,9 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         serving,
         seal,
         limits: config.limits,
+        rules,
         wait_max: Duration::from_millis(config.wait_max_ms),
+        waiters_max: 1024,
         query_time_max: Duration::from_millis(config.query_time_max_ms),
         visited_max: config.visited_max,
     };
@@ -171,10 +215,39 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         intake: embedded.map(|embedded| embedded.intake),
         retrier: pipeline.retrier.clone(),
         metrics,
+        threads: threads.clone(),
         cors_origins: config.cors_origins,
+        cors_headers: config.cors_headers,
         body_bytes_max: config.body_bytes_max,
     };
-    Ok(App { api, service, pipeline })
+    Ok(App { api, threads, about, started, service, pipeline })
+}
+
+/// The metrics, with a series for all that may happen.
+fn metrics(model: &Arc<Model>, config: &Config) -> Result<Arc<Metrics>, String> {
+    let metrics = Metrics::new(model.clone()).map_err(|error| format!("the metrics cannot be made: {error}"))?;
+    for topic in &config.topics {
+        if topic.mapping.is_some() {
+            metrics.may_skip(&topic.name, &Skipped::ALL.map(Skipped::name));
+        }
+        if topic.tells_boundaries {
+            metrics.may_split(&topic.name);
+        }
+    }
+    Ok(Arc::new(metrics))
+}
+
+/// A fingerprint of all that makes a graph of the same records: another one may give another graph.
+fn rules(model: &Model, config: &Config) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let domains: Vec<_> = config.domains.iter().map(|domain| domain.rules).collect();
+    let boundaries = config.boundaries.iter().map(|boundaries| {
+        let tables: BTreeMap<_, _> = boundaries.tables.iter().collect();
+        format!("{} {tables:?}", boundaries.topic)
+    });
+    let boundaries: Vec<String> = boundaries.collect();
+    (&model.fingerprint, format!("{domains:?} {:?} {boundaries:?}", config.topics)).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The sources that some topic is read from.
@@ -207,7 +280,48 @@ fn sources(config: &Config, embedded: Option<&EmbeddedStore>, late: Option<&Late
 }
 
 impl App {
-    /// Serves until `stop` ends, then shuts down in order: no new requests, those under way, the projection, the log.
+    /// Says in the log what starts, and where.
+    pub fn announce(&self, address: SocketAddr) {
+        let (data, sources, read) = &self.about;
+        let (version, model) = (env!("CARGO_PKG_VERSION"), self.api.model.fingerprint.as_str());
+        tracing::info!(version, model, data, sources, %address, "staygraph starts");
+        let Some(intake) = &self.service.intake else { return };
+        match intake.log().holds() {
+            Ok(held) => {
+                let unread = held.iter().filter(|(name, count)| *count > 0 && !read.contains(name));
+                let unread: Vec<String> = unread.map(|(name, count)| format!("{name} ({count} records)")).collect();
+                if !unread.is_empty() {
+                    let topics = unread.join(", ");
+                    tracing::warn!(topics, "the log holds topics that nobody reads: is it another model's?");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "which topics the log holds is not known"),
+        }
+    }
+
+    /// Says how far hydration is, and when it is over.
+    async fn hydrate(serving: Arc<Serving>, started: Duration) {
+        let mut ticks = tokio::time::interval(HYDRATION_LOOK);
+        let mut said_at = started;
+        loop {
+            ticks.tick().await;
+            let (snapshot, tick) = (serving.snapshot(), clock::tick());
+            let applied: u64 = snapshot.applied.iter().sum();
+            let seconds = tick.saturating_sub(started).as_secs_f64();
+            if serving.ready_at().is_some() {
+                tracing::info!(records = applied, seconds, "ready");
+                return;
+            }
+            if tick.saturating_sub(said_at) >= HYDRATION_LINE {
+                said_at = tick;
+                let of: u64 = (0..snapshot.applied.len()).filter_map(|place| serving.target(place)).sum();
+                tracing::info!(records = applied, of, seconds, "hydrating");
+            }
+        }
+    }
+
+    /// Serves until `stop` ends or a thread has died, then shuts down in order: no new requests, those under way, the
+    /// projection, the log. Each step has a deadline.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -217,9 +331,15 @@ impl App {
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let routes = router(self.service).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(self.api.serving.clone().relay());
         let (stopped, mut stopping) = tokio::sync::watch::channel(false);
+        let hydration = tokio::spawn(App::hydrate(self.api.serving.clone(), self.started));
+        let threads = self.threads.clone();
         let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
-            stop.await;
+            tokio::select! {
+                () = stop => {}
+                _ = threads.died() => tokio::time::sleep(DYING).await,
+            }
             stopped.send_replace(true);
         });
         let overdue = async move {
@@ -233,8 +353,18 @@ impl App {
                 Ok(())
             }
         };
-        self.pipeline.stop();
-        served
+        hydration.abort();
+        let died = self.threads.death();
+        let pipeline = self.pipeline;
+        let running = tokio::task::spawn_blocking(move || pipeline.stop(STOP)).await.unwrap_or_default();
+        if !running.is_empty() {
+            let threads = running.join(", ");
+            tracing::warn!(threads, "what they wait for does not answer: the process ends without them");
+        }
+        match died {
+            Some(death) => Err(format!("the thread `{}` {}: the log above says why", death.thread, death.how)),
+            None => served,
+        }
     }
 }
 
@@ -251,18 +381,24 @@ pub fn bind(listen: &str) -> Result<TcpListener, String> {
 /// The key that seals cursors, made at the first start; so cursors survive a restart.
 fn secret(path: &Path) -> Result<[u8; 32], String> {
     let failed = |error: std::io::Error| format!("{} cannot be used: {error}", path.display());
-    let mut key = [0; 32];
-    match std::fs::File::open(path) {
-        Ok(mut file) => file.read_exact(&mut key).map_err(failed)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            getrandom::fill(&mut key).map_err(|error| format!("no randomness for a new key: {error}"))?;
-            let mut options = std::fs::OpenOptions::new();
-            options.write(true).create_new(true);
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = options.open(path).map_err(failed)?;
-            file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            if let Some(key) = bytes.first_chunk() {
+                return Ok(*key);
+            }
+            // Cut off while it was made: it never sealed anything.
         }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| format!("no randomness for a new key: {error}"))?;
+    // Whole or not at all: written beside, synced, renamed.
+    let new = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&new).and_then(|mut file| file.write_all(&key).and_then(|()| file.sync_all()));
+    written.and_then(|()| std::fs::rename(&new, path)).map_err(failed)?;
     Ok(key)
 }

@@ -115,6 +115,11 @@ impl Intake {
         Intake { log, decoder, topics }
     }
 
+    /// Where it writes to.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
     /// Takes a body. Returns when what was accepted is durable; blocks.
     pub fn take(&self, body: &[u8], shape: Shape) -> Result<Receipt, Refusal> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);

@@ -20,6 +20,8 @@ pub mod freshness;
 pub mod query;
 
 pub mod clock;
+pub mod threads;
+
 pub mod encoding;
 pub mod intake;
 pub mod pipeline;

@@ -14,6 +14,15 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LogId(pub u32);
 
+impl LogId {
+    /// The log once it has lost its records from an offset on: what others lie there now are not those that positions in the
+    /// old one mean.
+    pub fn cut(self, end: u64) -> LogId {
+        let next = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        LogId(end.to_be_bytes().into_iter().fold(next(self.0, 1), next))
+    }
+}
+
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}", self.0)

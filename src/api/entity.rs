@@ -102,9 +102,8 @@ pub fn roots(query: Object, model: &Model, index: usize) -> Object {
     let entity = &model.entities[index];
     let one = field(&entity.singular, &entity.name, move |resolver| {
         let context = context(resolver)?;
-        context.reading.touch(index);
         let key = argument(resolver, "key");
-        Ok(context.reading.view.find(index, key.as_str().unwrap_or_default()).map(|slot| node_value(index, slot)))
+        Ok(context.reading.find(index, key.as_str().unwrap_or_default()).map(|slot| node_value(index, slot)))
     });
     let one = one
         .argument(InputValue::new("key", ty("String!")))
@@ -122,8 +121,7 @@ pub fn node_of_interface<'a>(context: &Context, id: &str) -> Option<FieldValue<'
     let (name, key) = id.split_once(':')?;
     let model = context.reading.view.model();
     let entity = model.entity_named(name)?;
-    context.reading.touch(entity);
-    let slot = context.reading.view.find(entity, key)?;
+    let slot = context.reading.find(entity, key)?;
     Some(node_value(entity, slot).with_type(name.to_owned()))
 }
 
@@ -160,6 +158,11 @@ fn common_fields(model: &Arc<Model>, index: usize) -> Vec<Field> {
             let entity = &checks.entities[entity];
             let texts = node.breaches(entity).map(|check| GraphValue::from(entity.checks[check].text.as_str()));
             Ok(Some(FieldValue::value(GraphValue::List(texts.collect()))))
+        }),
+        field("rejected", "[DeadLetter!]!", |resolver| {
+            let (context, entity, slot, _) = this(resolver)?;
+            let letters = context.rejected(entity, slot).map(super::operations::dead_letter);
+            Ok(Some(FieldValue::value(GraphValue::from_json(letters.collect())?)))
         }),
         field("lastEvent", "EventRef", |resolver| {
             Ok(this(resolver)?.3.last_event().map(|event| FieldValue::value(event_ref(&event))))
@@ -341,12 +344,13 @@ fn page_info<'a>(resolver: &ResolverContext<'a>) -> Resolved<'a> {
 }
 
 /// The fields of every entity, for the interface.
-pub const COMMON: [(&str, &str); 7] = [
+pub const COMMON: [(&str, &str); 8] = [
     ("id", "ID!"),
     ("key", "String!"),
     ("completeness", "Completeness!"),
     ("missingVersions", "[Long!]!"),
     ("breaches", "[String!]!"),
+    ("rejected", "[DeadLetter!]!"),
     ("lastEvent", "EventRef"),
     ("attributes", "JSON"),
 ];

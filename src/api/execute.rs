@@ -1,6 +1,6 @@
 //! One request, from its text to its answer: prepared, its demand met or not, executed on one version.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
@@ -12,10 +12,8 @@ use super::mending::Mending;
 use super::{Context, Schema};
 use crate::freshness::{Demand, Otherwise};
 use crate::model::Model;
-use crate::model::value::Instant;
-use crate::projection::Snapshot;
 use crate::query::{BAD_USER_INPUT, Reading, Seal};
-use crate::serving::{Serving, unmet};
+use crate::serving::{Pinned, Serving, Short, Wanted};
 
 /// A GraphQL request, whatever brought it.
 #[derive(Clone, Debug)]
@@ -79,8 +77,12 @@ pub struct Api {
     pub serving: Arc<Serving>,
     pub seal: Seal,
     pub limits: Limits,
+    /// A fingerprint of the model and of what events are read and applied by.
+    pub rules: u64,
     /// The longest that a demand waits.
     pub wait_max: Duration,
+    /// Requests that wait at once.
+    pub waiters_max: usize,
     /// The longest that a query runs.
     pub query_time_max: Duration,
     /// Entities that a search for paths visits at most.
@@ -90,7 +92,6 @@ pub struct Api {
 impl Api {
     /// Answers a request.
     pub async fn answer(&self, request: Request) -> Answer {
-        let snapshot = self.serving.snapshot();
         let prepared = prepare(
             &self.schema.validated,
             &self.model,
@@ -101,32 +102,38 @@ impl Api {
         );
         let prepared = match prepared {
             Ok(prepared) => prepared,
-            Err(errors) => return self.refusal(&snapshot, &errors, &[]),
+            Err(errors) => return self.refusal(&self.serving.pin(), &errors, &[]),
         };
-        let demand = request.demand.and_then(|demand| Serving::check_demand(&snapshot, &demand).map(|()| demand));
-        let demand = match demand {
+        let domains = &prepared.domains;
+        let snapshot = self.serving.snapshot();
+        let demand = request.demand.and_then(|demand| {
+            let wanted = Wanted::new(&snapshot, &demand, domains)?;
+            Ok((demand, wanted))
+        });
+        let (demand, wanted) = match demand {
             Ok(demand) => demand,
             Err(message) => {
-                return self.refusal(&snapshot, &[ApiError::new(BAD_USER_INPUT, message)], &prepared.domains);
+                return self.refusal(&self.serving.pin(), &[ApiError::new(BAD_USER_INPUT, message)], domains);
             }
         };
-        let (snapshot, short) = self.meet(&demand, &prepared.domains, snapshot).await;
+        let (pinned, short) = self.meet(&demand, wanted).await;
         if !short.is_empty() && demand.otherwise == Otherwise::Fail {
-            return self.not_fresh_enough(&snapshot, &demand, short, &prepared.domains);
+            return self.not_fresh_enough(&pinned, &short, domains);
         }
-        let now = self.serving.now();
+        let short = short.into_iter().map(|short| short.name).collect();
+        let pinned = Arc::new(pinned);
         let started = tokio::time::Instant::now();
         let most = self.query_time_max;
         let over = Box::new(move || started.elapsed() > most);
-        let reading = Reading::new(snapshot.graph.clone(), request.personal, over);
+        let reading = Reading::new(pinned.snapshot.graph.clone(), request.personal, over);
         let context = Arc::new(Context {
             reading: if request.plan { reading.note_plans() } else { reading },
-            snapshot: snapshot.clone(),
+            pinned: pinned.clone(),
             serving: self.serving.clone(),
             seal: self.seal.clone(),
-            now,
             visited_max: self.visited_max,
             mending: Mending::default(),
+            rejected: OnceLock::new(),
         });
         let mut execution = async_graphql::Request::new(request.query)
             .variables(async_graphql::Variables::from_json(prepared.variables.clone()))
@@ -138,81 +145,72 @@ impl Api {
         let response = tokio::task::spawn_blocking(move || handle.block_on(schema.execute(execution))).await;
         let mut response = match response {
             Ok(response) => response,
-            Err(error) => {
-                tracing::error!(%error, "a query ended the hard way");
+            Err(_) => {
+                tracing::error!("a query panicked: the line above says where");
                 let error =
                     ApiError::new(super::error::INTERNAL, "the query failed inside the service; its log says why");
-                let refusal = self.refusal(&snapshot, &[error], &prepared.domains);
+                let refusal = self.refusal(&pinned, &[error], &prepared.domains);
                 return Answer { outcome: Outcome::Failed, ..refusal };
             }
         };
         let mut errors: Vec<ApiError> = response.errors.iter().map(of_server).collect();
         errors.extend(context.mending.mend(&mut response.data, |path| prepared.null_at(path)));
-        // As of the moment that the resolvers were told, so that an answer agrees with itself.
-        let freshness = self.freshness(&snapshot, &context.reading.touched(), short, now);
+        let freshness = self.freshness(&pinned, &context.reading.touched(), short);
         let mut data = String::new();
         super::written::write(&response.data, &mut data);
         Answer {
             body: body(&errors, Some(data), &freshness, context.reading.plans()),
             outcome: if errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
             freshness: freshness.header(),
-            etag: if prepared.operational || !errors.is_empty() { None } else { freshness.etag(&self.model) },
+            etag: match prepared.operational || !errors.is_empty() {
+                true => None,
+                false => freshness.etag(self.rules, &pinned, &context.reading),
+            },
             unmet: !freshness.unmet.is_empty(),
         }
     }
 
-    fn freshness(&self, snapshot: &Snapshot, touched: &[usize], unmet: Vec<String>, now: Instant) -> AnswerFreshness {
-        AnswerFreshness::of(&self.model, snapshot, &self.serving.freshness(snapshot, now), touched, unmet, now)
+    /// The freshness of an answer that is given now.
+    fn freshness(&self, pinned: &Pinned, touched: &[usize], unmet: Vec<String>) -> AnswerFreshness {
+        AnswerFreshness::of(&self.model, &self.serving, pinned, touched, unmet, self.serving.now())
     }
 
     /// Waits, at most as long as is asked and allowed, for a version that meets the demand. Gives the version to answer
     /// from, and the partitions that fall short of the demand still.
-    async fn meet(&self, demand: &Demand, domains: &[usize], snapshot: Arc<Snapshot>) -> (Arc<Snapshot>, Vec<String>) {
-        if demand.is_empty() {
-            return (snapshot, Vec::new());
-        }
-        let short = |snapshot: &Snapshot| {
-            unmet(snapshot, &self.serving.freshness(snapshot, self.serving.now()), demand, domains)
-        };
-        let now_short = short(&snapshot);
+    async fn meet(&self, demand: &Demand, mut wanted: Wanted) -> (Pinned, Vec<Short>) {
+        let pinned = self.serving.pin();
+        let short = wanted.short(&pinned);
         let wait = Duration::from_millis(demand.wait_ms.unwrap_or(0).max(0) as u64).min(self.wait_max);
-        if now_short.is_empty() || wait.is_zero() {
-            return (snapshot, now_short);
+        if short.is_empty() || wait.is_zero() {
+            return (pinned, short);
         }
-        match tokio::time::timeout(wait, self.serving.wait_for(demand, domains)).await {
+        match tokio::time::timeout(wait, self.serving.wait_for(&mut wanted, self.waiters_max)).await {
             Ok(Ok(met)) => (met, Vec::new()),
             _ => {
-                let newest = self.serving.snapshot();
-                let still_short = short(&newest);
-                (newest, still_short)
+                let newest = self.serving.pin();
+                let short = wanted.short(&newest);
+                (newest, short)
             }
         }
     }
 
-    fn not_fresh_enough(&self, snapshot: &Snapshot, demand: &Demand, short: Vec<String>, domains: &[usize]) -> Answer {
-        let freshness = self.serving.freshness(snapshot, self.serving.now());
-        let partitions: Vec<Json> = short
-            .iter()
-            .map(|name| {
-                let places = 0..freshness.partitions.len();
-                let place = places.into_iter().find(|place| *name == snapshot.name(*place));
-                let status = place.map(|place| &freshness.partitions[place]);
-                let wanted = demand.at_least.iter().flat_map(crate::position::Position::entries);
-                let wanted = wanted.into_iter().find(|entry| *name == format!("{}/{}", entry.topic, entry.partition));
-                json!({
-                    "partition": name, "applied": status.map(|status| status.applied),
-                    "stalenessMs": status.and_then(|status| status.staleness_ms), "atLeast": wanted.map(|entry| entry.offset),
-                })
+    fn not_fresh_enough(&self, pinned: &Pinned, short: &[Short], domains: &[usize]) -> Answer {
+        let partitions = short.iter().map(|short| {
+            let status = short.partition.map(|partition| &pinned.freshness.partitions[partition]);
+            json!({
+                "partition": short.name, "applied": status.map(|status| status.applied),
+                "stalenessMs": status.and_then(|status| status.staleness_ms), "atLeast": short.at_least,
             })
-            .collect();
-        let places: Vec<String> = partitions
+        });
+        let partitions: Vec<Json> = partitions.collect();
+        let places = partitions
             .iter()
-            .map(|place| format!("{} is at {}", place["partition"].as_str().unwrap_or_default(), place["applied"]))
-            .collect();
-        let mut error =
-            ApiError::new(NOT_FRESH_ENOUGH, format!("the answer is not as fresh as demanded: {}", places.join(", ")));
+            .map(|place| format!("{} is at {}", place["partition"].as_str().unwrap_or_default(), place["applied"]));
+        let message = format!("the answer is not as fresh as demanded: {}", places.collect::<Vec<_>>().join(", "));
+        let mut error = ApiError::new(NOT_FRESH_ENOUGH, message);
         error.extensions.push(("partitions", partitions.into()));
-        let freshness = self.freshness(snapshot, domains, short, self.serving.now());
+        let short = short.iter().map(|short| short.name.clone()).collect();
+        let freshness = self.freshness(pinned, domains, short);
         Answer {
             body: body(&[error], None, &freshness, None),
             outcome: Outcome::NotFreshEnough,
@@ -223,8 +221,8 @@ impl Api {
     }
 
     /// An answer to a request that was not executed.
-    fn refusal(&self, snapshot: &Snapshot, errors: &[ApiError], domains: &[usize]) -> Answer {
-        let freshness = self.freshness(snapshot, domains, Vec::new(), self.serving.now());
+    fn refusal(&self, pinned: &Pinned, errors: &[ApiError], domains: &[usize]) -> Answer {
+        let freshness = self.freshness(pinned, domains, Vec::new());
         Answer {
             body: body(errors, None, &freshness, None),
             outcome: Outcome::Refused,
@@ -236,7 +234,7 @@ impl Api {
 
     /// A refusal of what is no GraphQL request at all.
     pub fn unreadable(&self, message: &str) -> Answer {
-        self.refusal(&self.serving.snapshot(), &[ApiError::new(BAD_USER_INPUT, message)], &[])
+        self.refusal(&self.serving.pin(), &[ApiError::new(BAD_USER_INPUT, message)], &[])
     }
 }
 

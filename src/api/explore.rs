@@ -179,7 +179,7 @@ fn end(context: &Context, resolver: &ResolverContext<'_>, name: &str) -> Result<
         return Err(QueryError::bad_input(format!("`{name}` is no id of the model's: write it as `Person:abc`")));
     };
     context.reading.touch(entity);
-    Ok(context.reading.view.find(entity, key).map(|slot| (entity as u32, slot)))
+    Ok(context.reading.find(entity, key).map(|slot| (entity as u32, slot)))
 }
 
 fn between(context: &Context, resolver: &ResolverContext<'_>) -> Result<Vec<crate::graph::Path>, QueryError> {

@@ -21,19 +21,37 @@ pub use error::ApiError;
 pub use execute::{Answer, Api, Outcome, Request};
 pub use schema::{Schema, make};
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
+use crate::projection::DeadLetter;
 use crate::query::{Reading, Seal};
-use crate::serving::Serving;
+use crate::serving::{Pinned, Serving};
 
 /// What resolvers find beside their parent: one request's version, rights and clock.
 pub struct Context {
     pub reading: Reading,
-    pub snapshot: Arc<crate::projection::Snapshot>,
+    pub pinned: Arc<Pinned>,
     pub serving: Arc<Serving>,
     pub seal: Seal,
-    pub now: crate::model::value::Instant,
     /// Entities that a search for paths visits at most.
     pub visited_max: usize,
     mending: mending::Mending,
+    /// By entity and slot: the numbers of its dead letters. Made when it is first asked for.
+    rejected: OnceLock<HashMap<(usize, u32), Vec<usize>>>,
+}
+
+impl Context {
+    /// The dead letters of a node, oldest first.
+    fn rejected(&self, entity: usize, slot: u32) -> impl Iterator<Item = &DeadLetter> {
+        let letters = &self.pinned.snapshot.dead_letters;
+        let by_node = self.rejected.get_or_init(|| {
+            let mut by_node: HashMap<_, Vec<usize>> = HashMap::new();
+            for (number, node) in letters.iter().filter_map(|(number, letter)| Some((number, letter.node?))) {
+                by_node.entry(node).or_default().push(number);
+            }
+            by_node
+        });
+        by_node.get(&(entity, slot)).into_iter().flatten().filter_map(|number| letters.get(*number))
+    }
 }

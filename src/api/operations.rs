@@ -83,18 +83,17 @@ fn plain<'a>(json: Json) -> async_graphql::Result<Option<FieldValue<'a>>> {
 }
 
 fn domains(context: &Context, wanted: &[usize]) -> Json {
-    let freshness = context.serving.freshness(&context.snapshot, context.now);
     let model = context.reading.view.model();
-    wanted.iter().map(|domain| freshness::domain(model, &context.snapshot, &freshness, *domain)).collect()
+    wanted.iter().map(|domain| freshness::domain(model, &context.pinned, *domain)).collect()
 }
 
 fn projection(context: &Context) -> Json {
-    let (snapshot, serving) = (&context.snapshot, &context.serving);
+    let (snapshot, serving) = (&context.pinned.snapshot, &context.serving);
     let all: Vec<usize> = (0..context.reading.view.model().domains.len()).collect();
     let total = |count: fn(&crate::projection::Counters) -> u64| snapshot.counters.iter().map(count).sum::<u64>();
     json!({
         "version": snapshot.version,
-        "position": crate::serving::Serving::position(snapshot, &all).to_string(),
+        "position": context.pinned.position(&all).to_string(),
         "model": context.reading.view.model().fingerprint,
         "startedAt": serving.started_at.to_string(),
         "readyAt": serving.ready_at().map(|at| at.to_string()),
@@ -143,7 +142,7 @@ fn dead_letter_page(
         domain.as_deref().is_none_or(|domain| *letter.domain == *domain)
             && code.as_deref().is_none_or(|code| letter.rejection.code.name() == code)
     };
-    let letters = &context.snapshot.dead_letters;
+    let letters = &context.pinned.snapshot.dead_letters;
     let matching: Vec<&DeadLetter> = letters.iter().map(|(_, letter)| letter).filter(|letter| wanted(letter)).collect();
     let start = match &after {
         None => 0,
@@ -167,7 +166,7 @@ fn dead_letter_page(
     }))
 }
 
-fn dead_letter(letter: &DeadLetter) -> Json {
+pub fn dead_letter(letter: &DeadLetter) -> Json {
     let rejection = &letter.rejection;
     json!({
         "id": letter.id(), "domain": letter.domain.as_ref(), "code": rejection.code.name(), "field": rejection.field,
@@ -185,8 +184,8 @@ fn catalog(context: &Context) -> Json {
 fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
     let entity = &model.entities[index];
     let counts = context.reading.view.counts(index);
-    let catalogue = &context.snapshot.catalogue[index];
-    let topics = context.snapshot.topics.iter().filter(|topic| topic.domains.contains(&entity.domain));
+    let catalogue = &context.pinned.snapshot.catalogue[index];
+    let topics = context.pinned.snapshot.topics.iter().filter(|topic| topic.domains.contains(&entity.domain));
     let mut topics: Vec<&str> = topics.map(|topic| topic.name.as_ref()).collect();
     topics.dedup();
     let fields = entity.fields.iter().zip(&counts.filled).map(|(field, filled)| {
@@ -245,7 +244,7 @@ fn disagreements(context: &Context, model: &Model, index: usize) -> Vec<Json> {
         let examples: Vec<Json> = found.examples.iter().map(example).collect();
         json!({ "field": field.name, "count": found.count, "examples": examples })
     };
-    context.snapshot.catalogue[index].disagreements.iter().map(disagreement).collect()
+    context.pinned.snapshot.catalogue[index].disagreements.iter().map(disagreement).collect()
 }
 
 type Fields = &'static [(&'static str, &'static str)];

@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
             (Math::Mul, Val::TStr(text) | Val::BStr(text), Val::Num(times))
             | (Math::Mul, Val::Num(times), Val::TStr(text) | Val::BStr(text)) => {
                 let times = times.as_isize().map_or_else(|| float(times), |times| times as f64);
-                !(times * text.len() as f64 > VALUE_BYTES_MAX as f64)
+                times.is_nan() || times * text.len() as f64 <= VALUE_BYTES_MAX as f64
             }
             // The digits of a product are as many as those of both.
             (Math::Mul | Math::Add | Math::Sub, Val::Num(a), Val::Num(b)) => digits(a) + digits(b) <= VALUE_BYTES_MAX,
@@ -235,7 +235,7 @@ pub fn functions() -> impl Iterator<Item = Fun<Data>> {
                 let by = cv.0.pop_var();
                 let to = cv.0.pop_var();
                 let from = cv.0.pop_var();
-                Box::new(range(*cv.0.data(), from, to, by))
+                Box::new(range(cv.0.data(), from, to, by))
             }),
         ),
     ];

@@ -54,7 +54,7 @@ pub struct Program {
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Program").field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("Program").field("file", &self.file).field("text", &self.text).finish_non_exhaustive()
     }
 }
 

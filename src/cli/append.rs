@@ -1,19 +1,20 @@
 //! `staygraph append`: lines of events into a running service, or a log at rest.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, stdin};
+use std::io::{BufRead, BufReader, Read, stdin};
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::Value as Json;
 
-use super::progress::Progress;
+use super::progress::{Progress, Unit};
+use super::service::service_url;
 use super::{Failure, one, say};
 use crate::app;
 use crate::config::{Config, LogOptions, ModelText, Options};
 use crate::intake::{Intake, Refusal, Shape, too_large_line};
 use crate::position::Position;
-use crate::telemetry::start_logs;
+use crate::telemetry::{Told, start_logs, tell};
 
 /// Bytes of lines that are sent together.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -23,7 +24,7 @@ pub struct Append {
     /// The file of events, one a line; `-` for standard input.
     file: PathBuf,
     /// The running service; `http://127.0.0.1:8080` unless said. Wins over what names a log at rest.
-    #[arg(long, value_name = "URL", env = "STAYGRAPH_TO")]
+    #[arg(long, value_name = "URL", env = "STAYGRAPH_TO", value_parser = service_url)]
     to: Option<String>,
     /// The folder of a log at rest, to append to it without a service.
     #[arg(long, value_name = "DIR", env = "STAYGRAPH_DATA")]
@@ -51,9 +52,15 @@ impl Append {
                     Options { data_dir: self.data, config: self.config, model: self.model, ..Options::default() };
                 let config = Config::read(&options, logs, &ModelText::File)?;
                 start_logs(config.log_format, config.verbose);
+                let folder = config.data_dir.join("log");
+                let is_new = !folder.exists();
                 let embedded = app::open(config).map_err(one)?.embedded;
                 let none = "no domain is read from the embedded log: append to the source that they are read from";
-                Target::Log(Box::new(embedded.ok_or_else(|| one(none.into()))?.intake))
+                let intake = embedded.ok_or_else(|| one(none.into()))?.intake;
+                if is_new {
+                    tell(Told::Note, &format!("{} was not there: a new log is made", folder.display()));
+                }
+                Target::Log(Box::new(intake))
             }
             to => {
                 start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
@@ -69,8 +76,13 @@ impl Append {
             let bytes = file.metadata().map_err(failed)?.len();
             (Box::new(BufReader::new(file)), Some(bytes))
         };
-        let mut progress = Progress::new("appending", total);
+        let mut progress = Progress::new("appending", if total.is_some() { Unit::Bytes } else { Unit::Lines }, total);
         let mut tally = Tally::default();
+        let start = beginning(&mut lines).map_err(|error| one(format!("the input cannot be read: {error}")))?;
+        if let Some(why) = no_lines(&start) {
+            return Err(one(format!("{} {why}", self.file.display())));
+        }
+        let mut lines = BufReader::new(start.as_slice().chain(lines));
         let (mut chunk, mut line) = (Chunk::default(), Vec::new());
         loop {
             line.clear();
@@ -97,6 +109,43 @@ impl Append {
             rejected => Err(one(format!("{rejected} events were refused; they are named above"))),
         }
     }
+}
+
+/// Bytes that are looked at to tell lines of events from something else.
+const LOOK_BYTES: u64 = 1 << 20;
+
+/// The first two lines that are not blank, with what is before and between them; or as much as is looked at.
+fn beginning(lines: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let (mut start, mut found) = (Vec::new(), 0);
+    while found < 2 {
+        let from = start.len();
+        let left = LOOK_BYTES.saturating_sub(from as u64);
+        if lines.by_ref().take(left).read_until(b'\n', &mut start)? == 0 {
+            break;
+        }
+        found += usize::from(!start[from..].trim_ascii().is_empty());
+    }
+    Ok(start)
+}
+
+/// Why an input is no lines of events, by its beginning. One bad line among others is not a reason.
+fn no_lines(start: &[u8]) -> Option<String> {
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    let lines: Vec<&[u8]> =
+        start.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
+    let first = *lines.first()?;
+    let is_json = |line: &[u8]| serde_json::from_slice::<&serde_json::value::RawValue>(line).is_ok();
+    let takes = "and `append` takes one event a line";
+    if first.starts_with(b"[") {
+        return Some(format!("holds a JSON array, {takes}: `jq -c '.[]' FILE` makes lines of it"));
+    }
+    if is_json(first) || lines.len() < 2 || is_json(lines[1]) {
+        return None;
+    }
+    Some(match first.starts_with(b"{") {
+        true => format!("holds events over several lines, {takes}: `jq -c . FILE` makes lines of it"),
+        false => format!("holds no JSON, {takes}: docs/events.md says what an event is"),
+    })
 }
 
 /// Lines that are sent together.
@@ -138,7 +187,8 @@ impl Tally {
         for result in receipt["results"].as_array().into_iter().flatten() {
             let (line, error) = (self.lines + result["line"].as_u64().unwrap_or(0), &result["error"]);
             let text = |name: &str| error[name].as_str().unwrap_or_default();
-            eprintln!("line {line}: {} {}: {}", text("code"), text("field"), text("message"));
+            let field = error["field"].as_str().map(|field| format!(" {field}")).unwrap_or_default();
+            tell(Told::Note, &format!("line {line}: {}{field}: {}", text("code"), text("message")));
         }
         self.lines += chunk.lines;
         self.bytes += chunk.bytes.len() as u64;
@@ -170,6 +220,34 @@ fn send(target: &Target, chunk: &Chunk) -> Result<Json, Failure> {
                 None if status.as_u16() == 413 && chunk.lines == 1 => Ok(too_large_line(detail)),
                 None => Err(one(format!("{url} refused: {detail}"))),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_lines_of_events_is_known_by_its_beginning() {
+        for (start, said) in [
+            ("", None),
+            ("\n\n", None),
+            ("{\"a\":1}\n{\"a\":2}\n", None),
+            ("{oops\n{\"a\":2}\n", None),
+            ("{\"a\":1}\noops\n", None),
+            ("{oops", None),
+            ("[{\"a\":1},{\"a\":2}]", Some("JSON array")),
+            ("\u{feff}\n[\n  {\"a\":1}\n]\n", Some("JSON array")),
+            ("{\n  \"a\": 1\n}\n", Some("over several lines")),
+            ("id,name\n1,Ann\n", Some("no JSON")),
+            ("<events>\n<event/>\n", Some("no JSON")),
+        ] {
+            let found = beginning(&mut start.as_bytes()).expect("a text");
+            assert!(start.as_bytes().starts_with(&found));
+            let told = no_lines(&found);
+            assert_eq!(told.is_some(), said.is_some(), "{start:?}: {told:?}");
+            assert!(said.is_none_or(|said| told.is_some_and(|told| told.contains(said))), "{start:?}");
         }
     }
 }

@@ -5,8 +5,11 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
-use super::{Failure, one, say};
+use super::service::service_url;
+use super::{Failure, misused, one, say};
 use crate::config::LogOptions;
+use crate::event::Code;
+use crate::model::nearest;
 use crate::telemetry::start_logs;
 
 /// Letters that one request asks for.
@@ -17,13 +20,13 @@ pub struct DeadLetters {
     #[command(subcommand)]
     what: What,
     /// The running service.
-    #[arg(long, value_name = "URL", env = "STAYGRAPH_TO", default_value = "http://127.0.0.1:8080", global = true)]
+    #[arg(long, value_name = "URL", env = "STAYGRAPH_TO", default_value = "http://127.0.0.1:8080", global = true, value_parser = service_url)]
     to: String,
 }
 
 #[derive(Subcommand)]
 enum What {
-    /// List them, oldest first: id, code, field and message.
+    /// List them, oldest first: id, code, field, the event's type and subject, and message.
     List {
         #[command(flatten)]
         wanted: Wanted,
@@ -56,10 +59,34 @@ struct Wanted {
     domain: Option<String>,
 }
 
+impl Wanted {
+    /// Whether there are such a code and such a domain, as far as anybody knows.
+    fn check(&self, to: &str) -> Result<(), Failure> {
+        let codes = Code::ALL.map(Code::name);
+        if let Some(code) = self.code.as_deref().filter(|code| !codes.contains(code)) {
+            let near = nearest(code, codes.into_iter());
+            return Err(misused(format!("--code: there is no code `{code}`{near} (there are {})", codes.join(", "))));
+        }
+        let Some(domain) = &self.domain else { return Ok(()) };
+        let sent = agent().post(format!("{to}/graphql")).send_json(json!({ "query": "{ freshness { domain } }" }));
+        let reply: Json = serde_json::from_slice(&answer(to, sent)?).unwrap_or_default();
+        let listed = reply["data"]["freshness"].as_array().into_iter().flatten();
+        let known: Vec<&str> = listed.filter_map(|domain| domain["domain"].as_str()).collect();
+        if known.is_empty() || known.contains(&domain.as_str()) {
+            return Ok(());
+        }
+        let near = nearest(domain, known.iter().copied());
+        Err(misused(format!("--domain: there is no domain `{domain}`{near} (there are {})", known.join(", "))))
+    }
+}
+
 impl DeadLetters {
     pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
         start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
-        let to = self.to.trim_end_matches('/');
+        let to = self.to.as_str();
+        if let What::List { wanted } | What::Retry { wanted, .. } | What::Discard { wanted, .. } = &self.what {
+            wanted.check(to)?;
+        }
         match self.what {
             What::List { wanted } => list(to, &wanted),
             What::Show { id } => {
@@ -125,7 +152,8 @@ fn list(to: &str, wanted: &Wanted) -> Result<(), Failure> {
         let page = &reply["data"]["projection"]["deadLetters"];
         for letter in page["nodes"].as_array().into_iter().flatten() {
             let text = |name: &str| letter[name].as_str().unwrap_or("-");
-            say(&format!("{} {} {}: {}", text("id"), text("code"), text("field"), text("message")));
+            let (kind, subject) = (text("type"), text("subject"));
+            say(&format!("{} {} {} {kind} {subject}: {}", text("id"), text("code"), text("field"), text("message")));
         }
         if page["pageInfo"]["hasNextPage"] != true {
             return Ok(());

@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::HumanCount;
 
-use super::progress::Progress;
-use super::{Failure, interrupted, one, runtime, say, url};
+use super::progress::{Progress, Unit};
+use super::stop::Stop;
+use super::{Failure, misused, one, run_app, say, url};
 use crate::app::{self, Late};
-use crate::config::{Config, LogOptions, ModelText, Options};
-use crate::demo::{State, Trickle, append_base, append_rest, entities_of, prepare_folder};
+use crate::config::{Address, Config, LogOptions, ModelText, Options, written};
+use crate::demo::{State, Trickle, append_base, append_rest, begin, check_own_log, claim, entities_of};
 use crate::source::log::Log;
 use crate::telemetry::start_logs;
 
@@ -32,12 +33,19 @@ pub struct Demo {
     #[arg(long, value_name = "DIR", env = "STAYGRAPH_DATA", default_value = "staygraph-demo")]
     data: PathBuf,
     /// Where to listen; port 0 takes any.
-    #[arg(long, value_name = "ADDR", env = "STAYGRAPH_LISTEN", default_value = "127.0.0.1:8080")]
-    listen: String,
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "STAYGRAPH_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_parser = written::<Address>
+    )]
+    listen: Address,
 }
 
 impl Demo {
     pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
+        let stop = Stop::listen()?;
         let options = Options { data_dir: Some(self.data.clone()), listen: Some(self.listen), ..Options::default() };
         let config = Config::read(&options, logs, &ModelText::Shipped)?;
         start_logs(config.log_format, config.verbose);
@@ -47,7 +55,7 @@ impl Demo {
                 domain: config.model.domain_named(name).ok_or_else(|| {
                     let known: Vec<&str> = config.model.domains.iter().map(|domain| domain.name.as_str()).collect();
                     let near = crate::model::nearest(name, known.iter().copied());
-                    one(format!("there is no domain `{name}`{near} (there are {})", known.join(", ")))
+                    misused(format!("--late: there is no domain `{name}`{near} (there are {})", known.join(", ")))
                 })?,
                 ms: LATE_MS,
                 why: format!("its events are applied a minute late, as `--late {name}` asks"),
@@ -55,40 +63,61 @@ impl Demo {
         };
         let listener = app::bind(&config.listen).map_err(one)?;
         let address = listener.local_addr().map_err(|error| one(error.to_string()))?;
-        prepare_folder(&self.data, self.fresh).map_err(one)?;
-        let mut state = State::read(&self.data).map_err(one)?;
-        let store = app::open(config).map_err(one)?;
-        let embedded = store.embedded.as_ref().ok_or_else(|| one("the demo needs the embedded log".into()))?;
+        claim(&self.data).map_err(one)?;
+        if self.fresh {
+            check_own_log(&self.data).map_err(one)?;
+        }
+        let mut state = None;
+        let store = app::open_after(config, |log| {
+            state = Some(begin(&self.data, log, self.fresh)?);
+            Ok(())
+        });
+        let store = store.map_err(one)?;
+        let no_log = || one("the demo needs the embedded log".into());
+        let (embedded, mut state) = store.embedded.as_ref().zip(state).ok_or_else(no_log)?;
         let (log, intake) = (embedded.log.clone(), embedded.intake.clone());
         if !state.is_loaded() {
-            let mut progress = Progress::new("appending", Some(State::base_events()));
-            append_base(&intake, &mut state, |appended| progress.at(appended)).map_err(one)?;
+            let mut progress = Progress::new("appending", Unit::Events, Some(State::base_events()));
+            let appended = |appended: u64| {
+                progress.at(appended);
+                !stop.is_asked()
+            };
+            append_base(&intake, &mut state, appended).map_err(one)?;
             progress.done();
         }
-        if self.no_trickle {
-            append_rest(&intake, &mut state).map_err(one)?;
+        if self.no_trickle && !stop.is_asked() {
+            append_rest(&intake, &mut state, || !stop.is_asked()).map_err(one)?;
+        }
+        if stop.is_asked() {
+            return Ok(());
         }
         let app = app::start(store, late).map_err(one)?;
-        project(&app, &log);
-        let trickle = (!self.no_trickle).then(|| Trickle::start(intake, state)).transpose().map_err(one)?;
-        say(&screen(&url(address)));
-        let served = runtime()?.block_on(async { app.serve(listener, interrupted()).await });
+        app.announce(address);
+        project(&app, &log, &stop);
+        let trickle = match self.no_trickle {
+            true => None,
+            false => Some(Trickle::start(intake, state, &app.threads).map_err(one)?),
+        };
+        if !stop.is_asked() {
+            say(&screen(&url(address), self.no_trickle));
+        }
+        let served = run_app(app, listener, stop);
         drop(trickle);
-        served.map_err(one)
+        served
     }
 }
 
 /// Shows the projection's progress until it has caught up with the log.
-fn project(app: &app::App, log: &Log) {
+fn project(app: &app::App, log: &Log, stop: &Stop) {
     let serving = &app.api.serving;
     let position = || {
         let snapshot = serving.snapshot();
         let targets = (0..snapshot.applied.len()).filter_map(|partition| serving.target(partition));
         (snapshot.applied.iter().sum::<u64>(), targets.sum::<u64>())
     };
-    let mut progress = Progress::new("projecting", Some(position().1));
+    let mut progress = Progress::new("projecting", Unit::Records, Some(position().1));
     let mut seen = log.commits();
-    while serving.ready_at().is_none() {
+    while serving.ready_at().is_none() && !stop.is_asked() && app.threads.death().is_none() {
         // Sleeps on the log's own signal; nobody appends now, so this is a tick.
         seen = log.wait(seen, Duration::from_millis(50));
         progress.at(position().0);
@@ -96,13 +125,17 @@ fn project(app: &app::App, log: &Log) {
     progress.done();
 }
 
-fn screen(url: &str) -> String {
+fn screen(url: &str, is_all: bool) -> String {
     let [people, properties, prices, reservations] =
         ["people", "properties", "prices", "reservations"].map(|domain| HumanCount(entities_of(domain)));
+    let arriving = match is_all {
+        true => "all of which have arrived",
+        false => "some of which are still arriving",
+    };
     format!(
         "
 staygraph: {people} people, {properties} properties, {prices} prices and {reservations} reservations,
-some of which are still arriving. Ctrl-C stops it; the next start is quick.
+{arriving}. Ctrl-C stops it; the next start is quick.
 
   GraphiQL   {url}/graphiql
 

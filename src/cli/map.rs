@@ -13,6 +13,7 @@ use crate::config::{Config, LogOptions, ModelText, Options};
 use crate::encoding::{Connect, EncodingError, json_of};
 use crate::event::{Buffer, Code, Decoder, Rejection};
 use crate::model::value::Instant;
+use crate::telemetry::{Told, start_logs, tell};
 
 #[derive(Args)]
 pub struct Map {
@@ -69,6 +70,7 @@ impl Map {
     pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
         let options = Options { config: Some(self.config.clone()), model: self.model.clone(), ..Options::default() };
         let config = Config::read(&options, logs, &ModelText::File)?;
+        start_logs(config.log_format, config.verbose);
         let topic = config.topics.iter().find(|topic| topic.name == self.topic);
         let Some((mapping, domains)) = topic.and_then(|topic| Some((topic.mapping.clone()?, topic.domains.clone())))
         else {
@@ -84,7 +86,7 @@ impl Map {
             cases(file)?.iter().for_each(|case| trial.take(case));
         }
         let Tally { events, skipped, refused } = trial.tally;
-        eprintln!("{} events, {skipped} skipped, {refused} refused", events.len());
+        tell(Told::Note, &format!("{} events, {skipped} skipped, {refused} refused", events.len()));
         let differs = match &self.diff {
             None => {
                 events.iter().for_each(|event| say(event));
@@ -149,7 +151,7 @@ impl Trial<'_> {
         let mut first = None;
         match self.mapping.read(&message).outcome {
             Ok(Outcome::Skipped(what)) => {
-                eprintln!("{}: skipped: {}", case.place, what.name());
+                tell(Told::Note, &format!("{}: skipped: {}", case.place, what.name()));
                 self.tally.skipped += 1;
             }
             Ok(Outcome::Event(event)) => match judge(&event) {
@@ -157,11 +159,14 @@ impl Trial<'_> {
                 Err(rejection) => first = Some((*rejection, None)),
             },
             Ok(Outcome::Truncated(truncation)) => {
-                eprintln!("{}: empties the table: what {} set before is deleted", case.place, truncation.source);
+                tell(
+                    Told::Note,
+                    &format!("{}: empties the table: what {} set before is deleted", case.place, truncation.source),
+                );
                 self.tally.skipped += 1;
             }
             Ok(Outcome::Made(all)) if all.is_empty() => {
-                eprintln!("{}: skipped: the program gives no event", case.place);
+                tell(Told::Note, &format!("{}: skipped: the program gives no event", case.place));
                 self.tally.skipped += 1;
             }
             Ok(Outcome::Made(all)) => {
@@ -186,7 +191,7 @@ impl Trial<'_> {
         let Rejection { code, field, message, .. } = rejection;
         let field = field.as_ref().map(|field| format!(" {field}")).unwrap_or_default();
         let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-        eprintln!("{}: refused: {code}{field}: {message}{detail}", case.place);
+        tell(Told::Note, &format!("{}: refused: {code}{field}: {message}{detail}", case.place));
         self.tally.refused += 1;
     }
 }

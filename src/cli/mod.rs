@@ -5,16 +5,23 @@ mod dead_letters;
 mod demo;
 mod map;
 mod progress;
+mod service;
+mod stop;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::app;
 use crate::config::{Config, LogOptions, ModelText, Options};
-use crate::telemetry::start_logs;
+use crate::telemetry::{Told, start_logs, tell};
+use stop::Stop;
+
+/// How long queries and appends on the runtime's threads may take to end at a shutdown, when all else has.
+const RUNTIME_STOP: Duration = Duration::from_secs(2);
 
 /// The query side of an event-sourced vacation-rental company: streams into a graph, served as GraphQL that says how
 /// fresh it is.
@@ -54,8 +61,18 @@ enum Command {
     },
 }
 
-/// Why a command ends: exit code 1, with the lines that say why.
-type Failure = Vec<String>;
+/// Why a command ends, each line a reason.
+struct Failure {
+    lines: Vec<String>,
+    /// 1 failed, 2 used wrongly.
+    code: u8,
+}
+
+impl From<Vec<String>> for Failure {
+    fn from(lines: Vec<String>) -> Failure {
+        Failure { lines, code: 1 }
+    }
+}
 
 /// Runs what the command line says. Exit codes: 0 done, 1 failed, 2 used wrongly.
 pub fn run() -> ExitCode {
@@ -71,31 +88,43 @@ pub fn run() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(faults) => {
-            for fault in faults {
-                eprintln!("error: {fault}");
-            }
-            ExitCode::FAILURE
+        Err(Failure { lines, code }) => {
+            // Where nothing was started yet, the flag and the environment say how.
+            start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
+            lines.iter().for_each(|line| tell(Told::Error, line));
+            ExitCode::from(code)
         }
     }
 }
 
-fn serve(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
+fn check(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
     let config = Config::read(options, logs, &ModelText::File)?;
     start_logs(config.log_format, config.verbose);
+    config.warnings.iter().for_each(|warning| tell(Told::Warning, warning));
+    // What only shows when the schema is made.
+    crate::api::make(&Arc::new(config.model)).map_err(one)?;
+    Ok(())
+}
+
+fn serve(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
+    let stop = Stop::listen()?;
+    let config = Config::read(options, logs, &ModelText::File)?;
+    start_logs(config.log_format, config.verbose);
+    config.warnings.iter().for_each(|warning| tell(Told::Warning, warning));
     let listener = app::bind(&config.listen).map_err(one)?;
     let address = listener.local_addr().map_err(|error| one(error.to_string()))?;
     let app = app::open(config).and_then(|store| app::start(store, None)).map_err(one)?;
+    app.announce(address);
     say(&format!("staygraph listens on {}", url(address)));
-    runtime()?.block_on(async { app.serve(listener, interrupted()).await }).map_err(one)
+    run_app(app, listener, stop)
 }
 
-/// What is right for `check` is so for `schema` and `serve`: the schema is made here, too.
-fn check(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
-    let config = Config::read(options, logs, &ModelText::File)?;
-    crate::api::make(&Arc::new(config.model))
-        .map(drop)
-        .map_err(|error| one(format!("the model gives no schema: {error}")))
+/// Serves until somebody asks for an end. What still runs on the runtime then has a moment, and no more.
+fn run_app(app: app::App, listener: std::net::TcpListener, stop: Stop) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async { app.serve(listener, stop.asked()).await });
+    runtime.shutdown_timeout(RUNTIME_STOP);
+    served.map_err(one)
 }
 
 fn schema(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
@@ -106,7 +135,12 @@ fn schema(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
 }
 
 fn one(message: String) -> Failure {
-    vec![message]
+    Failure { lines: vec![message], code: 1 }
+}
+
+/// The command was used wrongly: a value that no option takes.
+fn misused(message: String) -> Failure {
+    Failure { lines: vec![message], code: 2 }
 }
 
 /// Prints a line. Whoever closed the pipe has heard enough.
@@ -124,28 +158,4 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| one(format!("no runtime: {error}")))
-}
-
-/// Ends at the first Ctrl-C or SIGTERM. A second one ends the process at once.
-async fn interrupted() {
-    signal().await;
-    tracing::info!("stopping; once more to stop at once");
-    tokio::spawn(async {
-        signal().await;
-        std::process::exit(130);
-    });
-}
-
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => drop(terminate.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }

@@ -1,52 +1,82 @@
-//! Progress: a bar on a terminal, else a line now and then.
+//! Progress: a bar on a terminal, else a line now and then; always with its unit.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use crate::clock;
-use crate::model::value::Instant;
+use crate::telemetry::{Told, is_json, tell};
 
 /// Between two lines where there is no terminal.
-const LINE_MS: i64 = 2000;
+const LINE_EVERY: Duration = Duration::from_secs(2);
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Bytes,
+    Events,
+    Lines,
+    Records,
+}
+
+impl Unit {
+    fn of(self, count: u64) -> String {
+        match self {
+            Unit::Bytes => HumanBytes(count).to_string(),
+            Unit::Events => format!("{} events", HumanCount(count)),
+            Unit::Lines => format!("{} lines", HumanCount(count)),
+            Unit::Records => format!("{} records", HumanCount(count)),
+        }
+    }
+}
 
 pub struct Progress {
     bar: ProgressBar,
-    is_terminal: bool,
+    has_bar: bool,
     what: &'static str,
-    said_at: Instant,
+    unit: Unit,
+    total: Option<u64>,
+    said_at: Duration,
 }
 
 impl Progress {
     /// `total` is `None` where it is not known.
-    pub fn new(what: &'static str, total: Option<u64>) -> Progress {
-        let is_terminal = std::io::stderr().is_terminal();
-        let bar = if is_terminal {
-            total.map_or_else(ProgressBar::new_spinner, ProgressBar::new)
-        } else {
-            ProgressBar::hidden()
-        };
+    pub fn new(what: &'static str, unit: Unit, total: Option<u64>) -> Progress {
+        // A bar among JSON lines is none of them.
+        let has_bar = std::io::stderr().is_terminal() && !is_json();
+        let bar =
+            if has_bar { total.map_or_else(ProgressBar::new_spinner, ProgressBar::new) } else { ProgressBar::hidden() };
         bar.set_length(total.unwrap_or(0));
-        let template = if total.is_some() {
-            "{msg:<10} {bar:40} {human_pos}/{human_len}, {eta} left"
-        } else {
-            "{msg} {human_pos}"
+        let template = match (total, unit) {
+            (Some(_), Unit::Bytes) => "{msg:<10} {bar:40} {bytes} of {total_bytes}, {eta} left",
+            (Some(_), _) => "{msg:<10} {bar:40} {human_pos} of {human_len} {prefix}, {eta} left",
+            (None, Unit::Bytes) => "{msg} {bytes}",
+            (None, _) => "{msg} {human_pos} {prefix}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.set_message(what);
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Progress { bar, is_terminal, what, said_at: clock::now() }
+        bar.set_prefix(match unit {
+            Unit::Bytes => "",
+            Unit::Events => "events",
+            Unit::Lines => "lines",
+            Unit::Records => "records",
+        });
+        if has_bar {
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        Progress { bar, has_bar, what, unit, total, said_at: clock::tick() }
     }
 
     pub fn at(&mut self, position: u64) {
         self.bar.set_position(position);
-        let now = clock::now();
-        if !self.is_terminal && now.millis_since(self.said_at) >= LINE_MS {
+        let now = clock::tick();
+        if !self.has_bar && now.saturating_sub(self.said_at) >= LINE_EVERY {
             self.said_at = now;
-            eprintln!("{} {position}", self.what);
+            let of = self.total.map(|total| format!(" of {}", self.unit.of(total))).unwrap_or_default();
+            tell(Told::Note, &format!("{} {}{of}", self.what, self.unit.of(position)));
         }
     }
 

@@ -1,38 +1,32 @@
-//! The configuration file as it is written: TOML, unknown keys refused.
+//! The configuration file as it is written: TOML, unknown keys refused, and of everything the place known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
 
+use super::options::{LogOptions, Options};
+use super::written::Millis;
 use crate::model::nearest;
-use crate::telemetry::LogFormat;
 
+/// What only the file says.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct File {
-    pub model: Option<PathBuf>,
-    pub listen: Option<String>,
-    pub data_dir: Option<PathBuf>,
-    pub log_format: Option<LogFormat>,
-    pub verbose: Option<u8>,
-    pub wait_max: Option<String>,
-    pub query_time_max: Option<String>,
-    pub depth_max: Option<usize>,
-    pub complexity_max: Option<u64>,
-    pub tokens_max: Option<usize>,
-    pub visited_max: Option<usize>,
-    pub body_bytes_max: Option<usize>,
-    pub event_bytes_max: Option<usize>,
-    pub ids_remembered: Option<usize>,
-    pub free_bytes_min: Option<u64>,
-    pub cors_origins: Vec<String>,
+pub struct Sections {
     pub sources: BTreeMap<String, FileSource>,
     pub domains: BTreeMap<String, FileDomain>,
     pub mappings: Vec<FileMapping>,
     pub transactions: Vec<FileTransactions>,
     pub dead_letters: Option<FileDeadLetters>,
 }
+
+/// The keys of [`Sections`] and of [`LogOptions`]; all others are [`Options`].
+const SECTIONS: [&str; 5] = ["sources", "domains", "mappings", "transactions", "dead_letters"];
+const LOGS: [&str; 2] = ["log_format", "verbose"];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +36,9 @@ pub struct FileSource {
     pub schema_registry: Option<String>,
     #[serde(default)]
     pub properties: BTreeMap<String, Property>,
+    /// The properties in librdkafka's words.
+    #[serde(skip)]
+    pub flat: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -86,9 +83,9 @@ pub struct FileDomain {
     pub encoding: Option<FileEncoding>,
     pub order_by: Option<FileOrderBy>,
     pub gaps: Option<Gaps>,
-    pub fresh_within: Option<String>,
-    pub stale_after: Option<String>,
-    pub quiet_after: Option<String>,
+    pub fresh_within: Option<Millis<0>>,
+    pub stale_after: Option<Millis<0>>,
+    pub quiet_after: Option<Millis<0>>,
 }
 
 /// Where dead letters are written beside.
@@ -116,7 +113,7 @@ pub struct FileMapping {
 #[serde(deny_unknown_fields)]
 pub struct FileTransactions {
     pub topic: String,
-    pub hold_max: Option<String>,
+    pub hold_max: Option<Millis<0>>,
     /// By the name that it has for a table: the table's topic.
     #[serde(default)]
     pub tables: BTreeMap<String, String>,
@@ -145,30 +142,183 @@ pub enum Gaps {
     Ignore,
 }
 
-/// Reads a configuration file. The error says where and what.
-pub fn read(path: &Path) -> Result<File, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    toml::from_str(&text).map_err(|error| {
-        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+/// A file, read.
+#[derive(Debug, Default)]
+pub struct File {
+    pub options: Options,
+    pub logs: LogOptions,
+    pub sections: Sections,
+    pub places: Places,
+    /// Whether a whole section had to be left out: what refers to it is not to be judged then.
+    pub is_cut: bool,
+}
+
+/// Where things stand in the file.
+#[derive(Debug, Default)]
+pub struct Places {
+    path: String,
+    text: String,
+    /// By the path of keys; an item of an array by its number.
+    spans: HashMap<Vec<String>, Range<usize>>,
+}
+
+impl Places {
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The place of what lies at a path of keys, or of what is nearest above it.
+    pub fn of(&self, keys: &[&str]) -> String {
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let span = (1..=keys.len()).rev().find_map(|depth| self.spans.get(&keys[..depth]));
+        self.at(span.cloned())
+    }
+
+    fn note(&mut self, keys: &mut Vec<String>, value: &Spanned<DeValue<'_>>) {
+        self.spans.insert(keys.clone(), value.span());
+        let below: Vec<(String, &Spanned<DeValue<'_>>)> = match value.get_ref() {
+            DeValue::Table(table) => table.iter().map(|(key, value)| (key.get_ref().to_string(), value)).collect(),
+            DeValue::Array(items) => items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect(),
+            _ => Vec::new(),
+        };
+        for (key, value) in below {
+            keys.push(key);
+            self.note(keys, value);
+            keys.pop();
+        }
+    }
+
+    fn at(&self, span: Option<Range<usize>>) -> String {
+        let Some(before) = span.and_then(|span| self.text.get(..span.start)) else { return self.path.clone() };
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        format!("{}:{line}:{column}: {}", path.display(), explained(error.message()))
-    })
+        format!("{}:{line}:{column}", self.path)
+    }
+}
+
+/// Reads a configuration file. Every fault of its form is a line that says where and what; what is left is read all the
+/// same. The error is of a file that cannot be read, or that is no TOML.
+pub fn read(path: &Path, faults: &mut Vec<String>) -> Result<File, Vec<String>> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| vec![format!("{} cannot be read: {error}", path.display())])?;
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    let mut places = Places { path: path.display().to_string(), text: text.clone(), spans: HashMap::new() };
+    if !errors.is_empty() {
+        let told =
+            |error: &toml::de::Error| format!("{}: {}", places.at(error.span()), explained(error.message(), None));
+        return Err(errors.iter().map(told).collect());
+    }
+    table.get_ref().iter().for_each(|(key, value)| places.note(&mut vec![key.get_ref().to_string()], value));
+    let span = table.span();
+    let part = |is_of: &dyn Fn(&str) -> bool| {
+        let own = table.get_ref().iter().filter(|(key, _)| is_of(key.get_ref()));
+        Spanned::new(span.clone(), own.map(|(key, value)| (key.clone(), value.clone())).collect::<DeTable<'_>>())
+    };
+    let mut is_cut = false;
+    let mut sections: Sections =
+        tolerant(part(&|key| SECTIONS.contains(&key)), &places, faults, &mut is_cut).unwrap_or_default();
+    let logs = tolerant(part(&|key| LOGS.contains(&key)), &places, faults, &mut false).unwrap_or_default();
+    let is_option = |key: &str| !SECTIONS.contains(&key) && !LOGS.contains(&key);
+    let options = tolerant(part(&is_option), &places, faults, &mut false).unwrap_or_default();
+    for source in sections.sources.values_mut() {
+        source.flat = source.properties.iter().flat_map(|(name, value)| value.flat(name)).collect();
+    }
+    Ok(File { options, logs, sections, places, is_cut })
+}
+
+/// Reads what a table holds, and leaves out each part that is at fault.
+fn tolerant<T: DeserializeOwned>(
+    mut table: Spanned<DeTable<'_>>,
+    places: &Places,
+    faults: &mut Vec<String>,
+    is_cut: &mut bool,
+) -> Option<T> {
+    let mut gone: Vec<String> = Vec::new();
+    loop {
+        match T::deserialize(Deserializer::from(table.clone())) {
+            Ok(read) => return Some(read),
+            Err(error) => {
+                let left_out = error.span().and_then(|span| leave_out(table.get_mut(), &span));
+                let key = left_out.as_ref().filter(|(_, was_table)| !was_table).map(|(key, _)| key.as_str());
+                // What was there and wrong is not missing.
+                let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+                if !missing.is_some_and(|missing| gone.iter().any(|gone| gone == missing)) {
+                    faults.push(format!("{}: {}", places.at(error.span()), explained(error.message(), key)));
+                }
+                match left_out {
+                    Some((key, was_table)) => {
+                        *is_cut |= was_table;
+                        gone.push(key);
+                    }
+                    None => {
+                        *is_cut = true;
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Takes out the innermost entry that a span is of. Gives its key, and whether it was a table.
+fn leave_out(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<(String, bool)> {
+    let covers = |own: Range<usize>| own.start <= span.start && span.end <= own.end;
+    for (key, value) in table.iter_mut() {
+        let found = match value.get_mut() {
+            DeValue::Table(below) => leave_out(below, span),
+            DeValue::Array(items) => {
+                let in_table = items.iter_mut().find_map(|item| match item.get_mut() {
+                    DeValue::Table(below) => leave_out(below, span),
+                    _ => None,
+                });
+                let whole = items.iter().position(|item| item.get_ref().is_table() && covers(item.span()));
+                match (in_table, whole) {
+                    (None, Some(index)) => {
+                        let others = items.iter().enumerate().filter(|(other, _)| *other != index);
+                        *items = others.map(|(_, item)| item.clone()).collect();
+                        Some((key.get_ref().to_string(), true))
+                    }
+                    (found, _) => found,
+                }
+            }
+            _ => None,
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    let key = table.iter().find(|(key, value)| covers(key.span()) || covers(value.span()))?.0.get_ref().to_string();
+    let value = table.remove(key.as_str())?;
+    Some((key, value.get_ref().is_table()))
 }
 
 /// Serde lists what it expected; a person wants the nearest of it.
-fn explained(message: &str) -> String {
+fn explained(message: &str, key: Option<&str>) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.split_first() {
         Some((unknown, known)) if message.starts_with("unknown field") || message.starts_with("unknown variant") => {
+            let is_key = message.starts_with("unknown field");
+            // Of the file's own keys any may be meant.
+            let more: &[&str] = if is_key && known.contains(&"listen") { &SECTIONS } else { &[] };
+            let more = more.iter().chain(if more.is_empty() { &[][..] } else { &LOGS[..] });
+            let known: Vec<&str> = known.iter().chain(more).copied().collect();
             let near = nearest(unknown, known.iter().copied());
-            let what = if message.starts_with("unknown field") { "key" } else { "value" };
+            let what = if is_key { "key" } else { "value" };
             if near.is_empty() {
                 format!("unknown {what} `{unknown}`: there are {}", known.join(", "))
             } else {
                 format!("unknown {what} `{unknown}`{near}")
             }
         }
-        _ => message.lines().next().unwrap_or_default().to_owned(),
+        _ => {
+            let first = message.lines().next().unwrap_or_default();
+            // `invalid type: integer `30`, expected a duration: …`, or what a value says of itself.
+            let form = first.strip_prefix("is ").or_else(|| first.split_once(", expected ").map(|(_, form)| form));
+            match (key, form, first.strip_prefix("missing field ")) {
+                (Some(key), Some(form), _) => format!("`{key}` is {form}"),
+                (_, _, Some(missing)) => format!("{missing} is missing"),
+                _ => first.to_owned(),
+            }
+        }
     }
 }

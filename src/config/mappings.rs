@@ -3,15 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::file::{File, FileMapping};
+use super::file::{FileMapping, Places, Sections};
 use super::{SourceConfig, TopicConfig};
 use crate::cdc::Mapping;
 use crate::model::nearest;
 
-/// Compiles the file's mappings into the topics that they are for. `path` is the file's, and its programs are seen from
-/// its folder.
-pub fn read(file: &File, path: &str, sources: &[SourceConfig], topics: &mut [TopicConfig], faults: &mut Vec<String>) {
-    for mapping in &file.mappings {
+/// Compiles the file's mappings into the topics that they are for. Its programs are seen from its folder.
+pub fn read(
+    file: &Sections,
+    places: &Places,
+    sources: &[SourceConfig],
+    topics: &mut [TopicConfig],
+    faults: &mut Vec<String>,
+) {
+    for (number, mapping) in file.mappings.iter().enumerate() {
+        let at = |key: &str| places.of(&["mappings", &number.to_string(), key]);
         let FileMapping { source, topic: name, program, unavailable_value } = mapping;
         let known = topics.iter().position(|topic| topic.name == *name);
         let Some(index) = known else {
@@ -20,21 +26,23 @@ pub fn read(file: &File, path: &str, sources: &[SourceConfig], topics: &mut [Top
                 "" => ": name it in the `topics` of each domain whose events it carries",
                 near => near,
             };
-            faults.push(format!("{path}: [[mappings]] of topic `{name}`: no domain reads it{near}"));
+            faults.push(format!("{}: [[mappings]] of topic `{name}`: no domain reads it{near}", at("topic")));
             continue;
         };
         let topic = &mut topics[index];
         let read_from = sources.get(topic.source).map_or("", |source| source.name.as_str());
         if source.as_ref().is_some_and(|source| source != read_from) {
-            faults.push(format!("{path}: [[mappings]] of topic `{name}`: its domain reads it from `{read_from}`"));
+            let place = at("source");
+            faults.push(format!("{place}: [[mappings]] of topic `{name}`: its domain reads it from `{read_from}`"));
             continue;
         }
         if topic.mapping.is_some() {
+            let place = at("topic");
             faults
-                .push(format!("{path}: [[mappings]] of topic `{name}`: it has two; one program makes all its events"));
+                .push(format!("{place}: [[mappings]] of topic `{name}`: it has two; one program makes all its events"));
             continue;
         }
-        let program = Path::new(path).parent().map_or(program.clone(), |folder| folder.join(program));
+        let program = Path::new(places.path()).parent().map_or(program.clone(), |folder| folder.join(program));
         let shown = program.display().to_string();
         match std::fs::read_to_string(&program) {
             Ok(text) => match Mapping::compile(name, &shown, &text) {
@@ -48,7 +56,8 @@ pub fn read(file: &File, path: &str, sources: &[SourceConfig], topics: &mut [Top
                 Err(all) => faults.extend(all),
             },
             Err(error) => {
-                faults.push(format!("{path}: [[mappings]] of topic `{name}`: {shown} cannot be read: {error}"));
+                let place = at("program");
+                faults.push(format!("{place}: [[mappings]] of topic `{name}`: {shown} cannot be read: {error}"));
             }
         }
     }

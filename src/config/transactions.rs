@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use super::TopicConfig;
-use super::file::{File, FileTransactions};
-use crate::freshness::parse_duration_ms;
+use super::file::{FileTransactions, Places, Sections};
 use crate::model::nearest;
 use crate::projection::Boundaries;
 
@@ -12,18 +11,19 @@ use crate::projection::Boundaries;
 const HOLD_MS_MAX: i64 = 10_000;
 
 /// Adds the topics that tell boundaries behind those that the domains name.
-pub fn read(file: &File, path: &str, topics: &mut Vec<TopicConfig>, faults: &mut Vec<String>) -> Vec<Boundaries> {
+pub fn read(
+    file: &Sections,
+    places: &Places,
+    topics: &mut Vec<TopicConfig>,
+    faults: &mut Vec<String>,
+) -> Vec<Boundaries> {
     let mut all: Vec<Boundaries> = Vec::new();
-    for given in &file.transactions {
-        let of = |fault: String| format!("{path}: [[transactions]] of topic `{}`: {fault}", given.topic);
-        let hold_max_ms = match given.hold_max.as_deref().map(parse_duration_ms) {
-            None => HOLD_MS_MAX,
-            Some(Ok(ms)) => ms,
-            Some(Err(why)) => {
-                faults.push(of(format!("`hold_max` {why}")));
-                continue;
-            }
+    for (number, given) in file.transactions.iter().enumerate() {
+        let of = |fault: String| {
+            let place = places.of(&["transactions", &number.to_string(), "topic"]);
+            format!("{place}: [[transactions]] of topic `{}`: {fault}", given.topic)
         };
+        let hold_max_ms = given.hold_max.map_or(HOLD_MS_MAX, |given| given.0);
         if topics.iter().any(|topic| topic.name == given.topic) {
             faults.push(of("it is read as another topic already".into()));
             continue;

@@ -2,24 +2,26 @@
 
 use std::io::BufRead;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{State, TRICKLE, take, unpack};
 use crate::intake::Intake;
+use crate::threads::{Lasts, Thread, Threads};
 
 /// How long all of it lasts.
 const LASTS: Duration = Duration::from_secs(8 * 3600);
+/// How long stopping waits for the event under way.
+const STOP: Duration = Duration::from_secs(5);
 
 /// The running trickle; dropping it stops it.
 pub struct Trickle {
     stop: Arc<(Mutex<bool>, Condvar)>,
-    thread: Option<JoinHandle<()>>,
+    thread: Thread,
 }
 
 impl Trickle {
     /// Goes on where the state says.
-    pub fn start(intake: Intake, mut state: State) -> Result<Trickle, String> {
+    pub fn start(intake: Intake, mut state: State, threads: &Threads) -> Result<Trickle, String> {
         let lines = unpack(TRICKLE)?.split(b'\n').skip(state.trickle_appended as usize);
         let pause = LASTS.div_f64(State::trickle_events().max(1) as f64);
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
@@ -41,8 +43,8 @@ impl Trickle {
             }
             tracing::info!("the trickle is over: everything is in the log");
         };
-        let thread = std::thread::Builder::new().name("trickle".into()).spawn(run);
-        Ok(Trickle { stop, thread: Some(thread.map_err(|error| format!("no thread for the trickle: {error}"))?) })
+        let thread = threads.spawn("trickle", Lasts::UntilDone, run);
+        Ok(Trickle { stop, thread: thread.map_err(|error| format!("no thread for the trickle: {error}"))? })
     }
 }
 
@@ -50,8 +52,8 @@ impl Drop for Trickle {
     fn drop(&mut self) {
         *self.stop.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.1.notify_all();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        if !self.thread.join(STOP) {
+            tracing::warn!("the trickle does not end: its log does not answer");
         }
     }
 }

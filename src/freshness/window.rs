@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::value::Instant;
+use super::Moment;
 
 /// Seconds that the window spans, with one sample a second.
 const SPAN_S: usize = 30;
@@ -13,7 +13,7 @@ const SPAN_S: usize = 30;
 /// Where a partition stood at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    pub at: Instant,
+    pub at: Moment,
     pub applied: u64,
     pub end: u64,
 }
@@ -61,7 +61,7 @@ impl Window {
 
     fn ends(&self) -> Option<(&Sample, &Sample, f64)> {
         let (first, last) = (self.samples.front()?, self.samples.back()?);
-        let seconds = last.at.millis_since(first.at) as f64 / 1000.0;
+        let seconds = last.at.ms_since(first.at) as f64 / 1000.0;
         (seconds > 0.0).then_some((first, last, seconds))
     }
 
@@ -76,10 +76,10 @@ impl Window {
     }
 
     /// The first rule that holds.
-    pub fn verdict(&self, now: Instant) -> Verdict {
+    pub fn verdict(&self, now: Moment) -> Verdict {
         let Some(last) = self.samples.back() else { return Verdict::CatchingUp };
         let mut pairs = self.samples.iter().zip(self.samples.iter().skip(1));
-        if now.millis_since(last.at) > 1000 * SPAN_S as i64 {
+        if now.ms_since(last.at) > 1000 * SPAN_S as i64 {
             Verdict::Stopped
         } else if pairs.clone().any(|(before, after)| after.applied < before.applied) {
             Verdict::Rewound
@@ -99,8 +99,8 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Instant {
-        Instant { seconds: second, nanos: 0 }
+    fn at(second: i64) -> Moment {
+        Moment::of_seconds(second)
     }
 
     fn check(samples: &[(u64, u64)], now: i64, expected: Verdict) {

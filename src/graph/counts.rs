@@ -55,7 +55,7 @@ impl Counts {
             State::Deleted => self.deleted += sign,
             State::Present => {
                 self.listed += sign;
-                if flags.rare() && !record.sections().missing.is_empty() {
+                if record.is_incomplete() {
                     self.incomplete += sign;
                 }
                 let presence = record.presence();

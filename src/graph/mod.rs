@@ -273,6 +273,17 @@ impl Graph {
         self.put(entity, slot, record);
     }
 
+    /// Says whether events of a slot were refused and wait. They name it, so that it can be looked at.
+    pub fn set_rejected(&mut self, entity: usize, slot: u32, rejected: bool) {
+        let mut draft = self.edit(entity, slot);
+        if draft.flags.rejected() == rejected {
+            return self.abandon(draft);
+        }
+        draft.flags.set_rejected(rejected);
+        self.commit(draft);
+        self.rename(Some(entity), (!rejected).then_some(slot), rejected.then_some(slot));
+    }
+
     /// Sets, replaces or undoes the merge of a slot, and voids the one merge of a cycle that does not count.
     pub fn set_merge(&mut self, entity: usize, slot: u32, merge: Option<(u32, (Instant, &str, &str))>) {
         for member in self.cycle(entity, slot) {

@@ -69,6 +69,7 @@ impl Flags {
     const ERASED: u8 = 4;
     const NAMED: u8 = 8;
     const RARE: u8 = 16;
+    const REJECTED: u8 = 32;
 
     pub fn state(self) -> State {
         match self.0 & Flags::STATE {
@@ -106,6 +107,15 @@ impl Flags {
 
     pub fn set_named(&mut self, named: bool) {
         self.set(Flags::NAMED, named);
+    }
+
+    /// Whether events of it were refused, and wait for somebody to see to them. Names a reference too.
+    pub fn rejected(self) -> bool {
+        self.0 & Flags::REJECTED != 0
+    }
+
+    pub fn set_rejected(&mut self, rejected: bool) {
+        self.set(Flags::REJECTED, rejected);
     }
 
     /// Whether attributes, missing versions or a merge follow.
@@ -149,6 +159,12 @@ pub struct Sections<'a> {
 impl<'a> Packed<'a> {
     pub fn flags(self) -> Flags {
         Flags(self.bytes[0])
+    }
+
+    /// Whether events of a present entity are known to be missing: their versions, or those that were refused.
+    pub fn is_incomplete(self) -> bool {
+        let flags = self.flags();
+        flags.rejected() || flags.rare() && !self.sections().missing.is_empty()
     }
 
     pub fn is_reference(self) -> bool {
@@ -326,7 +342,7 @@ impl<'v> Node<'v> {
             State::Reference => Completeness::Reference,
             _ if flags.erased() => Completeness::Erased,
             State::Deleted => Completeness::Deleted,
-            State::Present if flags.rare() && !self.packed().sections().missing.is_empty() => Completeness::Incomplete,
+            State::Present if self.packed().is_incomplete() => Completeness::Incomplete,
             State::Present => Completeness::Complete,
         }
     }

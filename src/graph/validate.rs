@@ -30,7 +30,8 @@ impl View {
             for slot in 0..self.slots(entity) {
                 let node = self.node(entity, slot);
                 let packed = node.packed();
-                if packed.is_reference() && packed.flags().named() != named.contains(&(entity, slot)) {
+                let is_named = packed.flags().rejected() || named.contains(&(entity, slot));
+                if packed.is_reference() && packed.flags().named() != is_named {
                     return Err(format!("{} {}: whether it is named is wrong", description.name, node.key()));
                 }
             }

@@ -11,6 +11,7 @@ use axum::response::Response;
 
 use super::problem::problem;
 use super::{Service, is_local, json};
+use crate::event::Code;
 use crate::intake::{Refusal, Shape};
 use crate::source::log::LogError;
 
@@ -67,11 +68,16 @@ pub async fn post(
     let taken = tokio::task::spawn_blocking(move || intake.take(&body, shape)).await;
     match taken {
         Ok(Ok(receipt)) => {
+            let codes = receipt.fates.iter().filter_map(|fate| fate.outcome.as_ref().err()).map(|refused| refused.code);
+            service.metrics.written(receipt.accepted(), codes);
             let refused = receipt.accepted() == 0 && receipt.rejected() > 0;
             json(if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &receipt.to_json())
         }
         Ok(Err(Refusal::Unreadable(message))) => problem(StatusCode::BAD_REQUEST, &message),
-        Ok(Err(Refusal::TooLarge(message))) => problem(StatusCode::PAYLOAD_TOO_LARGE, &message),
+        Ok(Err(Refusal::TooLarge(message))) => {
+            service.metrics.written(0, std::iter::once(Code::TooLarge));
+            problem(StatusCode::PAYLOAD_TOO_LARGE, &message)
+        }
         Ok(Err(Refusal::Log(error))) => {
             tracing::error!(%error, "events cannot be appended");
             let status = match error {
@@ -80,8 +86,8 @@ pub async fn post(
             };
             problem(status, &error.to_string())
         }
-        Err(error) => {
-            tracing::error!(%error, "an append ended the hard way");
+        Err(_) => {
+            tracing::error!("an append panicked: the line above says where");
             problem(StatusCode::INTERNAL_SERVER_ERROR, "the append failed inside the service; its log says why")
         }
     }

@@ -124,8 +124,11 @@ async fn respond(
         Err(message) => return unreadable(service, accepted, &message),
     };
     let started = tokio::time::Instant::now();
+    let operation = request.operation_name.clone();
     let answer = service.api.answer(request).await;
-    service.metrics.query(answer.outcome.name(), started.elapsed().as_secs_f64());
+    let took = started.elapsed();
+    service.metrics.query(answer.outcome.name(), took.as_secs_f64());
+    super::requests::query(operation.as_deref(), answer.outcome, took);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let unchanged = is_get
         && !answer.unmet

@@ -4,7 +4,9 @@ mod dead_letters;
 mod events;
 mod graphql;
 mod pages;
+mod panics;
 mod problem;
+mod requests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,7 +21,8 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::api::Api;
 use crate::intake::Intake;
 use crate::pipeline::Retrier;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Disk, Metrics};
+use crate::threads::Threads;
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -29,8 +32,12 @@ pub struct Service {
     pub intake: Option<Intake>,
     pub retrier: Arc<Retrier>,
     pub metrics: Arc<Metrics>,
+    /// Those whose death ends the service.
+    pub threads: Threads,
     /// Origins that browsers may call from; empty means those of this machine.
     pub cors_origins: Vec<String>,
+    /// Request headers that browsers may send beside [`SENT`], in small letters.
+    pub cors_headers: Vec<String>,
     /// The most bytes that a body of `POST /events` may have, unpacked too.
     pub body_bytes_max: usize,
 }
@@ -38,9 +45,21 @@ pub struct Service {
 /// A GraphQL request's body.
 const GRAPHQL_BYTES_MAX: usize = 1 << 20;
 
+/// Request headers that browsers may always send.
+pub const SENT: [&str; 8] = [
+    "content-type",
+    "accept",
+    "authorization",
+    "if-none-match",
+    "freshness-at-least",
+    "freshness-max-staleness",
+    "freshness-wait",
+    "freshness-otherwise",
+];
+
 /// All routes.
 pub fn router(service: Service) -> Router {
-    let cors = cors(service.cors_origins.clone());
+    let cors = cors(service.cors_origins.clone(), &service.cors_headers);
     let body_bytes_max = service.body_bytes_max;
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(GRAPHQL_BYTES_MAX)))
@@ -57,22 +76,24 @@ pub fn router(service: Service) -> Router {
         .route("/metrics", get(metrics))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(panics::guard())
+        .layer(axum::middleware::from_fn(requests::note))
         .layer(cors)
         .with_state(Arc::new(service))
 }
 
-fn cors(origins: Vec<String>) -> CorsLayer {
+fn cors(origins: Vec<String>, headers: &[String]) -> CorsLayer {
     let allowed = AllowOrigin::predicate(move |origin, _| match origin.to_str() {
         Ok(origin) if origins.is_empty() => is_local_origin(origin),
         Ok(origin) => origins.iter().any(|known| known == origin),
         Err(_) => false,
     });
-    let demands = ["freshness-at-least", "freshness-max-staleness", "freshness-wait", "freshness-otherwise"];
-    let sent = [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION, header::IF_NONE_MATCH];
+    let more = headers.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok());
+    let allowed_headers: Vec<HeaderName> = SENT.map(HeaderName::from_static).into_iter().chain(more).collect();
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers(sent.into_iter().chain(demands.map(HeaderName::from_static)).collect::<Vec<_>>())
+        .allow_headers(allowed_headers)
         .expose_headers([HeaderName::from_static("freshness"), header::ETAG])
         .max_age(std::time::Duration::from_secs(600))
 }
@@ -99,29 +120,39 @@ fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
     peer.ip().to_canonical().is_loopback() && host.is_none_or(is_local_host)
 }
 
-async fn live() -> Response {
-    json(StatusCode::OK, &serde_json::json!({ "status": "live" }))
+async fn live(State(service): State<Arc<Service>>) -> Response {
+    match service.threads.death() {
+        None => json(StatusCode::OK, &serde_json::json!({ "status": "live" })),
+        Some(death) => {
+            let reason = format!("the thread `{}` {}: the process ends", death.thread, death.how);
+            json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "dying", "reason": reason }))
+        }
+    }
 }
 
 async fn is_ready(State(service): State<Arc<Service>>) -> Response {
     let serving = &service.api.serving;
-    match serving.ready_at() {
-        Some(at) => json(StatusCode::OK, &serde_json::json!({ "status": "ready", "since": at.to_string() })),
+    match serving.why_unready() {
         None => {
-            let snapshot = serving.snapshot();
-            let freshness = serving.freshness(&snapshot, serving.now());
-            let behind: u64 = freshness.partitions.iter().filter_map(|partition| partition.lag_events).sum();
-            let reason = match serving.has_heard() {
-                true => format!("hydrating: {behind} records of the log are not applied yet"),
-                false => "hydrating: a source has not answered yet".to_owned(),
-            };
-            json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "hydrating", "reason": reason }))
+            let since = serving.ready_at().map(|at| at.to_string());
+            json(StatusCode::OK, &serde_json::json!({ "status": "ready", "since": since }))
+        }
+        Some(unready) => {
+            let body = serde_json::json!({ "status": "hydrating", "reason": unready.reason() });
+            json(StatusCode::SERVICE_UNAVAILABLE, &body)
         }
     }
 }
 
 async fn metrics(State(service): State<Arc<Service>>) -> Response {
-    match service.metrics.render(&service.api.serving) {
+    let disk = service.intake.as_ref().and_then(|intake| match intake.log().disk() {
+        Ok((log, free)) => Some(Disk { log, free }),
+        Err(error) => {
+            tracing::warn!(%error, "what the log takes of its disk is not known");
+            None
+        }
+    });
+    match service.metrics.render(&service.api.serving, disk) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");

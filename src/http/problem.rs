@@ -10,7 +10,8 @@ pub fn problem(status: StatusCode, detail: &str) -> Response {
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
 }
 
-const ROUTES: [&str; 8] = [
+/// What a person may have meant.
+pub const ROUTES: [&str; 8] = [
     "/dead-letters/retry",
     "/dead-letters/discard",
     "/graphql",

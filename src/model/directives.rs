@@ -13,6 +13,8 @@ impl Reader<'_> {
             && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         if !valid {
             self.fault(place, format!("`{what}` is a word of letters, digits, `-` and `_`, and `{word}` is none"));
+        } else if word.starts_with("__") {
+            self.fault(place, format!("`{word}` starts with `__`, which GraphQL keeps for itself"));
         }
     }
 

@@ -81,6 +81,10 @@ const TYPES: &[&str] = &[
     "DateTime",
     "JSON",
     "Void",
+    "CatalogClaim",
+    "CatalogDisagreement",
+    "CatalogExample",
+    "CatalogShare",
 ];
 
 /// Fields of every entity.
@@ -89,6 +93,7 @@ pub const FIELDS: &[&str] = &[
     "key",
     "completeness",
     "missingVersions",
+    "rejected",
     "breaches",
     "lastEvent",
     "attributes",
@@ -173,7 +178,8 @@ impl Reader<'_> {
             }
             let valid = entity.plural.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
                 && entity.plural.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-            if !valid {
+            // One without @entity is told that already.
+            if !valid && !entity.plural.is_empty() {
                 let message = format!(
                     "`{}` cannot be the name of {}'s list: write `plural: \"…\"` in @entity",
                     entity.plural, entity.name

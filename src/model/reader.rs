@@ -19,10 +19,16 @@ impl fmt::Display for Fault {
     }
 }
 
-/// `: did you mean `x`?` for the nearest of the known names, or nothing where none is near.
+/// `: did you mean `x`?` for the nearest of the known names, or nothing where none is near. One that goes on where the name
+/// ends is near too.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let best = known.map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate)).min();
-    match best {
+    let distance = |candidate: &'a str| {
+        let is_begun = name.chars().count() >= 3 && candidate.starts_with(name);
+        // Behind what is a slip or two away.
+        let least = if is_begun { 2 } else { usize::MAX };
+        (strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()).min(least), candidate)
+    };
+    match known.map(distance).min() {
         Some((distance, candidate)) if distance <= 1 + name.chars().count() / 3 => {
             format!(": did you mean `{candidate}`?")
         }

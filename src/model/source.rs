@@ -97,6 +97,19 @@ impl Reader<'_> {
         model
     }
 
+    /// A description, which the schema's text has between three quotes.
+    fn description(&mut self, given: &Option<Node<str>>) -> Option<String> {
+        let given = given.as_ref()?;
+        if given.contains("\"\"\"") || given.ends_with(['"', '\\']) {
+            self.fault(
+                given.location(),
+                "a description has no three quotes in a row, and no quote or backslash at its end: the schema's text ends it by \
+                 three quotes",
+            );
+        }
+        Some(given.to_string())
+    }
+
     fn enumeration(&mut self, definition: &Node<ast::EnumTypeDefinition>) -> (Enumeration, HashMap<String, u16>) {
         let mut effects = HashMap::new();
         let mut values: Vec<EnumValue> = Vec::new();
@@ -117,14 +130,17 @@ impl Reader<'_> {
                 let message = format!("`{}` starts with `__`, which GraphQL keeps for itself", value.value);
                 self.fault(value.location(), message);
             }
-            let description = self.described(&value.description, value.location());
+            let description = self.description(&value.description);
             values.push(EnumValue { name: value.value.to_string(), description });
         }
         if values.len() > usize::from(u16::MAX) {
             self.fault(definition.location(), "an enum has at most 65,535 values");
         }
-        let description = self.described(&definition.description, definition.location());
-        let enumeration = Enumeration { name: definition.name.to_string(), description, values };
+        let enumeration = Enumeration {
+            name: definition.name.to_string(),
+            description: self.description(&definition.description),
+            values,
+        };
         (enumeration, effects)
     }
 
@@ -187,7 +203,7 @@ impl Reader<'_> {
         singular[..1].make_ascii_lowercase();
         let mut entity = Entity {
             name,
-            description: self.described(&object.description, object.location()),
+            description: self.description(&object.description),
             domain,
             event,
             singular,
@@ -305,7 +321,7 @@ impl Reader<'_> {
         }
         entity.fields.push(Field {
             wire_name,
-            description: self.described(&definition.description, place),
+            description: self.description(&definition.description),
             indexed: has("index").is_some(),
             searchable: has("search").is_some(),
             personal: has("personal").is_some(),
@@ -380,19 +396,6 @@ impl Reader<'_> {
             model.entities[target].reverses.push(Reverse { name, entity, field });
             model.entities[entity].fields[field].kind = Kind::Link { entity: target, reverse: Some(reverse) };
         }
-    }
-
-    /// A description, which stands between three quotes in the schema's text.
-    fn described(&mut self, description: &Option<Node<str>>, place: Option<SourceSpan>) -> Option<String> {
-        let text = description.as_ref()?.to_string();
-        if text.contains("\"\"\"") || text.ends_with(['"', '\\']) {
-            self.fault(
-                place,
-                "a description has no three quotes in it, and no quote or backslash at its end: the schema's text could not \
-                 hold it",
-            );
-        }
-        Some(text)
     }
 
     fn check_derived_cycles(&mut self, entity: &Entity, object: &Node<ast::ObjectTypeDefinition>) {

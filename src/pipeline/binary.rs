@@ -88,7 +88,9 @@ mod tests {
     use crate::freshness::Basis;
     use crate::model::value::Instant;
 
-    fn read(headers: &[(&str, &[u8])]) -> Result<String, Box<Rejection>> {
+    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+
+    fn read(headers: Headers<'_>) -> Result<String, Box<Rejection>> {
         let headers: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|(name, value)| (*name, Some(*value))).collect();
         let (at, value) = (Instant::EPOCH, Some(b"{}".as_slice()));
         let raw = Raw { offset: 1, at, basis: Basis::Append, key: None, value, headers: &headers };
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn headers_say_one_thing_or_are_refused() {
-        let alike: [&[(&str, &[u8])]; 4] = [
+        let alike: [Headers<'_>; 4] = [
             &[("ce_id", b"1"), ("content-type", b"application/json"), ("ce_datacontenttype", b"application/json")],
             &[("ce_id", b"1"), ("ce_datacontenttype", b"application/json"), ("Content-Type", b"Application/JSON")],
             &[("ce_id", b"1"), ("ce_id", b"1"), ("content-type", b"application/json")],
@@ -118,7 +120,7 @@ mod tests {
             let event: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert!(event["id"] == "1" && text.matches("datacontenttype").count() == 1, "{text}");
         }
-        let apart: [(&[(&str, &[u8])], &str); 4] = [
+        let apart: [(Headers<'_>, &str); 4] = [
             (
                 &[("ce_id", b"1"), ("content-type", b"text/plain"), ("ce_datacontenttype", b"application/json")],
                 "datacontenttype",

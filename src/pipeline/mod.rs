@@ -4,26 +4,28 @@
 mod binary;
 mod decode;
 mod letters;
+mod poison;
 mod sink;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::event::{Batch, Code, Decoder};
+use crate::event::{Batch, Decoder};
+use crate::freshness::Moment;
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps};
+use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
 use crate::serving::Serving;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
+use crate::threads::{Lasts, Thread, Threads, join_all};
 
 pub use decode::{Carries, Format};
 pub use letters::{Letters, NotNow, Retried, Retrier};
 
+use poison::Poison;
 use sink::{Numbers, PartitionSink, Tellers};
 
 /// Batches that wait for the projector. With one being made for each partition and the one being applied, a few MB.
@@ -46,7 +48,9 @@ pub struct Parts {
     pub gate: Gate,
     pub serving: Arc<Serving>,
     pub metrics: Arc<Metrics>,
-    pub clock: fn() -> Instant,
+    pub clock: fn() -> Moment,
+    /// Among which the pipeline's are.
+    pub threads: Threads,
 }
 
 /// What the readers send to the projector. Partitions come before what is of them.
@@ -86,18 +90,18 @@ pub struct Pipeline {
     stop: Arc<AtomicBool>,
     sources: Vec<Arc<dyn Source>>,
     pub retrier: Arc<Retrier>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<Thread>,
 }
 
 impl Pipeline {
     pub fn start(parts: Parts) -> std::io::Result<Pipeline> {
-        let Parts { sources, formats, decoder, outlet, projector, gate, serving, metrics, clock } = parts;
+        let Parts { sources, formats, decoder, outlet, projector, gate, serving, metrics, clock, threads: supervised } =
+            parts;
         let stop = Arc::new(AtomicBool::new(false));
         let (work, waiting) = sync_channel(BATCHES_MAX);
         // Applied batches go back to be filled again: their buffers are as large as batches are by then.
         let (applied, spare) = channel();
-        let spawn =
-            |name: &str, work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.into()).spawn(work);
+        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| supervised.spawn(name, Lasts::UntilReleased, work);
         let formats: Arc<[Format]> = formats.into();
         let numbers = Arc::new(Numbers::new(work.clone()));
         let spare = Arc::new(Mutex::new(spare));
@@ -124,6 +128,7 @@ impl Pipeline {
                 projector,
                 gate,
                 full: Vec::new(),
+                held: Vec::new(),
                 has_changed: false,
                 applied,
                 serving,
@@ -132,8 +137,8 @@ impl Pipeline {
                 waiting: Vec::new(),
                 appended: Vec::new(),
                 outlet,
+                poison: Poison::default(),
                 told: 0,
-                kinds: HashMap::new(),
             }
             .run(&waiting)
         };
@@ -141,14 +146,14 @@ impl Pipeline {
         Ok(Pipeline { stop, sources, retrier, threads })
     }
 
-    /// Ends the threads and waits for them. What was not applied yet is in the log.
-    pub fn stop(self) {
+    /// Ends the threads and waits for them, at most so long. Gives the names of those that still run: one that asks a
+    /// registry or a broker that does not answer, say. What was not applied yet is in the log.
+    pub fn stop(self, at_most: Duration) -> Vec<String> {
+        self.threads.iter().for_each(Thread::release);
         self.stop.store(true, Ordering::Release);
         self.retrier.close();
         self.sources.iter().for_each(|source| source.wake());
-        for thread in self.threads {
-            let _ = thread.join();
-        }
+        join_all(&self.threads, at_most)
     }
 }
 
@@ -158,17 +163,18 @@ struct Loop {
     gate: Gate,
     /// By partition: whether the readers were told that it holds as much as it may.
     full: Vec<bool>,
+    /// By partition: what was said of why it waits.
+    held: Vec<Option<Waits>>,
     /// Whether something happened since the newest version.
     has_changed: bool,
     applied: Sender<Batch>,
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
-    clock: fn() -> Instant,
+    clock: fn() -> Moment,
     outlet: Option<Box<dyn Outlet>>,
-    /// Letters from this number on are not told yet.
+    poison: Poison,
+    /// Letters from this number on are not written yet.
     told: usize,
-    /// How many there were of a topic and a code.
-    kinds: HashMap<(Arc<str>, Code), u64>,
     /// Who waits for the next version.
     waiting: Vec<SyncSender<()>>,
     /// Domain and append of what the next version makes visible.
@@ -179,32 +185,33 @@ impl Loop {
     /// Applies what waits and publishes it as one version, until the readers are gone.
     fn run(mut self, waiting: &Receiver<Work>) {
         let mut next = self.next(waiting);
-        let mut published_at = Instant::EPOCH;
+        let mut due_ms = 0;
         while let Some(work) = next.take() {
             self.apply(work);
-            let left = PUBLISH_MS_MAX - (self.clock)().millis_since(published_at);
-            if left > 0 {
+            let left_ms = due_ms - (self.clock)().tick_ms;
+            if left_ms > 0 {
                 next = match self.is_hydrating() {
                     // The next one comes: fewer versions of more events cost less, and nobody calls this fresh yet.
-                    true => waiting.recv_timeout(Duration::from_millis(left as u64)).ok(),
+                    true => waiting.recv_timeout(Duration::from_millis(left_ms as u64)).ok(),
                     false => waiting.try_recv().ok(),
                 };
             }
             if next.is_none() {
                 if std::mem::take(&mut self.has_changed) {
-                    published_at = self.publish();
+                    self.publish();
+                    due_ms = (self.clock)().tick_ms + PUBLISH_MS_MAX;
                 }
                 next = self.next(waiting);
             }
         }
     }
 
-    /// Makes a version of what was applied. Gives when it was there.
-    fn publish(&mut self) -> Instant {
+    /// Makes a version of what was applied.
+    fn publish(&mut self) {
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
         self.serving.publish(snapshot);
-        let published_at = (self.clock)();
+        let published_at = (self.clock)().at;
         for done in self.waiting.drain(..) {
             let _ = done.try_send(());
         }
@@ -213,32 +220,33 @@ impl Loop {
             self.metrics.visible(domain, seconds);
         }
         self.metrics.versions(self.projector.pinned(), self.projector.backlog());
-        published_at
+        tracing::trace!("a version is published");
     }
 
     /// Waits for work; a look at what is held back is some. None once the readers are gone.
     fn next(&self, waiting: &Receiver<Work>) -> Option<Work> {
-        if !self.gate.is_holding() {
-            return waiting.recv().ok();
-        }
-        match waiting.recv_timeout(LOOK) {
+        let due_ms = self.poison.due_ms().map(|due| (due - (self.clock)().tick_ms).max(0));
+        let due = due_ms.map(|ms| Duration::from_millis(ms.cast_unsigned()));
+        let look = match self.gate.is_holding() {
+            true => LOOK.min(due.unwrap_or(LOOK)),
+            false => match due {
+                Some(due) => due,
+                None => return waiting.recv().ok(),
+            },
+        };
+        match waiting.recv_timeout(look) {
             Ok(work) => Some(work),
             Err(RecvTimeoutError::Timeout) => Some(Work::Look),
             Err(RecvTimeoutError::Disconnected) => None,
         }
     }
 
-    /// Logs new dead letters, and writes them to where they are written beside.
+    /// Says which letters are new, and writes them to where they are written beside.
     fn tell(&mut self, snapshot: &Snapshot) {
+        let tick_ms = (self.clock)().tick_ms;
+        self.poison.count(tick_ms);
         for (_, letter) in snapshot.dead_letters.since(self.told) {
-            let code = letter.rejection.code;
-            let count = self.kinds.entry((letter.topic.clone(), code)).or_default();
-            *count += 1;
-            // Of a flood the first says what there is to do, and then each tenfold of them that it goes on.
-            if count.ilog10() != (*count - 1).checked_ilog10().unwrap_or(u32::MAX) {
-                let (topic, partition, offset) = (&*letter.topic, letter.partition, letter.offset);
-                tracing::warn!(topic, partition, offset, %code, letters = *count, "a record became a dead letter");
-            }
+            self.poison.letter(letter, tick_ms);
             if let Some(outlet) = &self.outlet {
                 letters::put(&**outlet, letter);
             }
@@ -261,10 +269,13 @@ impl Loop {
                 self.projector.add(partition, start);
             }
             Work::Records(batch) => self.pass(|gate, now, steps| gate.take(batch, now, steps)),
-            Work::Look => self.pass(|gate, now, steps| gate.look(now, steps)),
+            Work::Look => {
+                self.poison.count((self.clock)().tick_ms);
+                self.pass(|gate, now, steps| gate.look(now, steps));
+            }
             Work::Again { batch, letters, done } => {
                 self.untell(&letters);
-                self.projector.apply_again(&batch, &letters, (self.clock)());
+                self.projector.apply_again(&batch, &letters, (self.clock)().at);
                 self.waiting.push(done);
             }
             Work::Discard { letters, done } => {
@@ -284,8 +295,8 @@ impl Loop {
     }
 
     /// Applies what the gate lets through.
-    fn pass(&mut self, open: impl FnOnce(&mut Gate, Instant, Steps<'_>)) {
-        let Loop { projector, gate, full, has_changed, serving, metrics, appended, applied, .. } = self;
+    fn pass(&mut self, open: impl FnOnce(&mut Gate, Moment, Steps<'_>)) {
+        let Loop { projector, gate, full, held, has_changed, serving, metrics, appended, applied, .. } = self;
         let (now, topics) = ((self.clock)(), projector.topics().clone());
         let mut apply = |batch: &Batch, until: u64| {
             let model = projector.model().clone();
@@ -297,7 +308,7 @@ impl Loop {
             };
             appended.extend(live.filter_map(domain));
             *has_changed |= until > projector.position(batch.partition);
-            projector.apply_before(batch, until, now);
+            projector.apply_before(batch, until, now.at);
         };
         open(gate, now, &mut |step| match step {
             Step::Part(batch, until) => apply(batch, until),
@@ -313,6 +324,12 @@ impl Loop {
             let is_full = gate.is_full(partition);
             if std::mem::replace(&mut full[partition], is_full) != is_full {
                 serving.fill(partition, is_full);
+            }
+            let waits = gate.waits(partition);
+            held.resize(held.len().max(partition + 1), None);
+            if held[partition] != waits {
+                serving.wait(partition, waits.as_ref().map(|waits| waits.reason(&topics)));
+                held[partition] = waits;
             }
         }
     }

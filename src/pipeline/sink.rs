@@ -13,7 +13,7 @@ use crate::model::value::Instant;
 use crate::position::LogId;
 use crate::projection::Partition;
 use crate::serving::Serving;
-use crate::source::{Extent, Found, Raw, Registrar, Sink, Taken};
+use crate::source::{Asked, Extent, Found, Raw, Registrar, Sink, Taken};
 use crate::telemetry::Metrics;
 
 /// Bytes of a partition that one batch takes: large enough that publishing costs little, small enough that it comes soon.
@@ -69,12 +69,16 @@ impl Registrar for Tellers {
 
     fn find(&self, found: Found) -> usize {
         let partition = self.numbers.find(found);
-        self.serving.found(partition);
+        self.serving.found(found.topic);
         partition
     }
 
-    fn contact(&self, extents: &[Extent]) {
-        self.serving.contact(extents);
+    fn asked(&self) -> Asked {
+        self.serving.asked()
+    }
+
+    fn contact(&self, asked: &Asked, extents: &[Extent]) {
+        self.serving.contact(asked, extents);
     }
 
     fn answered(&self) {
@@ -177,6 +181,10 @@ impl Sink for PartitionSink {
             self.serving.coming(partition, raw.offset, raw.at, raw.basis);
         }
         if is_full { self.flush(partition, raw.offset + 1) } else { Taken::Yes }
+    }
+
+    fn reads(&mut self, partition: usize, is_read: bool) {
+        self.serving.read(partition, is_read);
     }
 
     fn holds(&mut self, partition: usize, offset: u64, at: Instant, basis: Basis) {

@@ -22,6 +22,8 @@ pub struct DeadLetter {
     pub rejection: Rejection,
     /// The partition's number among those that the projector reads.
     pub place: usize,
+    /// Whose event it is, where that could be read: the entity and its slot.
+    pub node: Option<(usize, u32)>,
 }
 
 impl DeadLetter {
@@ -29,46 +31,58 @@ impl DeadLetter {
     pub fn id(&self) -> String {
         format!("DeadLetter:{}/{}@{}", self.topic, self.partition, self.offset)
     }
+
+    /// Bytes that it takes, about.
+    fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let Rejection { field, message, id, kind, subject, .. } = &self.rejection;
+        let said = message.len() + [field, id, kind, subject].into_iter().map(text).sum::<usize>();
+        let bytes = |bytes: &Option<Box<[u8]>>| bytes.as_ref().map_or(0, |bytes| bytes.len());
+        let beside = self.beside.as_ref().map_or(0, |beside| {
+            let headers = beside.headers.iter().map(|(name, value)| name.len() + bytes(value));
+            bytes(&beside.key) + headers.sum::<usize>() + size_of_val(&*beside.headers)
+        });
+        size_of::<DeadLetter>() + self.bytes.len() + said + beside
+    }
 }
 
-/// The letters in the order in which they came. The newest [`LETTERS_MAX`] are kept whole; of older ones nothing but their
+/// The letters in the order in which they came. The newest [`LETTERS_MAX`] are kept; of older ones nothing but their
 /// count: the log still has their bytes.
 #[derive(Clone, Default)]
 pub struct DeadLetters {
     letters: Pages<Option<DeadLetter>>,
     first_kept: usize,
     bytes: usize,
+    kept: usize,
 }
 
 /// Bounds what a flood of poison costs: at most this many letters,
-const LETTERS_MAX: usize = 100_000;
+pub const LETTERS_MAX: usize = 100_000;
 /// and at most this many bytes of theirs.
-const BYTES_MAX: usize = 128 << 20;
+pub const LETTER_BYTES_MAX: usize = 128 << 20;
 
 impl DeadLetters {
     pub fn push(&mut self, letter: DeadLetter) {
-        self.bytes += letter.bytes.len();
+        (self.bytes, self.kept) = (self.bytes + letter.size(), self.kept + 1);
         self.letters.push(Some(letter));
-        while self.letters.len() - self.first_kept > LETTERS_MAX || self.bytes > BYTES_MAX {
-            if let Some(oldest) = self.letters.get_mut(self.first_kept) {
-                self.bytes -= oldest.take().map_or(0, |letter| letter.bytes.len());
-            }
+        while self.letters.len() - self.first_kept > LETTERS_MAX || self.bytes > LETTER_BYTES_MAX {
+            self.remove(self.first_kept);
             self.first_kept += 1;
         }
+        self.letters.drop_before(self.first_kept);
     }
 
     /// Takes a letter away: it was applied after all, or nobody wants it.
-    pub fn remove(&mut self, number: usize) {
-        if number >= self.first_kept
-            && let Some(letter) = self.letters.get_mut(number).and_then(Option::take)
-        {
-            self.bytes -= letter.bytes.len();
-        }
+    pub fn remove(&mut self, number: usize) -> Option<DeadLetter> {
+        let letter = self.letters.get_mut(number)?.take()?;
+        (self.bytes, self.kept) = (self.bytes - letter.size(), self.kept - 1);
+        Some(letter)
     }
 
     /// The letters from a number on, those that are no more left out.
-    pub fn since(&self, number: usize) -> impl Iterator<Item = (usize, &DeadLetter)> {
-        self.iter().skip_while(move |(known, _)| *known < number)
+    pub fn since(&self, number: usize) -> impl DoubleEndedIterator<Item = (usize, &DeadLetter)> {
+        let all = self.first_kept.max(number)..self.letters.len();
+        all.filter_map(|number| Some((number, self.get(number)?)))
     }
 
     /// A letter that is kept.
@@ -81,9 +95,18 @@ impl DeadLetters {
         self.letters.len()
     }
 
+    /// How many are kept.
+    pub fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Bytes that they take, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Those that are kept, oldest first, each with its number from 0.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, &DeadLetter)> {
-        let all = (self.first_kept..self.letters.len()).filter_map(|index| Some((index, self.letters.get(index)?)));
-        all.filter_map(|(index, letter)| Some((index, letter.as_ref().as_ref()?)))
+        self.since(0)
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::seen::Recent;
 use crate::event::{Batch, Part, Transaction};
+use crate::freshness::Moment;
 use crate::model::value::Instant;
 
 /// Bytes of records that wait in one partition: a transaction that is larger is not waited for.
@@ -29,6 +30,12 @@ pub struct Boundaries {
     pub hold_max_ms: i64,
 }
 
+/// Milliseconds since an earlier tick: what intervals are measured with. Stamps of records in the future count as of now, or
+/// one of them would end the waits of others.
+fn ms_since(now: Moment, tick_ms: i64) -> i64 {
+    now.tick_ms - tick_ms
+}
+
 /// What may be done, in this order.
 #[derive(Debug)]
 pub enum Step<'a> {
@@ -39,6 +46,29 @@ pub enum Step<'a> {
     /// A transaction was given up: what there is of it is applied now, and the rest when it comes. Gives the topic that
     /// tells boundaries.
     Split(usize),
+}
+
+/// What a transaction that is not whole still misses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// Topics with records to come; none where it waits for another transaction before it.
+    short: Vec<usize>,
+    /// The topic that tells transactions' ends.
+    ends: usize,
+    hold_max_ms: i64,
+}
+
+impl Waits {
+    /// As part of a sentence.
+    pub fn reason(&self, topics: &[super::Topic]) -> String {
+        let names = self.short.iter().map(|topic| format!("`{}`", topics[*topic].name)).collect::<Vec<_>>().join(", ");
+        let misses = match &self.short[..] {
+            [] => "those before it are not whole".into(),
+            [topic] if *topic == self.ends => format!("its end has not come in {names}"),
+            _ => format!("records of it have not come in {names}"),
+        };
+        format!("a transaction of the database waits to be whole ({misses}), {} ms at most", self.hold_max_ms)
+    }
 }
 
 /// Takes what happens next.
@@ -53,7 +83,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub fn new(boundaries: Vec<Boundaries>, now: Instant) -> Gate {
+    pub fn new(boundaries: Vec<Boundaries>, now: Moment) -> Gate {
         Gate {
             groups: boundaries.into_iter().map(|boundaries| Group::new(boundaries, now)).collect(),
             places: Vec::new(),
@@ -61,12 +91,12 @@ impl Gate {
     }
 
     /// Hears of another partition, in the order of their numbers.
-    pub fn add(&mut self, topic: usize, now: Instant) {
+    pub fn add(&mut self, topic: usize, now: Moment) {
         let group = self.groups.iter().position(|group| group.holds(topic));
         self.places.push(group.map(|group| (group, self.groups[group].add(topic, now))));
     }
 
-    pub fn take(&mut self, batch: Box<Batch>, now: Instant, steps: Steps<'_>) {
+    pub fn take(&mut self, batch: Box<Batch>, now: Moment, steps: Steps<'_>) {
         match self.places.get(batch.partition).copied().flatten() {
             None => steps(Step::Rest(batch)),
             Some((group, lane)) => {
@@ -78,12 +108,12 @@ impl Gate {
     }
 
     /// Lets through what has waited long enough.
-    pub fn look(&mut self, now: Instant, steps: Steps<'_>) {
+    pub fn look(&mut self, now: Moment, steps: Steps<'_>) {
         self.groups.iter_mut().filter(|group| group.is_holding()).for_each(|group| group.settle(now, steps));
     }
 
     /// Lets through all that a partition holds: what comes next there is not its continuation.
-    pub fn release(&mut self, partition: usize, now: Instant, steps: Steps<'_>) {
+    pub fn release(&mut self, partition: usize, now: Moment, steps: Steps<'_>) {
         if let Some((group, lane)) = self.places.get(partition).copied().flatten() {
             self.groups[group].release(lane, now, steps);
         }
@@ -97,6 +127,15 @@ impl Gate {
     /// The partitions that it may hold back.
     pub fn partitions(&self) -> impl Iterator<Item = usize> {
         self.places.iter().enumerate().filter(|(_, place)| place.is_some()).map(|(partition, _)| partition)
+    }
+
+    /// What a partition waits for, where it does.
+    pub fn waits(&self, partition: usize) -> Option<Waits> {
+        let (group, lane) = self.places.get(partition).copied().flatten()?;
+        let group = &self.groups[group];
+        let open = group.open.get(&group.lanes[lane].head?);
+        let short = open.map(|open| group.short(open)).unwrap_or_default();
+        Some(Waits { short, ends: group.boundaries.topic, hold_max_ms: group.boundaries.hold_max_ms })
     }
 
     /// Whether a partition holds as much as it may.
@@ -114,13 +153,13 @@ struct Group {
     open: HashMap<Transaction, Open>,
     passed: Recent,
     /// The newest time that its logs have, and when that was taken: what time it is in the logs.
-    newest: (Instant, Instant),
-    began_at: Instant,
+    newest: (Instant, i64),
+    began_at: i64,
     /// As a lane's `reached`, for topics of which no partition is found yet.
     unfound: Instant,
     /// When something was last let through.
-    moved_at: Instant,
-    swept_at: Instant,
+    moved_at: i64,
+    swept_at: i64,
 }
 
 /// A partition.
@@ -136,14 +175,14 @@ struct Lane {
     head: Option<Transaction>,
     /// All of it up to this time of the log has come, or is not waited for.
     reached: Instant,
-    taken_at: Instant,
+    taken_at: i64,
 }
 
 /// A transaction that was not let through.
 #[derive(Debug)]
 struct Open {
     /// When we first heard of it.
-    since: Instant,
+    since: i64,
     /// The newest time that the logs have of it.
     newest_at: Instant,
     /// Once its end has come: how many records each topic has of it.
@@ -153,17 +192,17 @@ struct Open {
 }
 
 impl Group {
-    fn new(boundaries: Boundaries, now: Instant) -> Group {
+    fn new(boundaries: Boundaries, now: Moment) -> Group {
         Group {
             boundaries,
             lanes: Vec::new(),
             open: HashMap::new(),
             passed: Recent::new(PASSED_MAX),
-            newest: (Instant::EPOCH, Instant::EPOCH),
-            began_at: now,
+            newest: (Instant::EPOCH, 0),
+            began_at: now.tick_ms,
             unfound: Instant::EPOCH,
-            moved_at: now,
-            swept_at: now,
+            moved_at: now.tick_ms,
+            swept_at: now.tick_ms,
         }
     }
 
@@ -171,7 +210,7 @@ impl Group {
         self.boundaries.topic == topic || self.boundaries.tables.values().any(|table| *table == topic)
     }
 
-    fn add(&mut self, topic: usize, now: Instant) -> usize {
+    fn add(&mut self, topic: usize, now: Moment) -> usize {
         self.lanes.push(Lane {
             topic,
             queue: VecDeque::new(),
@@ -179,7 +218,7 @@ impl Group {
             part: 0,
             head: None,
             reached: Instant::EPOCH,
-            taken_at: now,
+            taken_at: now.tick_ms,
         });
         self.lanes.len() - 1
     }
@@ -197,22 +236,25 @@ impl Group {
     }
 
     /// Queues a batch, and counts what it has of transactions.
-    fn take(&mut self, index: usize, mut batch: Box<Batch>, now: Instant) {
+    fn take(&mut self, index: usize, mut batch: Box<Batch>, now: Moment) {
         let lane = &mut self.lanes[index];
-        lane.taken_at = now;
-        lane.reached = lane.reached.max(batch.newest_at);
-        if batch.newest_at > self.newest.0 {
-            self.newest = (batch.newest_at, now);
+        let newest_at = batch.newest_at.min(now.at);
+        lane.taken_at = now.tick_ms;
+        lane.reached = lane.reached.max(newest_at);
+        if newest_at > self.newest.0 {
+            self.newest = (newest_at, now.tick_ms);
         }
-        let unseen = |at: Instant| Open { since: now, newest_at: at, counts: None, parts: BTreeMap::new() };
+        let unseen = |at: Instant| Open { since: now.tick_ms, newest_at: at, counts: None, parts: BTreeMap::new() };
         for (_, at, Part { transaction, order }) in &batch.parts {
+            let at = now.at.min(*at);
             if !self.passed.knows(transaction.0) {
-                let open = self.open.entry(*transaction).or_insert_with(|| unseen(*at));
-                open.newest_at = open.newest_at.max(*at);
+                let open = self.open.entry(*transaction).or_insert_with(|| unseen(at));
+                open.newest_at = open.newest_at.max(at);
                 open.parts.entry(index).or_default().insert(*order);
             }
         }
         for (at, end) in batch.ends.drain(..) {
+            let at = now.at.min(at);
             let mut counts = BTreeMap::new();
             for (table, count) in &end.counts {
                 if let Some(topic) = self.boundaries.tables.get(table) {
@@ -231,7 +273,7 @@ impl Group {
     }
 
     /// Lets through what may go.
-    fn settle(&mut self, now: Instant, steps: Steps<'_>) {
+    fn settle(&mut self, now: Moment, steps: Steps<'_>) {
         self.give_up_idle(now);
         self.advance_all(now, steps);
         loop {
@@ -251,24 +293,24 @@ impl Group {
                 batch.shrink();
             }
         }
-        if now.millis_since(self.swept_at) >= self.boundaries.hold_max_ms {
+        if ms_since(now, self.swept_at) >= self.boundaries.hold_max_ms {
             self.sweep(now);
         }
     }
 
     /// What gives nothing for long enough has nothing older to give.
-    fn give_up_idle(&mut self, now: Instant) {
+    fn give_up_idle(&mut self, now: Moment) {
         let hold_max_ms = self.boundaries.hold_max_ms;
         let (newest, taken_at) = self.newest;
-        let log_now = newest.minus_millis(-now.millis_since(taken_at).max(0));
+        let log_now = newest.minus_millis(-ms_since(now, taken_at));
         for index in 0..self.lanes.len() {
-            let is_idle = now.millis_since(self.lanes[index].taken_at) >= hold_max_ms;
+            let is_idle = ms_since(now, self.lanes[index].taken_at) >= hold_max_ms;
             if is_idle && !self.is_full(index) {
                 let lane = &mut self.lanes[index];
                 lane.reached = lane.reached.max(log_now);
             }
         }
-        if now.millis_since(self.began_at) >= hold_max_ms {
+        if ms_since(now, self.began_at) >= hold_max_ms {
             self.unfound = log_now;
         }
     }
@@ -278,10 +320,10 @@ impl Group {
         self.passed.see(transaction.0);
     }
 
-    fn advance_all(&mut self, now: Instant, steps: Steps<'_>) {
+    fn advance_all(&mut self, now: Moment, steps: Steps<'_>) {
         for lane in &mut self.lanes {
             if lane.advance(|transaction| self.passed.knows(transaction.0), steps) {
-                self.moved_at = now;
+                self.moved_at = now.tick_ms;
             }
         }
     }
@@ -306,7 +348,7 @@ impl Group {
     }
 
     /// Whether a transaction that is next somewhere is no longer waited for.
-    fn is_late(&self, transaction: Transaction, now: Instant) -> bool {
+    fn is_late(&self, transaction: Transaction, now: Moment) -> bool {
         let Some(open) = self.open.get(&transaction) else { return true };
         let short = self.short(open);
         let is_past = |reached: Instant| reached.millis_since(open.newest_at) >= self.boundaries.hold_max_ms;
@@ -318,15 +360,15 @@ impl Group {
         // What is full cannot take the rest.
         let is_too_large = |(index, lane): (usize, &Lane)| lane.head == Some(transaction) && self.is_full(index);
         // Each waits for what is before it elsewhere, or what it waits for cannot be taken: no order of commits does that.
-        let waited_ms = now.millis_since(open.since.max(self.moved_at));
+        let waited_ms = ms_since(now, open.since.max(self.moved_at));
         !short.is_empty() && short.iter().all(is_over)
             || short.iter().flat_map(|topic| lanes(*topic)).any(is_too_large)
             || waited_ms >= 2 * self.boundaries.hold_max_ms
     }
 
     /// Forgets ends of which nothing is at hand and nothing will come.
-    fn sweep(&mut self, now: Instant) {
-        self.swept_at = now;
+    fn sweep(&mut self, now: Moment) {
+        self.swept_at = now.tick_ms;
         let hopeless: Vec<Transaction> = self
             .open
             .iter()
@@ -336,7 +378,7 @@ impl Group {
         hopeless.iter().for_each(|transaction| drop(self.open.remove(transaction)));
     }
 
-    fn release(&mut self, index: usize, now: Instant, steps: Steps<'_>) {
+    fn release(&mut self, index: usize, now: Moment, steps: Steps<'_>) {
         while let Some(head) = self.lanes[index].head {
             steps(Step::Split(self.boundaries.topic));
             self.pass(head);

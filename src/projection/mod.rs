@@ -23,10 +23,10 @@ use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
-pub use gate::{Boundaries, Gate, Step, Steps};
+pub use gate::{Boundaries, Gate, Step, Steps, Waits};
 pub use rivals::{Disagreement, Example};
 
-use crate::event::{Batch, OrderBy};
+use crate::event::{Batch, OrderBy, SUBJECT_BYTES_MAX};
 use crate::graph::{Graph, View};
 use crate::model::Model;
 use crate::model::cell::Cell;
@@ -96,6 +96,8 @@ pub struct Snapshot {
     /// By entity.
     pub catalogue: Vec<Arc<Catalogue>>,
     pub dead_letters: DeadLetters,
+    /// How often something changed that no position tells of: dead letters read once more, or discarded.
+    pub unplaced: u64,
 }
 
 impl Snapshot {
@@ -164,6 +166,13 @@ pub struct Projector {
     /// By producer: the truncations of its table.
     truncations: HashMap<u32, Vec<truncate::Heard>>,
     dead_letters: DeadLetters,
+    /// By entity and slot: how many events of it were refused, and neither applied since nor discarded. Those that are too
+    /// many to be kept count too.
+    rejected: HashMap<(usize, u32), u32>,
+    /// Whether dead letters are read once more: nothing of it is counted twice.
+    is_again: bool,
+    /// Changes of what is served that no position tells of.
+    unplaced: u64,
     version: u64,
 }
 
@@ -186,6 +195,9 @@ impl Projector {
             last_words: catalogue::LastWords::new(model.entities.len()),
             truncations: HashMap::new(),
             dead_letters: DeadLetters::default(),
+            rejected: HashMap::new(),
+            is_again: false,
+            unplaced: 0,
             version: 0,
             topic_ranks: topics.iter().map(rank).collect(),
             topics: topics.into(),
@@ -238,8 +250,11 @@ impl Projector {
     /// Applies what became of dead letters when they were read once more: each record's events in the place that the log
     /// gave it. The letters are taken away; what is refused again comes as a new one.
     pub fn apply_again(&mut self, batch: &Batch, letters: &[usize], now: Instant) {
-        letters.iter().for_each(|letter| self.dead_letters.remove(*letter));
+        self.discard(letters);
+        self.is_again = true;
         self.apply_records(batch, 0..u64::MAX, now);
+        self.is_again = false;
+        self.unplaced += 1;
     }
 
     /// Applies what a batch has between two offsets, wherever the partition stands.
@@ -273,7 +288,17 @@ impl Projector {
 
     /// Takes dead letters away that nobody wants.
     pub fn discard(&mut self, letters: &[usize]) {
-        letters.iter().for_each(|letter| self.dead_letters.remove(*letter));
+        for letter in letters.iter().filter_map(|letter| self.dead_letters.remove(*letter)) {
+            self.unplaced += 1;
+            let Some(node) = letter.node else { continue };
+            if let Some(count) = self.rejected.get_mut(&node) {
+                *count -= 1;
+                if *count == 0 {
+                    self.rejected.remove(&node);
+                    self.graph.set_rejected(node.0, node.1, false);
+                }
+            }
+        }
     }
 
     /// Looks up together what some events name.
@@ -316,6 +341,7 @@ impl Projector {
             counters: self.counters.clone(),
             catalogue: self.catalogue.clone(),
             dead_letters: self.dead_letters.clone(),
+            unplaced: self.unplaced,
         }
     }
 
@@ -363,15 +389,24 @@ impl Projector {
 
     fn bury(&mut self, refused: &crate::event::Refused, partition: usize, offset: u64, appended_at: Instant) {
         let topic = self.topic(partition).clone();
-        let prefix = refused.rejection.kind.as_deref().and_then(|kind| kind.split_once('.')).map(|(prefix, _)| prefix);
-        let named = prefix.and_then(|prefix| self.model.entity_of_event(prefix));
+        let rejection = &refused.rejection;
+        let prefix = rejection.kind.as_deref().and_then(|kind| kind.split_once('.')).map(|(prefix, _)| prefix);
         let of_topic = |entity: &usize| topic.domains.contains(&self.model.entities[*entity].domain);
+        let named = prefix.and_then(|prefix| self.model.entity_of_event(prefix)).filter(of_topic);
         // What does not say whose it is counts for the first that it may be of.
         let first = topic.domains.first().and_then(|domain| self.model.domains[*domain].entities.first().copied());
-        let Some(entity) = named.filter(of_topic).or(first) else { return };
+        let Some(entity) = named.or(first) else { return };
         let domain = self.model.entities[entity].domain;
-        Arc::make_mut(&mut self.catalogue[entity]).dead_letter(refused.rejection.code);
-        self.counters[domain].dead += 1;
+        if !self.is_again {
+            Arc::make_mut(&mut self.catalogue[entity]).dead_letter(rejection.code);
+            self.counters[domain].dead += 1;
+        }
+        let subject = rejection.subject.as_deref().filter(|subject| (1..=SUBJECT_BYTES_MAX).contains(&subject.len()));
+        let node = named.zip(subject).map(|(entity, subject)| (entity, self.graph.slot(entity, subject)));
+        if let Some(node) = node {
+            *self.rejected.entry(node).or_default() += 1;
+            self.graph.set_rejected(node.0, node.1, true);
+        }
         self.dead_letters.push(DeadLetter {
             domain: self.model.domains[domain].name.as_str().into(),
             topic: topic.name,
@@ -381,7 +416,8 @@ impl Projector {
             bytes: refused.bytes.clone(),
             beside: refused.beside.clone(),
             place: partition,
-            rejection: (*refused.rejection).clone(),
+            node,
+            rejection: (**rejection).clone(),
         });
     }
 }

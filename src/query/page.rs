@@ -49,6 +49,9 @@ impl Arguments {
         let given = argument("filter");
         let filter = if given.is_null() { None } else { Some(input::read(model, entity, &given, personal)?) };
         let widens = given.get("completeness").is_some();
+        if widens {
+            reading.depend_on_names();
+        }
         let order = Order::read(model, entity, Some(&argument("orderBy")), personal)?;
         let size = |name: &str| match argument(name) {
             Json::Null => Ok(None),

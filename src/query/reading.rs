@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::{QUERY_TIMEOUT, QueryError};
-use crate::graph::{Node, View};
+use crate::graph::{Completeness, Node, View};
 
 /// Nodes between two looks at the clock.
 const STEPS: u64 = 4096;
@@ -15,6 +15,8 @@ pub struct Reading {
     /// Whether personal data may be read.
     pub personal: bool,
     touched: Vec<AtomicBool>,
+    /// Whether the answer depends on who names what, which any domain may change.
+    by_name: AtomicBool,
     steps: AtomicU64,
     /// How each list was answered, where that was asked for.
     plans: Option<Mutex<Vec<serde_json::Value>>>,
@@ -25,7 +27,15 @@ pub struct Reading {
 impl Reading {
     pub fn new(view: View, personal: bool, over: Box<dyn Fn() -> bool + Send + Sync>) -> Reading {
         let touched = view.model().domains.iter().map(|_| AtomicBool::new(false)).collect();
-        Reading { view, personal, touched, steps: AtomicU64::new(0), plans: None, over }
+        Reading {
+            view,
+            personal,
+            touched,
+            by_name: AtomicBool::new(false),
+            steps: AtomicU64::new(0),
+            plans: None,
+            over,
+        }
     }
 
     /// Notes from now on how lists are answered.
@@ -49,6 +59,26 @@ impl Reading {
     /// The answer depends on this entity's domain, whether or not anything was found there.
     pub fn touch(&self, entity: usize) {
         self.touched[self.view.model().entities[entity].domain].store(true, Ordering::Relaxed);
+    }
+
+    /// The entity of a key, its domain touched. One that has no events of its own is there as long as others name it.
+    pub fn find(&self, entity: usize, key: &str) -> Option<u32> {
+        self.touch(entity);
+        let slot = self.view.find(entity, key);
+        if slot.is_none_or(|slot| self.view.node(entity, slot).completeness() == Completeness::Reference) {
+            self.depend_on_names();
+        }
+        slot
+    }
+
+    /// The answer depends on who names what.
+    pub fn depend_on_names(&self) {
+        self.by_name.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub fn depends_on_names(&self) -> bool {
+        self.by_name.load(Ordering::Relaxed)
     }
 
     /// The domains touched so far.

@@ -5,14 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::log::{Log, LogError};
-use super::{Extent, Found, Raw, Registrar, Sink, Source, Taken};
+use super::{Asked, Extent, Found, HEARTBEAT, Raw, Registrar, Sink, Source, Taken};
 use crate::freshness::Basis;
 use crate::model::value::Instant;
 
 /// Bytes of a partition that are read at a time.
 const READ_BYTES: usize = 1 << 20;
-/// How often the log's ends are asked for when nothing else asks: well below the least sensible `fresh_within`.
-const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// A topic to read.
 #[derive(Clone, Debug)]
@@ -90,6 +88,9 @@ impl Source for Embedded {
         while !sink.is_closed() {
             let seen = self.log.commits();
             let feeds = self.feeds();
+            for feed in &feeds[next.len()..] {
+                sink.reads(feed.partition, true);
+            }
             next.resize(feeds.len(), 0);
             let (mut moved, mut due_ms) = (false, HEARTBEAT.as_millis() as i64);
             for (feed, next) in feeds.iter().zip(&mut next) {
@@ -129,9 +130,11 @@ impl Source for Embedded {
             }
         }
         let contact = || {
-            let extent =
-                |feed: &Feed| Extent { partition: feed.partition, start: 0, end: topics[feed.place].end(feed.number) };
-            registrar.contact(&feeds.iter().map(extent).collect::<Vec<_>>());
+            let extent = |feed: &Feed| Extent::committed(feed.partition, 0, topics[feed.place].end(feed.number));
+            // What is being written has its time already.
+            let asked = registrar.asked();
+            let asked = Asked { moment: asked.moment.at_most(self.log.settled_at()), ..asked };
+            registrar.contact(&asked, &feeds.iter().map(extent).collect::<Vec<_>>());
         };
         // Before anything is read, so that hydration has its end.
         contact();

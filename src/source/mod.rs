@@ -7,9 +7,14 @@ pub mod embedded;
 pub mod kafka;
 pub mod log;
 
-use crate::freshness::Basis;
+use std::time::Duration;
+
+use crate::freshness::{Basis, Moment};
 use crate::model::value::Instant;
 use crate::position::LogId;
+
+/// How often a log's ends are asked for when nothing else asks: well below the least sensible `fresh_within`.
+pub const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// A record as it lies in a log.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +39,7 @@ pub struct Found {
     pub start: u64,
 }
 
-/// What a source tells of a partition's log, at the moment of telling.
+/// What a source tells of a partition's log.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent {
     /// By the number that finding it gave.
@@ -42,6 +47,23 @@ pub struct Extent {
     pub start: u64,
     /// As a reader of committed records sees it.
     pub end: u64,
+    /// Of all that was appended, committed or not. Asked for first: at most `end` where nothing is open.
+    pub all: u64,
+}
+
+impl Extent {
+    /// Of a log without transactions.
+    pub fn committed(partition: usize, start: u64, end: u64) -> Extent {
+        Extent { partition, start, end, all: end }
+    }
+}
+
+/// What was true before a source was asked: its answer is as of then, however long it took.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub moment: Moment,
+    /// By partition: the next record that readers of the graph saw.
+    pub applied: Vec<u64>,
 }
 
 /// What became of a record that was handed on.
@@ -64,6 +86,9 @@ pub trait Sink {
     /// Takes the next record of a partition.
     fn take(&mut self, partition: usize, raw: &Raw<'_>) -> Taken;
 
+    /// Says whether the partition is read: until that is said nobody reads it.
+    fn reads(&mut self, partition: usize, is_read: bool);
+
     /// The partition's next record, which is not handed on yet, and when it was appended.
     fn holds(&mut self, partition: usize, offset: u64, at: Instant, basis: Basis);
 
@@ -84,8 +109,11 @@ pub trait Registrar: Send + Sync {
     /// Numbers a partition.
     fn find(&self, found: Found) -> usize;
 
+    /// The source is about to be asked for extents.
+    fn asked(&self) -> Asked;
+
     /// The source has told the extents of some partitions.
-    fn contact(&self, extents: &[Extent]);
+    fn contact(&self, asked: &Asked, extents: &[Extent]);
 
     /// The source has told which partitions there are: all of them are found by now.
     fn answered(&self);

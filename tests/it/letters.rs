@@ -94,7 +94,15 @@ fn a_letter_lands_in_its_place_once_its_cause_is_mended() {
     let to = ["--to", &service.url];
     let (code, out, err) = run(&[&["dead-letters", "list"], &to[..]].concat());
     assert_eq!((code, out.lines().count()), (0, 3), "{out}{err}");
-    assert!(out.starts_with(&format!("{id} BAD_ENCODING -: ")), "{out}");
+    assert!(out.starts_with(&format!("{id} BAD_ENCODING - - -: ")), "{out}");
+    // What is asked for must be there.
+    for (asked, said) in [
+        (["--domain", "peeple"], "--domain: there is no domain `peeple`: did you mean `people`?"),
+        (["--code", "BAD_ENCODINGS"], "--code: there is no code `BAD_ENCODINGS`: did you mean `BAD_ENCODING`?"),
+    ] {
+        let (code, out, err) = run(&[&["dead-letters", "list"], &asked[..], &to[..]].concat());
+        assert_eq!((code, out.as_str(), err.contains(said)), (2, "", true), "{err}");
+    }
     let shown = service.get(&format!("/dead-letters/{id}"), &[]);
     assert_eq!((shown.status, shown.text.contains("person.registered")), (200, true));
 
@@ -138,4 +146,69 @@ fn what_is_asked_of_letters_is_judged() {
     assert_eq!(post("{\"code\":\"BAD_JSON\"}").json(), json!({ "letters": 0, "applied": 0, "refused": 0 }));
     assert_eq!(service.post("/dead-letters/discard", "text/plain", b"{\"code\":\"BAD_JSON\"}").status, 415);
     assert_eq!(service.get("/dead-letters/DeadLetter:people/0@7", &[]).status, 404);
+}
+
+#[test]
+fn an_event_that_was_refused_marks_its_entity() {
+    let data = folder();
+    {
+        let log = Log::open(&data.path().join("log"), 0, clock::now).unwrap();
+        let topic = log.topic("people").unwrap();
+        let good = |key: &str| event("person.registered", key, 1, json!({ "name": key }));
+        let bad = |key: &str, version: u64| event("person.profile-changed", key, version, json!({ "since": "soon" }));
+        let bodies = [good("ann"), bad("ann", 2), bad("bea", 1), good("cid"), bad("ann", 3)];
+        let record =
+            |body: serde_json::Value| NewRecord { topic, key: b"one".to_vec(), bytes: body.to_string().into() };
+        log.append(bodies.into_iter().map(record).collect()).unwrap();
+    }
+    let service = Service::start(data.path());
+    let at = format!("people/{}@5", partition_of(b"one", 4));
+    let query = "{
+        people { nodes { key completeness rejected { id code field subject } } }
+        named: person(key: \"bea\") { completeness rejected { id } }
+        incomplete: people(filter: { completeness: { eq: INCOMPLETE } }) { nodes { key } }
+        catalog { entities { name incomplete references deadLetters { name count } } }
+    }";
+    let now = service.read(query, &at);
+    let nodes = now["people"]["nodes"].as_array().unwrap();
+    let words: Vec<_> = nodes.iter().map(|node| (node["key"].as_str().unwrap(), &node["completeness"])).collect();
+    // Who is known by refused events alone is named, and not listed.
+    assert_eq!(words, [("ann", &json!("INCOMPLETE")), ("cid", &json!("COMPLETE"))]);
+    let rejected = nodes[0]["rejected"].as_array().unwrap();
+    assert_eq!(
+        (rejected.len(), &rejected[0]["code"], &rejected[0]["subject"]),
+        (2, &json!("BAD_FIELD"), &json!("ann"))
+    );
+    assert_eq!(nodes[1]["rejected"], json!([]));
+    assert_eq!(
+        (&now["named"]["completeness"], now["named"]["rejected"].as_array().unwrap().len()),
+        (&json!("REFERENCE"), 1)
+    );
+    assert_eq!(now["incomplete"]["nodes"], json!([{ "key": "ann" }]));
+    let person = |now: &serde_json::Value| {
+        let entities = now["catalog"]["entities"].as_array().unwrap();
+        entities.iter().find(|entity| entity["name"] == "Person").unwrap().clone()
+    };
+    let counted = json!([{ "name": "BAD_FIELD", "count": 3 }]);
+    assert_eq!((&person(&now)["incomplete"], &person(&now)["deadLetters"]), (&json!(1), &counted));
+
+    // Read in vain, a letter is the same letter: nothing is counted twice.
+    let post =
+        |what: &str, body: &str| service.post(&format!("/dead-letters/{what}"), "application/json", body.as_bytes());
+    assert_eq!(post("retry", "{\"code\":\"BAD_FIELD\"}").json(), json!({ "letters": 3, "applied": 0, "refused": 3 }));
+    let again = service.read(query, "");
+    assert_eq!(
+        (&person(&again)["deadLetters"], &again["people"]["nodes"][0]["completeness"]),
+        (&counted, &json!("INCOMPLETE"))
+    );
+    let dead = service.get("/metrics", &[]).text;
+    let dead =
+        dead.lines().find(|line| line.contains("events_dead_total{code=\"BAD_FIELD\",domain=\"people\"}")).unwrap();
+    assert!(dead.ends_with(" 3"), "{dead}");
+
+    // Nobody wants them: what they marked is whole as far as anybody knows, and what they named is gone.
+    assert_eq!(post("discard", "{\"code\":\"BAD_FIELD\"}").status, 200);
+    let after = service.read(query, "");
+    assert_eq!((&after["people"]["nodes"][0]["completeness"], &after["named"]), (&json!("COMPLETE"), &json!(null)));
+    assert_eq!((&person(&after)["incomplete"], &person(&after)["references"]), (&json!(0), &json!(0)));
 }

@@ -155,8 +155,12 @@ fn commands() {
     let broker = "[sources.main]\nkind = \"kafka\"\nbrokers = ";
     let scheme = write("scheme.toml", &format!("{broker}\"b1:9092,kafka://b2:9092\"\n"));
     let properties = format!("{broker}\"b1:9092\"\n[sources.main.properties]\n");
-    let unquoted =
-        write("unquoted.toml", &format!("{properties}security.protocol = \"SASL_SSL\"\nsasl.username = \"me\"\n"));
+    let unquoted = write(
+        "unquoted.toml",
+        &format!(
+            "{properties}security.protocol = \"SASL_SSL\"\nsasl.mechanism = \"PLAIN\"\nsasl.username = \"me\"\nsasl.password = \"mine\"\n"
+        ),
+    );
     let property = write("property.toml", &format!("{properties}security.protocoll = \"SSL\"\n"));
     let domain = write("domain.toml", "[domains.reservation]\nfresh_within = \"5s\"\n");
     let duration = write("duration.toml", "[domains.reservations]\nfresh_within = \"5\"\n");
@@ -165,20 +169,21 @@ fn commands() {
         let text = format!("[domains.people]\ntopics = [\"db.public.guest\"]\n{mapping}");
         write(name, &text)
     };
-    let table = |topic: &str, program: &str| format!("[[mappings]]\ntopic = \"{topic}\"\nprogram = \"{program}\"\n");
+    let mapped = |topic: &str, program: &str| format!("[[mappings]]\ntopic = \"{topic}\"\nprogram = \"{program}\"\n");
     write("right.jq", "{ type: \"person.registered\", subject: .key.id }");
     write("wrong.jq", "def name:\n  .after.nm | lowercase;\n{ type: $type }");
     write("syntax.jq", "if .op == \"d\" then\n  empty\n");
-    let unread = mapping("unread.toml", &table("db.public.gest", "right.jq"));
-    let twice = mapping("twice.toml", &table("db.public.guest", "right.jq").repeat(2));
-    let elsewhere = mapping("elsewhere.toml", &format!("{}source = \"other\"\n", table("db.public.guest", "right.jq")));
-    let absent = mapping("absent.toml", &table("db.public.guest", "absent.jq"));
-    let wrong = mapping("wrong.toml", &table("db.public.guest", "wrong.jq"));
-    let syntax = mapping("syntax.toml", &table("db.public.guest", "syntax.jq"));
-    let right = mapping("right.toml", &table("db.public.guest", "right.jq"));
+    let unread = mapping("unread.toml", &mapped("db.public.gest", "right.jq"));
+    let twice = mapping("twice.toml", &mapped("db.public.guest", "right.jq").repeat(2));
+    let elsewhere =
+        mapping("elsewhere.toml", &format!("{}source = \"other\"\n", mapped("db.public.guest", "right.jq")));
+    let absent = mapping("absent.toml", &mapped("db.public.guest", "absent.jq"));
+    let wrong = mapping("wrong.toml", &mapped("db.public.guest", "wrong.jq"));
+    let syntax = mapping("syntax.toml", &mapped("db.public.guest", "syntax.jq"));
+    let right = mapping("right.toml", &mapped("db.public.guest", "right.jq"));
     let boundaries = |topic: &str, more: &str| format!("[[transactions]]\ntopic = \"{topic}\"\n{more}\n");
     let told = [
-        table("db.public.guest", "right.jq"),
+        mapped("db.public.guest", "right.jq"),
         boundaries("db.transaction", ""),
         boundaries("db.public.guest", ""),
         boundaries("other.transaction", ""),
@@ -190,7 +195,53 @@ fn commands() {
     let told_right = mapping("transactions-right.toml", &told[..2].concat());
     let broken_model =
         write("broken.graphql", "type Person @entity(domain: \"people\", event: \"person\") {\n  name: Strng\n}\n");
+    let three = write(
+        "three.toml",
+        "wait_max = \"30\"\nlisten = \"x\"\ndepth_max = 0\ncors_origins = [\"https://a.example\", \"*\"]\n\n\
+         [domains.people]\norder_by = \"sequenze\"\ngaps = \"reprot\"\nfresh_within = \"5 years\"\n\n\
+         [domains.prizes]\ntopics = [\"prizes\"]\n\n[domains.prices]\ntopics = [\"prices\", \"prices\", \"..\"]\nstale_after = \"1s\"\n",
+    );
+    let fresher = write("fresher.toml", "[domains.people]\nfresh_within = \"1ms\"\n");
+    let kindless =
+        write("kindless.toml", "[sources.main]\nbrokers = \"b:1\"\n[domains.people]\nencoding = \"avrow\"\n");
+    let promise = write(
+        "promise.toml",
+        &format!(
+            "{properties}isolation.level = \"read_uncommitted\"\n\"enable.auto.commit\" = true\nfetch.min.byts = 1\n"
+        ),
+    );
+    let kerberos = write("kerberos.toml", &format!("{properties}security.protocol = \"SASL_SSL\"\n"));
+    let keystore = write(
+        "keystore.toml",
+        &format!("{properties}security.protocol = \"SSL\"\nssl.keystore.location = \"{folder_text}/absent.p12\"\n"),
+    );
+    let filed = write("filed.toml", &format!("data_dir = \"{typo}\"\n"));
+    let quotes = write(
+        "quotes.graphql",
+        "\"a \\\"\\\"\\\" b\"\ntype Boat @entity(domain: \"__x\", event: \"boat\") { v: Int }\n",
+    );
+    let pretty = write("pretty.json", "{\n  \"id\": 1\n}\n");
+    let array = write("array.json", "[{ \"id\": 1 }]\n");
+    let table = write("table.csv", "id,name\n1,Ann\n");
     let cases: &[(&str, &[&str], i32)] = &[
+        ("a config with faults of all kinds", &["check", "--model", model, "--config", &three], 1),
+        ("a config that will surprise", &["check", "--model", model, "--config", &fresher], 0),
+        ("a source without a kind", &["check", "--model", model, "--config", &kindless], 1),
+        ("properties that break the promise", &["check", "--model", model, "--config", &promise], 1),
+        ("a mechanism that is not built in", &["check", "--model", model, "--config", &kerberos], 1),
+        ("a keystore that is not there", &["check", "--model", model, "--config", &keystore], 1),
+        ("a data folder that is a file", &["check", "--model", model, "--config", &filed], 1),
+        ("a model whose schema could not be", &["check", "--model", &quotes], 1),
+        ("an address that is none", &["serve", "--model", model, "--listen", "8080"], 2),
+        ("a duration without a unit", &["serve", "--model", model, "--wait-max", "10"], 2),
+        ("a query time of nothing", &["serve", "--model", model, "--query-time-max", "0s"], 2),
+        ("a depth that cannot be", &["check", "--model", model, "--depth-max", "33"], 2),
+        ("an origin that no browser sends", &["check", "--model", model, "--cors-origin", "https://a.example/"], 2),
+        ("a service that is none", &["append", "--to", "8080", &pretty], 2),
+        ("a code that is none", &["dead-letters", "list", "--code", "BAD_JASON"], 2),
+        ("events over several lines", &["append", "--to", "localhost:1", &pretty], 1),
+        ("an array of events", &["append", "--to", "localhost:1", &array], 1),
+        ("a table of events", &["append", "--to", "localhost:1", &table], 1),
         ("a right model", &["check", "--model", model], 0),
         ("a port in use", &["serve", "--model", model, "--data", folder_text, "--listen", &port], 1),
         ("an unknown option", &["serve", "--lisen", "x"], 2),
@@ -227,7 +278,7 @@ fn commands() {
         (
             "a demo of an unknown domain",
             &["demo", "--late", "price", "--data", folder_text, "--listen", "127.0.0.1:0"],
-            1,
+            2,
         ),
         ("a demo in a folder of something else", &["demo", "--data", folder_text, "--listen", "127.0.0.1:0"], 1),
     ];

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 use staygraph::cdc::{self, Logged, Mapping, Message};
 use staygraph::event::{Batch, End, Part, Transaction};
+use staygraph::freshness::Moment;
 use staygraph::model::value::Instant;
 use staygraph::projection::{Boundaries, Gate, Step};
 
@@ -16,6 +17,11 @@ const BOUNDARIES: usize = 2;
 
 fn at(ms: i64) -> Instant {
     Instant::from_micros(ms * 1000)
+}
+
+/// A moment of ours, long after all that the logs tell of.
+fn moment(now: Instant) -> Moment {
+    Moment { at: at(1 << 42), tick_ms: now.micros() / 1000 }
 }
 
 /// A record of a partition, appended at some millisecond.
@@ -74,6 +80,26 @@ impl Logs {
     }
 }
 
+/// Some records of a partition.
+fn batch(logs: &Logs, partition: usize, from: usize, count: usize) -> Box<Batch> {
+    let mut batch = Box::new(Batch::new(partition));
+    for (index, (ms, record)) in logs.partitions[partition].iter().enumerate().skip(from).take(count) {
+        let offset = index as u64;
+        match record {
+            Record::Alone => {}
+            Record::Row(id, order) => {
+                batch.parts.push((offset, at(*ms), Part { transaction: Transaction(*id), order: *order }));
+            }
+            Record::End(id, counts) => {
+                let counts = counts.iter().map(|(table, count)| ((*table).into(), *count)).collect();
+                batch.ends.push((at(*ms), End { transaction: Transaction(*id), counts }));
+            }
+        }
+        batch.count(offset, at(*ms), 100);
+    }
+    batch
+}
+
 /// A gate, what it has let through of each partition, and what it has split.
 struct World {
     gate: Gate,
@@ -84,33 +110,19 @@ struct World {
 impl World {
     fn new() -> World {
         let tables = [("a".into(), 0), ("b".into(), 1)].into();
-        let mut gate = Gate::new(vec![Boundaries { topic: BOUNDARIES, tables, hold_max_ms: HOLD_MS }], at(0));
-        TOPICS.iter().for_each(|topic| gate.add(*topic, at(0)));
+        let mut gate = Gate::new(vec![Boundaries { topic: BOUNDARIES, tables, hold_max_ms: HOLD_MS }], moment(at(0)));
+        TOPICS.iter().for_each(|topic| gate.add(*topic, moment(at(0))));
         World { gate, applied: [0; 6], split: 0 }
     }
 
     /// Hands on some records of a partition.
     fn take(&mut self, logs: &Logs, partition: usize, from: usize, count: usize, now: Instant) {
-        let mut batch = Box::new(Batch::new(partition));
-        for (index, (ms, record)) in logs.partitions[partition].iter().enumerate().skip(from).take(count) {
-            let offset = index as u64;
-            match record {
-                Record::Alone => {}
-                Record::Row(id, order) => {
-                    batch.parts.push((offset, at(*ms), Part { transaction: Transaction(*id), order: *order }));
-                }
-                Record::End(id, counts) => {
-                    let counts = counts.iter().map(|(table, count)| ((*table).into(), *count)).collect();
-                    batch.ends.push((at(*ms), End { transaction: Transaction(*id), counts }));
-                }
-            }
-            batch.count(offset, at(*ms), 100);
-        }
-        self.does(|gate, steps| gate.take(batch, now, steps));
+        let batch = batch(logs, partition, from, count);
+        self.does(|gate, steps| gate.take(batch, moment(now), steps));
     }
 
     fn look(&mut self, now: Instant) {
-        self.does(|gate, steps| gate.look(now, steps));
+        self.does(|gate, steps| gate.look(moment(now), steps));
     }
 
     fn does(&mut self, what: impl FnOnce(&mut Gate, &mut dyn FnMut(Step<'_>))) {
@@ -306,9 +318,9 @@ fn what_cannot_be_whole_is_let_through() {
 
     let mut gate = Gate::new(
         vec![Boundaries { topic: BOUNDARIES, tables: [("a".into(), 0)].into(), hold_max_ms: HOLD_MS }],
-        at(0),
+        moment(at(0)),
     );
-    gate.add(0, at(0));
+    gate.add(0, moment(at(0)));
     let mut world = World { gate, applied: [0; 6], split: 0 };
     world.take(&logs, 0, 0, 3, at(0));
     assert_eq!((world.applied[0], world.split), (0, 0));
@@ -324,7 +336,7 @@ fn a_partition_can_be_released() {
     world.take(&logs, 0, 0, 2, at(0));
     world.take(&logs, 1, 0, 1, at(0));
     assert_eq!(world.applied, [0; 6]);
-    world.does(|gate, steps| gate.release(0, at(0), steps));
+    world.does(|gate, steps| gate.release(0, moment(at(0)), steps));
     assert_eq!((world.applied[0], world.applied[1], world.split), (2, 0, 2));
 }
 
@@ -341,10 +353,10 @@ fn real_boundaries_are_understood() {
             [format!("legacy.{}", tables[0]), format!("legacy.{}", tables[1]), "legacy.transaction".to_owned()];
         let mapping = Mapping::compile("t", "none.jq", "empty").unwrap();
         let named = tables.iter().enumerate().map(|(topic, table)| (table.as_str().into(), topic)).collect();
-        let mut gate = Gate::new(vec![Boundaries { topic: 2, tables: named, hold_max_ms: HOLD_MS }], at(0));
+        let mut gate = Gate::new(vec![Boundaries { topic: 2, tables: named, hold_max_ms: HOLD_MS }], moment(at(0)));
         let partitions: Vec<(usize, u64)> =
             (0..3).flat_map(|topic| (0..3).map(move |number| (topic, number))).collect();
-        partitions.iter().for_each(|(topic, _)| gate.add(*topic, at(0)));
+        partitions.iter().for_each(|(topic, _)| gate.add(*topic, moment(at(0))));
         let (mut applied, mut parts) = (vec![0; 9], HashMap::<Transaction, Vec<(usize, u64)>>::new());
         for (partition, (topic, number)) in partitions.iter().enumerate() {
             let own =
@@ -367,7 +379,7 @@ fn real_boundaries_are_understood() {
                     }
                 }
                 batch.count(offset, time, 1);
-                gate.take(batch, at(0), &mut |step| match step {
+                gate.take(batch, moment(at(0)), &mut |step| match step {
                     Step::Part(batch, until) => applied[batch.partition] = until,
                     Step::Rest(batch) => applied[batch.partition] = batch.next_offset,
                     Step::Split(_) => panic!("{database}: a transaction is not whole: {record}"),
@@ -383,4 +395,30 @@ fn real_boundaries_are_understood() {
         }
         assert!(parts.values().any(|places| places.len() > 2) && !gate.is_holding(), "{database}");
     }
+}
+
+/// A record whose stamp is in the future ends nobody's wait, on its own partition or on others; and a wall clock that is set
+/// back does not make a wait longer.
+#[test]
+fn a_stamp_in_the_future_ends_no_wait() {
+    let (future, now) = (1 << 43, 1 << 41);
+    let logs = logs(&[
+        (0, &[(now, Record::Row(1, 0)), (future, Record::Alone)]),
+        (1, &[(future, Record::Alone)]),
+        (2, &[(now, Record::Row(1, 1))]),
+        (3, &[(now, Record::Alone)]),
+        (4, &[(now, Record::End(1, vec![("a", 1), ("b", 2)])), (future, Record::Alone)]),
+    ]);
+    let mut world = World::new();
+    let wall = |ms: i64, tick_ms: i64| Moment { at: at(ms), tick_ms };
+    for (partition, count) in [(0, 2), (1, 1), (2, 1), (3, 1), (4, 2)] {
+        let batch = batch(&logs, partition, 0, count);
+        world.does(|gate, steps| gate.take(batch, wall(now, 0), steps));
+    }
+    // Partition 3 may still have the second row of `b`.
+    assert_eq!((world.applied[0], world.applied[2], world.split), (0, 0, 0));
+    world.does(|gate, steps| gate.look(wall(now - 3_600_000, HOLD_MS - 1), steps));
+    assert_eq!((world.applied[0], world.split), (0, 0));
+    world.does(|gate, steps| gate.look(wall(now - 3_600_000, 2 * HOLD_MS), steps));
+    assert_eq!((world.applied[0], world.split), (2, 1));
 }

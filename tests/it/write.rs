@@ -120,8 +120,16 @@ fn append_takes_lines_into_a_service_or_a_log_at_rest() {
     assert_eq!(code, 1, "{out}{err}");
     assert!(out.contains("2 events appended, 1 refused"), "{out}");
     assert!(err.contains("line 3: BAD_FIELD data.since:"), "{err}");
+    assert!(err.contains("was not there: a new log is made"), "{err}");
+    let broken = data.path().join("broken.ndjson");
+    std::fs::write(&broken, format!("{}\n{{oops\n", person("a"))).unwrap();
+    let (code, _, err) =
+        run(&["append", broken.to_str().unwrap(), "--data", log.to_str().unwrap(), "--model", model.to_str().unwrap()]);
+    assert_eq!((code, err.contains("line 2: BAD_JSON: ")), (1, true), "{err}");
+    assert!(!err.contains("was not there"), "{err}");
     let service = Service::start(&log);
-    let (code, out, err) = run(&["append", file, "--to", &service.url]);
+    // A service may be named without its scheme.
+    let (code, out, err) = run(&["append", file, "--to", service.url.trim_start_matches("http://")]);
     assert_eq!((code, out.contains("2 events appended, 1 refused")), (1, true), "{out}{err}");
     let position = out.lines().find_map(|line| line.strip_prefix("position ")).unwrap();
     let answer = service.read("{ people { totalCount } projection { duplicates } }", position);

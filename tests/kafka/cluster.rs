@@ -118,6 +118,12 @@ impl Cluster {
         made.unwrap().into_iter().for_each(|made| drop(made.unwrap()));
     }
 
+    /// With whatever a test wants of it.
+    pub fn create_new(&self, topic: NewTopic<'_>) {
+        let made = block(self.admin().create_topics(&[topic], &options()));
+        made.unwrap().into_iter().for_each(|made| drop(made.unwrap()));
+    }
+
     pub fn delete(&self, topic: &str) {
         let gone = block(self.admin().delete_topics(&[topic], &options()));
         gone.unwrap().into_iter().for_each(|gone| drop(gone.unwrap()));
@@ -218,16 +224,29 @@ impl Writer {
         self.send_raw(topic, None, event["subject"].as_str().unwrap(), Some(event.to_string().as_bytes()), &[]);
     }
 
-    pub fn send_raw<H: AsRef<[u8]>>(
+    pub fn send_raw(
         &self,
         topic: &str,
         partition: Option<i32>,
         key: &str,
         value: Option<&[u8]>,
-        headers: &[(&str, H)],
+        headers: &[(&str, &str)],
     ) {
-        let with = |headers: OwnedHeaders, (name, value): &(&str, H)| {
-            headers.insert(Header { key: name, value: Some(value.as_ref()) })
+        let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        self.send_bytes(topic, partition, key, value, &headers);
+    }
+
+    /// With headers that need be no texts.
+    pub fn send_bytes(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: &str,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) {
+        let with = |headers: OwnedHeaders, (name, value): &(&str, &[u8])| {
+            headers.insert(Header { key: name, value: Some(*value) })
         };
         let mut record = BaseRecord::<str, [u8]>::to(topic).key(key);
         (record.payload, record.partition) = (value, partition);

@@ -4,6 +4,7 @@
 mod cluster;
 mod encodings;
 mod failures;
+mod honest;
 mod lag;
 mod legacy;
 mod mariadb;

@@ -149,15 +149,15 @@ fn letters_have_their_headers_and_any_size() {
         ]
     };
     // Zoë in Latin-1 is nobody, and not a person of another name.
-    writer.send_raw("people", Some(0), "zoe", Some(br#"{"name":"Zoe"}"#), &attributes(b"Zo\xeb"));
+    writer.send_bytes("people", Some(0), "zoe", Some(br#"{"name":"Zoe"}"#), &attributes(b"Zo\xeb"));
     let mut alike = attributes(b"bea");
     alike.push(("ce_datacontenttype", b"application/json"));
-    writer.send_raw("people", Some(0), "bea", Some(br#"{"name":"Bea"}"#), &alike);
-    writer.send_raw("people", Some(0), "cid", Some(b"no json"), &attributes(b"cid"));
+    writer.send_bytes("people", Some(0), "bea", Some(br#"{"name":"Bea"}"#), &alike);
+    writer.send_bytes("people", Some(0), "cid", Some(b"no json"), &attributes(b"cid"));
     let value = vec![b'x'; 900_000];
-    writer.send_raw("people", Some(0), "dan", Some(&value), &attributes(b"dan"));
+    writer.send_bytes("people", Some(0), "dan", Some(&value), &attributes(b"dan"));
     let larger: Vec<u8> = (0..6_000_000u32).map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
-    writer.send_raw("people", Some(0), "eve", Some(&larger), &attributes(b"eve"));
+    writer.send_bytes("people", Some(0), "eve", Some(&larger), &attributes(b"eve"));
     writer.flush();
     let all = cluster.position(&["people"]);
     let data = service.read("{ people { nodes { key } } projection { deadLetters { totalCount } } }", &all);

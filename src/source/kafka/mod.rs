@@ -2,6 +2,7 @@
 //! committed. One client reads; another watches topics and log ends, so that neither hides the other's trouble.
 
 mod describe;
+mod faults;
 mod outlet;
 mod reader;
 mod watcher;
@@ -18,6 +19,7 @@ use rdkafka::{ClientContext, Statistics};
 
 use super::{Registrar, Sink, Source};
 use crate::position::LogId;
+pub use faults::Fault;
 pub use outlet::KafkaOutlet;
 
 /// This moment, for the loops' own deadlines: nothing that anybody sees is made of it.
@@ -62,33 +64,6 @@ const FIXED: [(&str, &str); 4] = [
 ];
 
 impl KafkaConfig {
-    /// What is wrong with the properties, each on a line; tried on librdkafka itself.
-    pub fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        for (name, _) in FIXED {
-            if self.properties.contains_key(name) {
-                faults.push(format!("`{name}` cannot be set: positions are staygraph's own"));
-            }
-        }
-        if self.properties.contains_key("bootstrap.servers") || self.properties.contains_key("metadata.broker.list") {
-            faults.push("the brokers are named by `brokers`, not by a property".into());
-        }
-        for broker in self.brokers.split(',') {
-            // librdkafka passes over what it does not know.
-            const PROTOCOLS: [&str; 4] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
-            let scheme = broker.trim().split_once("://").map(|(scheme, _)| scheme.to_uppercase());
-            if scheme.is_some_and(|scheme| !PROTOCOLS.contains(&scheme.as_str())) {
-                faults.push(format!("`{}` is no broker: write `host:9092`, without a scheme", broker.trim()));
-            }
-        }
-        match self.client_config().create_native_config() {
-            Err(KafkaError::ClientConfig(_, why, name, _)) => faults.push(format!("`{name}`: {why}")),
-            Err(error) => faults.push(error.to_string()),
-            Ok(_) => {}
-        }
-        faults
-    }
-
     /// All that librdkafka is told.
     pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -173,6 +148,8 @@ struct Renewed {
     index: usize,
     start: u64,
     why: String,
+    /// Whether it is another topic's. Then it needs another client too.
+    is_other: bool,
 }
 
 /// What the watcher and the reader tell each other.
@@ -183,8 +160,15 @@ struct Shared {
     renewed: Vec<Renewed>,
     /// Partitions whose log ends before what was read of it: an index of the known, that end, and what was to be read.
     short: Vec<(usize, u64, u64)>,
-    /// Somebody wants to know the ends now.
-    wanted: bool,
+    /// How often somebody wanted to know the ends now.
+    wanted: u64,
+}
+
+/// What a client sees of transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Isolation {
+    Committed,
+    All,
 }
 
 /// A topic to read.
@@ -216,22 +200,27 @@ impl Kafka {
     }
 
     /// Makes a client, again and again where that fails: a name that cannot be resolved today may be there tomorrow.
-    fn client(&self, is_closed: impl Fn() -> bool) -> Option<BaseConsumer<Context>> {
+    fn client(&self, isolation: Isolation, is_closed: impl Fn() -> bool) -> Option<BaseConsumer<Context>> {
+        let mut seen = 0;
         while !is_closed() {
             let context = Context { source: self.name.clone(), failure: self.failure.clone() };
-            match self.config.client_config().create_with_context(context) {
+            let mut config = self.config.client_config();
+            if isolation == Isolation::All {
+                config.set("isolation.level", "read_uncommitted");
+            }
+            match config.create_with_context(context) {
                 Ok(client) => return Some(client),
                 Err(error) => tracing::error!(source = self.name.as_ref(), %error, "no client for the cluster"),
             }
-            self.pause(Duration::from_secs(1));
+            self.pause(&mut seen, Duration::from_secs(1));
         }
         None
     }
 
-    /// Returns after a time, or as soon as somebody wants to know the ends.
-    fn pause(&self, at_most: Duration) {
-        let waited = self.changed.wait_timeout_while(self.shared(), at_most, |shared| !shared.wanted);
-        waited.unwrap_or_else(PoisonError::into_inner).0.wanted = false;
+    /// Returns after a time, or as soon as somebody wants to know the ends who was not `seen` to.
+    fn pause(&self, seen: &mut u64, at_most: Duration) {
+        let waited = self.changed.wait_timeout_while(self.shared(), at_most, |shared| shared.wanted == *seen);
+        *seen = waited.unwrap_or_else(PoisonError::into_inner).0.wanted;
     }
 }
 
@@ -245,7 +234,7 @@ impl Source for Kafka {
     }
 
     fn wake(&self) {
-        self.shared().wanted = true;
+        self.shared().wanted += 1;
         self.changed.notify_all();
     }
 }

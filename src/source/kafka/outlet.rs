@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(100);
 const LAST: Duration = Duration::from_secs(5);
 
 /// A letter on its way: its key and headers, and how many bytes of value it has.
-struct Sent {
+pub(super) struct Sent {
     key: String,
     headers: OwnedHeaders,
     /// None of one that was sent without.
@@ -31,7 +31,7 @@ struct Sent {
 }
 
 /// Hears what became of letters.
-struct Delivered {
+pub(super) struct Delivered {
     client: Context,
     /// Those that are too large, to be sent without their values.
     too_large: Mutex<Vec<Sent>>,
@@ -58,6 +58,10 @@ impl ProducerContext for Delivered {
 }
 
 impl Delivered {
+    pub(super) fn new(client: Context) -> Delivered {
+        Delivered { client, too_large: Mutex::default() }
+    }
+
     fn failed(&self, error: &KafkaError, sent: Sent) {
         const TOO_LARGE: [Code; 3] = [Code::MessageSizeTooLarge, Code::InvalidMessageSize, Code::MessageBatchTooLarge];
         let is_too_large = error.rdkafka_error_code().is_some_and(|code| TOO_LARGE.contains(&code));
@@ -81,18 +85,24 @@ struct Writer {
     is_over: AtomicBool,
 }
 
+/// What a producer is told.
+pub(super) fn client_config(config: &KafkaConfig) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client.set("client.id", "staygraph").set("enable.idempotence", "true").set("allow.auto.create.topics", "false");
+    client.set("message.max.bytes", MESSAGE_BYTES_MAX);
+    for (name, value) in &config.properties {
+        client.set(name, value);
+    }
+    client.set("bootstrap.servers", &config.brokers);
+    client
+}
+
 impl KafkaOutlet {
     /// The error says why there is no client.
     pub fn new(source: &str, config: &KafkaConfig, topic: &str) -> Result<KafkaOutlet, String> {
-        let mut client = ClientConfig::new();
-        client.set("client.id", "staygraph").set("enable.idempotence", "true").set("allow.auto.create.topics", "false");
-        client.set("message.max.bytes", MESSAGE_BYTES_MAX);
-        for (name, value) in &config.properties {
-            client.set(name, value);
-        }
-        client.set("bootstrap.servers", &config.brokers);
+        let client = client_config(config);
         let context = Context { source: source.into(), failure: Failure::default() };
-        let context = Delivered { client: context, too_large: Mutex::default() };
+        let context = Delivered::new(context);
         let producer = client.create_with_context(context).map_err(|error: KafkaError| error.to_string())?;
         let writer = Arc::new(Writer { producer, topic: topic.to_owned(), is_over: AtomicBool::new(false) });
         let run = writer.clone();

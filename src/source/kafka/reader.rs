@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::{Context, Kafka, Known, Renewed, moment, offset_in};
+use super::{Context, Isolation, Kafka, Known, Renewed, moment, offset_in};
 use crate::freshness::Basis;
 use crate::model::value::Instant;
 use crate::source::{NAME_UNREADABLE, Raw, Sink, Source, Taken};
@@ -26,6 +26,8 @@ const UNKNOWING: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_secs(1);
 /// How soon what is full is tried again.
 const RETRY_FULL: Duration = Duration::from_millis(100);
+/// How often the client's own account of its partitions is looked at while records come.
+const LOOK: Duration = Duration::from_secs(1);
 /// Records between two looks at the clock.
 const CLOCK_EVERY: u32 = 256;
 /// How long an answer may take.
@@ -33,9 +35,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs until nobody takes records.
 pub fn run(kafka: &Kafka, sink: &mut dyn Sink) {
-    let mut feeds = Vec::new();
+    let (mut feeds, mut seen) = (Vec::new(), 0);
     while !sink.is_closed() {
-        let Some(client) = kafka.client(|| sink.is_closed()) else { return };
+        let Some(client) = kafka.client(Isolation::Committed, || sink.is_closed()) else { return };
         let mut reader = Reader {
             kafka,
             client,
@@ -44,14 +46,17 @@ pub fn run(kafka: &Kafka, sink: &mut dyn Sink) {
             places: HashMap::new(),
             last: 0,
             pending: 0,
+            is_outdated: false,
         };
         reader.place();
         let ended = reader.run();
+        reader.flush();
         feeds = std::mem::take(&mut reader.feeds);
+        // Positions are ours: a new client goes on where this one stood. Until it does, nobody reads.
+        feeds.iter().filter(|feed| !feed.known.is_gone).for_each(|feed| sink.reads(feed.known.partition, false));
         if let Err(error) = ended {
-            // Positions are ours: a new client goes on where this one stood.
             tracing::error!(source = kafka.name.as_ref(), %error, "the client failed: another takes over");
-            kafka.pause(Duration::from_secs(1));
+            kafka.pause(&mut seen, Duration::from_secs(1));
         }
     }
 }
@@ -65,6 +70,8 @@ struct Feed {
     pending: bool,
     /// Tried again from `next` on at this time.
     retry_at: Option<Clock>,
+    /// Whether its log ends before `next`: the watcher is to find out why.
+    is_short: bool,
 }
 
 impl Feed {
@@ -116,6 +123,9 @@ struct Reader<'a> {
     last: usize,
     /// Feeds with something taken since the last flush.
     pending: usize,
+    /// Whether a topic was made anew: librdkafka keeps the leader epochs that it saw by the topic's name, and takes what is
+    /// below them for old news, so another client has to take over.
+    is_outdated: bool,
 }
 
 impl Reader<'_> {
@@ -125,7 +135,7 @@ impl Reader<'_> {
         self.assign(&present)?;
         let (mut flushed_at, mut looked_at, mut since) = (moment(), moment(), 0);
         self.follow()?;
-        while !self.sink.is_closed() {
+        while !self.sink.is_closed() && !self.is_outdated {
             let idle = if self.feeds.is_empty() { UNKNOWING } else { IDLE };
             let polled = self.client.poll(if self.pending > 0 { Duration::ZERO } else { idle });
             let is_dry = polled.is_none();
@@ -161,8 +171,8 @@ impl Reader<'_> {
                     flushed_at = now;
                 }
                 self.retry(now)?;
-                if is_dry && now.duration_since(looked_at) >= IDLE {
-                    self.pass_markers()?;
+                if now.duration_since(looked_at) >= if is_dry { IDLE } else { LOOK } {
+                    self.look()?;
                     looked_at = now;
                 }
             }
@@ -190,6 +200,7 @@ impl Reader<'_> {
             known,
             pending: false,
             retry_at: None,
+            is_short: false,
         }));
         let added: Vec<usize> = (first..self.feeds.len()).collect();
         if !added.is_empty() {
@@ -197,15 +208,20 @@ impl Reader<'_> {
             self.learn(&added);
         }
         self.assign(&added)?;
-        for (Renewed { index, start, why }, known) in renewed {
+        for (Renewed { index, start, why, is_other }, known) in renewed {
             self.flush();
             self.sink.restart(known.partition, known.log, start, why);
-            let is_gone = known.is_gone;
-            self.feeds[index].known = known;
+            let (partition, is_gone) = (known.partition, known.is_gone);
+            (self.feeds[index].known, self.feeds[index].is_short) = (known, false);
             match is_gone {
-                true => self.leave(index, start)?,
+                true => {
+                    self.leave(index, start)?;
+                    // There is nothing of it that anybody could read.
+                    self.sink.reads(partition, true);
+                }
                 false => self.go_to(index, start)?,
             }
+            self.is_outdated |= is_other;
         }
         Ok(())
     }
@@ -217,9 +233,10 @@ impl Reader<'_> {
         }
     }
 
-    /// The feeds whose partitions are there.
+    /// The feeds that are to be read: those whose partitions are there, and of which it is known from where on.
     fn present(&self) -> Vec<usize> {
-        (0..self.feeds.len()).filter(|index| !self.feeds[*index].known.is_gone).collect()
+        let is_read = |index: &usize| !self.feeds[*index].known.is_gone && !self.feeds[*index].is_short;
+        (0..self.feeds.len()).filter(is_read).collect()
     }
 
     fn list(&self, feeds: &[usize], offset: impl Fn(&Feed) -> Offset) -> TopicPartitionList {
@@ -240,11 +257,13 @@ impl Reader<'_> {
         }
     }
 
-    fn assign(&self, feeds: &[usize]) -> Result<(), KafkaError> {
+    fn assign(&mut self, feeds: &[usize]) -> Result<(), KafkaError> {
         if feeds.is_empty() {
             return Ok(());
         }
-        self.client.incremental_assign(&self.list(feeds, |feed| Offset::Offset(feed.next.cast_signed())))
+        self.client.incremental_assign(&self.list(feeds, |feed| Offset::Offset(feed.next.cast_signed())))?;
+        feeds.iter().for_each(|index| self.sink.reads(self.feeds[*index].known.partition, true));
+        Ok(())
     }
 
     /// Reads a partition on from an offset, whatever was fetched of it.
@@ -256,6 +275,7 @@ impl Reader<'_> {
     /// Reads a partition no further.
     fn leave(&mut self, index: usize, next: u64) -> Result<(), KafkaError> {
         (self.feeds[index].next, self.feeds[index].retry_at) = (next, None);
+        self.sink.reads(self.feeds[index].known.partition, false);
         let list = self.list(&[index], |_| Offset::Invalid);
         let (topic, number) = (&self.kafka.topics[self.feeds[index].known.topic].name, self.feeds[index].known.number);
         // Of one that was left already, librdkafka would complain.
@@ -295,10 +315,22 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Offsets are not dense: transactions' markers take some, and so does compaction. Where the client has come past
-    /// such, so has the graph.
-    fn pass_markers(&mut self) -> Result<(), KafkaError> {
+    /// Looks at what the client says of its partitions. Offsets are not dense: transactions' markers take some, and so does
+    /// compaction. Where the client has come past such, so has the graph. A partition that it does not have is given to it
+    /// again.
+    fn look(&mut self) -> Result<(), KafkaError> {
         let positions = self.client.position()?;
+        let is_missing = |index: &usize| {
+            let known = &self.feeds[*index].known;
+            positions.find_partition(&self.kafka.topics[known.topic].name, known.number).is_none()
+        };
+        let missing: Vec<usize> = self.present().into_iter().filter(is_missing).collect();
+        for index in &missing {
+            let known = &self.feeds[*index].known;
+            let topic = self.kafka.topics[known.topic].name.as_ref();
+            tracing::warn!(topic, partition = known.number, "nobody read the partition: it is read again");
+        }
+        self.assign(&missing)?;
         for feed in self.feeds.iter_mut().filter(|feed| feed.retry_at.is_none()) {
             let name = &self.kafka.topics[feed.known.topic].name;
             let element = positions.find_partition(name, feed.known.number);
@@ -360,7 +392,8 @@ impl Reader<'_> {
             } else if next > end {
                 // Another topic of the same name, or fewer records than there were: the watcher knows which.
                 self.kafka.shared().short.push((index, end, next));
-                self.client.incremental_unassign(&self.list(&[index], |_| Offset::Invalid))?;
+                self.leave(index, next)?;
+                self.feeds[index].is_short = true;
                 self.kafka.wake();
             } else {
                 self.go_to(index, next)?;

@@ -1,16 +1,18 @@
-//! Watches a cluster's topics and log ends, with a client and a heartbeat of its own.
+//! Watches a cluster's topics and log ends, with clients and a heartbeat of its own: one a leader, so that one that does not
+//! answer hides no other.
 
-use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Scope;
 use std::time::{Duration, Instant as Clock};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::describe::{Described, describe};
-use super::{Context, Kafka, Known, Renewed, moment, offset_in};
+use super::{Context, Isolation, Kafka, Known, Renewed, moment, offset_in};
 use crate::position::LogId;
-use crate::source::{Extent, Found, Registrar};
+use crate::source::{Asked, Extent, Found, Registrar, Source};
 
 /// How often ends are asked for when nothing else asks: well below the least sensible `fresh_within`.
 const HEARTBEAT: Duration = Duration::from_millis(250);
@@ -22,48 +24,71 @@ const COMMIT_EVERY: Duration = Duration::from_secs(5);
 const COMMIT_ALL_EVERY: Duration = Duration::from_secs(60);
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// Contacts in a row that must say that a log ends before what was applied of it: one may come of a leader that is new.
+const BACK_MIN: u32 = 2;
+
+/// Asks the same cluster as two readers.
+struct Clients {
+    /// Sees what is committed.
+    committed: BaseConsumer<Context>,
+    /// Sees all.
+    all: BaseConsumer<Context>,
+}
+
+impl Clients {
+    fn new(kafka: &Kafka, registrar: &dyn Registrar) -> Option<Clients> {
+        let client = |isolation| kafka.client(isolation, || registrar.is_closed());
+        Some(Clients { committed: client(Isolation::Committed)?, all: client(Isolation::All)? })
+    }
+}
 
 /// Runs until nobody listens.
 pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
-    let Some(client) = kafka.client(|| registrar.is_closed()) else { return };
-    let mut watcher = Watcher {
-        kafka,
-        client,
-        registrar,
-        cluster: None,
-        ids: vec![None; kafka.topics.len()],
-        remarks: vec![None; kafka.topics.len()],
-        has_answered: false,
-        trouble: None,
-        committed: Vec::new(),
-    };
-    let (mut topics_at, mut committed_at, mut all_committed_at) = (None, moment(), moment());
-    while !registrar.is_closed() {
-        // What librdkafka has to say to this client is not heard otherwise.
-        drop(watcher.client.poll(Duration::ZERO));
-        let is_short = !kafka.shared().short.is_empty();
-        if is_short || topics_at.is_none_or(|at: Clock| at.elapsed() >= TOPICS_EVERY) {
-            let outcome = watcher.topics();
-            watcher.note(outcome);
-            topics_at = Some(moment());
-        }
-        watcher.extents();
-        if committed_at.elapsed() >= COMMIT_EVERY {
-            if all_committed_at.elapsed() >= COMMIT_ALL_EVERY {
-                watcher.committed.clear();
-                all_committed_at = moment();
+    let Some(clients) = Clients::new(kafka, registrar) else { return };
+    let clients = Mutex::new(Arc::new(clients));
+    std::thread::scope(|scope| {
+        let mut watcher = Watcher {
+            kafka,
+            clients: &clients,
+            registrar,
+            cluster: None,
+            ids: vec![None; kafka.topics.len()],
+            remarks: vec![None; kafka.topics.len()],
+            has_answered: false,
+            trouble: None,
+            committed: Vec::new(),
+            leaders: BTreeSet::new(),
+        };
+        let (mut topics_at, mut committed_at, mut all_committed_at, mut seen) = (None, moment(), moment(), 0);
+        while !registrar.is_closed() {
+            let clients = watcher.clients();
+            // What librdkafka has to say to these clients is not heard otherwise.
+            drop(clients.committed.poll(Duration::ZERO));
+            drop(clients.all.poll(Duration::ZERO));
+            let is_short = !kafka.shared().short.is_empty();
+            if is_short || topics_at.is_none_or(|at: Clock| at.elapsed() >= TOPICS_EVERY) {
+                let outcome = watcher.topics();
+                watcher.note(outcome);
+                watcher.follow_leaders(scope);
+                topics_at = Some(moment());
             }
-            watcher.commit();
-            committed_at = moment();
+            if committed_at.elapsed() >= COMMIT_EVERY {
+                if all_committed_at.elapsed() >= COMMIT_ALL_EVERY {
+                    watcher.committed.clear();
+                    all_committed_at = moment();
+                }
+                watcher.commit();
+                committed_at = moment();
+            }
+            kafka.pause(&mut seen, HEARTBEAT);
         }
-        kafka.pause(HEARTBEAT);
-    }
-    watcher.commit();
+        watcher.commit();
+    });
 }
 
 struct Watcher<'a> {
     kafka: &'a Kafka,
-    client: BaseConsumer<Context>,
+    clients: &'a Mutex<Arc<Clients>>,
     registrar: &'a dyn Registrar,
     cluster: Option<String>,
     /// By topic of the source: the id that it was seen with.
@@ -75,9 +100,15 @@ struct Watcher<'a> {
     trouble: Option<String>,
     /// By known partition: the offset that was committed; none where none was, so that 0 is too.
     committed: Vec<Option<u64>>,
+    /// Brokers that are asked for ends, each by a thread of its own.
+    leaders: BTreeSet<i32>,
 }
 
-impl Watcher<'_> {
+impl<'a> Watcher<'a> {
+    fn clients(&self) -> Arc<Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Says once that the cluster does not answer, and once that it does again.
     fn note(&mut self, outcome: Result<(), String>) {
         let source = self.kafka.name.as_ref();
@@ -93,11 +124,39 @@ impl Watcher<'_> {
                 }
             }
             Err(why) => {
-                if self.trouble.is_none() {
-                    let (brokers, why) = (self.kafka.config.brokers.as_str(), failure.as_ref().unwrap_or(&why));
-                    tracing::warn!(source, brokers, why, "the source does not answer");
+                let why = failure.unwrap_or(why);
+                if self.trouble.as_ref() != Some(&why) {
+                    let brokers = self.kafka.config.brokers.as_str();
+                    match self.trouble {
+                        None => tracing::warn!(source, brokers, why, "the source does not answer"),
+                        Some(_) => tracing::info!(source, brokers, why, "the source does not answer still"),
+                    }
+                    // Who asks how fresh a domain is learns it too.
+                    for topic in &self.kafka.topics {
+                        self.registrar.remark(topic.topic, Some(format!("`{source}` does not answer: {why}")));
+                    }
                 }
                 self.trouble = Some(why);
+            }
+        }
+    }
+
+    /// Has each broker that leads a partition asked for ends.
+    fn follow_leaders<'scope>(&mut self, scope: &'scope Scope<'scope, '_>)
+    where
+        'a: 'scope,
+    {
+        let leaders: Vec<i32> = self.kafka.shared().known.iter().filter_map(|known| known.leader).collect();
+        for leader in leaders {
+            if self.leaders.insert(leader) {
+                let mut asker = Asker {
+                    kafka: self.kafka,
+                    clients: self.clients,
+                    registrar: self.registrar,
+                    leader,
+                    back: HashMap::new(),
+                };
+                scope.spawn(move || asker.run());
             }
         }
     }
@@ -107,12 +166,29 @@ impl Watcher<'_> {
         let names: Vec<String> = self.kafka.topics.iter().map(|topic| topic.name.to_string()).collect();
         // Before the question, so that the answer is of a time after what was seen.
         let short = std::mem::take(&mut self.kafka.shared().short);
-        let described = describe(self.client.client(), &names, TIMEOUT)?;
+        let (clients, asked) = (self.clients(), self.registrar.asked());
+        let client = clients.committed.client();
+        let described = describe(client, &names, TIMEOUT).or_else(|_| {
+            // The broker that such questions go to may be gone, and another is not known before somebody asks for brokers.
+            client.fetch_metadata(names.first().map(String::as_str), TIMEOUT).map_err(|error| error.to_string())?;
+            describe(client, &names, TIMEOUT)
+        });
+        let described = match described {
+            Ok(described) => described,
+            Err(why) => {
+                // Nobody reads these partitions until it is known what became of them.
+                self.kafka.shared().short.extend(short);
+                return Err(why);
+            }
+        };
         // The id came with that answer. Asked for before there was any, it was waited for up to two seconds.
         if self.cluster.is_none() {
-            self.cluster = self.client.client().fetch_cluster_id(TIMEOUT);
+            self.cluster = clients.committed.client().fetch_cluster_id(TIMEOUT);
         }
-        let cluster = self.cluster.clone().ok_or("the cluster does not tell its id")?;
+        let Some(cluster) = self.cluster.clone() else {
+            self.kafka.shared().short.extend(short);
+            return Err("the cluster does not tell its id".into());
+        };
         let mut trouble = Ok(());
         for (name, outcome) in described {
             let Some(topic) = self.kafka.topics.iter().position(|topic| *topic.name == name) else { continue };
@@ -138,11 +214,17 @@ impl Watcher<'_> {
         for (index, end, next) in short {
             // Of a topic made anew this was said already.
             if !shared.renewed.iter().any(|renewed| renewed.index == index) {
-                let why = format!("the log ends at {end}, and had records up to {next}: it lost them");
+                let why = format!("the log ended at {end}, and had records up to {next}: it lost them");
                 tracing::error!(partition = shared.known[index].number, end, next, "the log went back");
-                shared.renewed.push(Renewed { index, start: end, why });
+                // What the offsets from there on meant, they mean no more.
+                shared.known[index].log = shared.known[index].log.cut(end);
+                shared.renewed.push(Renewed { index, start: end, why, is_other: false });
             }
         }
+        let gone = shared.known.iter().filter(|known| known.is_gone);
+        let gone: Vec<Extent> = gone.map(|known| Extent::committed(known.partition, 0, 0)).collect();
+        drop(shared);
+        self.registrar.contact(&asked, &gone);
         trouble
     }
 
@@ -171,8 +253,13 @@ impl Watcher<'_> {
                 if known.topic == topic {
                     (known.log, known.start, known.leader) = (log, 0, None);
                     known.is_gone = !numbers.contains(&known.number);
-                    shared.renewed.push(Renewed { index, start: 0, why: why.clone() });
+                    shared.renewed.push(Renewed { index, start: 0, why: why.clone(), is_other: true });
                 }
+            }
+            drop(shared);
+            // librdkafka keeps the leader epochs that it saw by the topic's name, and takes what is below them for old news.
+            if let Some(clients) = Clients::new(self.kafka, self.registrar) {
+                *self.clients.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(clients);
             }
         }
         self.ids[topic] = Some(described.id);
@@ -185,8 +272,16 @@ impl Watcher<'_> {
                 if is_new(&shared.known, *number) {
                     new.push(*number);
                 }
-                for known in shared.known.iter_mut().filter(|known| known.topic == topic && known.number == *number) {
+                for index in 0..shared.known.len() {
+                    let known = &mut shared.known[index];
+                    if (known.topic, known.number) != (topic, *number) {
+                        continue;
+                    }
                     known.leader = *leader;
+                    if std::mem::replace(&mut known.is_gone, false) {
+                        let why = format!("topic `{name}` was made anew, and has grown again since");
+                        shared.renewed.push(Renewed { index, start: 0, why, is_other: false });
+                    }
                 }
             }
         }
@@ -197,7 +292,7 @@ impl Watcher<'_> {
         for number in &new {
             let _ = asked.add_partition_offset(&name, *number, Offset::Beginning);
         }
-        let starts = self.client.offsets_for_times(asked, TIMEOUT).map_err(|error| error.to_string())?;
+        let starts = self.clients().committed.offsets_for_times(asked, TIMEOUT).map_err(|error| error.to_string())?;
         for element in starts.elements() {
             let (Ok(()), Offset::Offset(start)) = (element.error(), element.offset()) else { continue };
             let (number, start) = (element.partition(), start.max(0).cast_unsigned());
@@ -214,54 +309,6 @@ impl Watcher<'_> {
         Ok(())
     }
 
-    /// Asks every leader for the extents of its partitions, all at once: one that does not answer hides no other.
-    fn extents(&self) {
-        let mut by_leader: BTreeMap<i32, Vec<Known>> = BTreeMap::new();
-        let mut gone = Vec::new();
-        for known in &self.kafka.shared().known {
-            if known.is_gone && self.trouble.is_none() {
-                gone.push(Extent { partition: known.partition, start: 0, end: 0 });
-            }
-            if let Some(leader) = known.leader {
-                by_leader.entry(leader).or_default().push(known.clone());
-            }
-        }
-        self.registrar.contact(&gone);
-        let ask = |known: &[Known]| match self.ask(known) {
-            Ok(extents) => self.registrar.contact(&extents),
-            Err(error) => tracing::debug!(source = self.kafka.name.as_ref(), %error, "no log ends"),
-        };
-        match by_leader.len() {
-            0 => {}
-            1 => by_leader.values().for_each(|known| ask(known)),
-            _ => std::thread::scope(|scope| {
-                for known in by_leader.values() {
-                    scope.spawn(move || ask(known));
-                }
-            }),
-        }
-    }
-
-    fn ask(&self, known: &[Known]) -> Result<Vec<Extent>, rdkafka::error::KafkaError> {
-        let list = |offset: Offset| {
-            let mut list = TopicPartitionList::new();
-            for known in known {
-                let _ = list.add_partition_offset(&self.kafka.topics[known.topic].name, known.number, offset);
-            }
-            list
-        };
-        let starts = self.client.offsets_for_times(list(Offset::Beginning), TIMEOUT)?;
-        let ends = self.client.offsets_for_times(list(Offset::End), TIMEOUT)?;
-        let offset = |list: &TopicPartitionList, known: &Known| {
-            offset_in(list, &self.kafka.topics[known.topic].name, known.number)
-        };
-        let extents = known.iter().filter_map(|known| {
-            let (start, end) = (offset(&starts, known)?, offset(&ends, known)?);
-            Some(Extent { partition: known.partition, start, end })
-        });
-        Ok(extents.collect())
-    }
-
     /// Commits what is applied, for who watches consumer groups. Nothing here reads it.
     fn commit(&mut self) {
         let known = self.kafka.shared().known.clone();
@@ -276,9 +323,104 @@ impl Watcher<'_> {
             }
         }
         if list.count() > 0
-            && let Err(error) = self.client.commit(&list, CommitMode::Async)
+            && let Err(error) = self.clients().committed.commit(&list, CommitMode::Async)
         {
             tracing::debug!(source = self.kafka.name.as_ref(), %error, "the group's offsets are not committed");
+        }
+    }
+}
+
+/// Asks one broker for the ends of the partitions that it leads.
+struct Asker<'a> {
+    kafka: &'a Kafka,
+    clients: &'a Mutex<Arc<Clients>>,
+    registrar: &'a dyn Registrar,
+    leader: i32,
+    /// By partition whose log ends before what was applied: how often that was seen, the least end, and what was applied.
+    back: HashMap<usize, (u32, u64, u64)>,
+}
+
+impl Asker<'_> {
+    fn run(&mut self) {
+        let mut seen = 0;
+        while !self.registrar.is_closed() {
+            let known: Vec<(usize, Known)> = {
+                let shared = self.kafka.shared();
+                let all = shared.known.iter().enumerate().filter(|(_, known)| known.leader == Some(self.leader));
+                all.map(|(index, known)| (index, known.clone())).collect()
+            };
+            if !known.is_empty() {
+                let asked = self.registrar.asked();
+                match self.extents(&known) {
+                    Ok(extents) => {
+                        self.registrar.contact(&asked, &extents);
+                        self.look_back(&asked, &known, &extents);
+                    }
+                    Err(error) => {
+                        tracing::debug!(source = self.kafka.name.as_ref(), %error, "no log ends");
+                        self.learn(&known);
+                    }
+                }
+            }
+            self.kafka.pause(&mut seen, HEARTBEAT);
+        }
+    }
+
+    /// Has the clients find out who leads the partitions now: they would ask the broker that they knew for a quarter of an hour.
+    fn learn(&self, known: &[(usize, Known)]) {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let topics: BTreeSet<usize> = known.iter().map(|(_, known)| known.topic).collect();
+        for client in [&clients.committed, &clients.all] {
+            for topic in &topics {
+                // Without an answer it is as it was.
+                let _ = client.fetch_metadata(Some(&self.kafka.topics[*topic].name), TIMEOUT);
+            }
+        }
+    }
+
+    fn extents(&self, known: &[(usize, Known)]) -> Result<Vec<Extent>, rdkafka::error::KafkaError> {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let name = |known: &Known| self.kafka.topics[known.topic].name.clone();
+        let list = |offset: Offset| {
+            let mut list = TopicPartitionList::new();
+            for (_, known) in known {
+                let _ = list.add_partition_offset(&name(known), known.number, offset);
+            }
+            list
+        };
+        // All first: where what is committed then reaches as far, all of it is committed.
+        let all = clients.all.offsets_for_times(list(Offset::End), TIMEOUT)?;
+        let starts = clients.committed.offsets_for_times(list(Offset::Beginning), TIMEOUT)?;
+        let ends = clients.committed.offsets_for_times(list(Offset::End), TIMEOUT)?;
+        let extents = known.iter().filter_map(|(_, known)| {
+            let offset = |list: &TopicPartitionList| offset_in(list, &name(known), known.number);
+            let (start, end, all) = (offset(&starts)?, offset(&ends)?, offset(&all)?);
+            Some(Extent { partition: known.partition, start, end, all })
+        });
+        Ok(extents.collect())
+    }
+
+    /// Finds logs that lost records which were applied. A reader finds out only while they have not grown again.
+    fn look_back(&mut self, asked: &Asked, known: &[(usize, Known)], extents: &[Extent]) {
+        for extent in extents {
+            let applied = asked.applied.get(extent.partition).copied().unwrap_or(0);
+            let Some((index, _)) = known.iter().find(|(_, known)| known.partition == extent.partition) else {
+                continue;
+            };
+            if extent.all >= applied {
+                self.back.remove(index);
+                continue;
+            }
+            let (times, least, then) = self.back.entry(*index).or_insert((0, extent.all, applied));
+            // What is applied is of before this was told once, as long as it does not change.
+            if *then != applied {
+                (*times, *least, *then) = (0, extent.all, applied);
+            }
+            (*times, *least) = (*times + 1, extent.all.min(*least));
+            if *times == BACK_MIN {
+                self.kafka.shared().short.push((*index, *least, applied));
+                self.kafka.wake();
+            }
         }
     }
 }

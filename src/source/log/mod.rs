@@ -6,6 +6,7 @@
 //! Not here: what a record means. Keys and bytes in, keys and bytes out.
 
 mod block;
+mod making;
 mod partitioner;
 
 use std::fmt;
@@ -13,7 +14,6 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, mpsc};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -23,6 +23,7 @@ pub use partitioner::partition_of;
 
 use crate::model::value::Instant;
 use crate::position::LogId;
+use crate::threads::{Lasts, Thread, Threads};
 
 /// The log's format; another is refused.
 const FORMAT: &str = "1";
@@ -34,6 +35,9 @@ const PARTITIONER: &str = "murmur2";
 const WAITING_MAX: usize = 1024;
 /// Bytes that one commit takes together, so that the first to wait does not wait for all.
 const COMMIT_BYTES_MAX: usize = 8 << 20;
+/// How long closing waits for appends under way.
+const CLOSE: Duration = Duration::from_secs(10);
+
 /// Why the log does not do what was asked.
 #[derive(Clone, Debug)]
 pub enum LogError {
@@ -118,6 +122,8 @@ struct Shared {
     free_bytes_min: u64,
     /// When the newest record of the topics in use was appended, in microseconds.
     last_micros: AtomicI64,
+    /// The time of what is being written, in microseconds, where something is.
+    writing: Mutex<Option<i64>>,
     topics: RwLock<Vec<Arc<Topic>>>,
     /// By topic: what its blocks are stored under.
     identities: Mutex<Vec<u64>>,
@@ -136,18 +142,23 @@ struct Append {
 pub struct Log {
     shared: Arc<Shared>,
     appends: Option<mpsc::SyncSender<Append>>,
-    writer: Option<JoinHandle<()>>,
+    writer: Thread,
 }
 
 impl Log {
     /// Opens or makes the log in a folder. Appends are refused when fewer than `free_bytes_min` bytes would be left.
     pub fn open(path: &Path, free_bytes_min: u64, clock: fn() -> Instant) -> Result<Log, LogError> {
-        std::fs::create_dir_all(path)
-            .map_err(|error| LogError::Store(format!("{} cannot be made: {error}", path.display())))?;
-        let database = Database::builder(path).open().map_err(|error| match error {
-            fjall::Error::Locked => LogError::Locked(path.to_owned()),
-            other => other.into(),
-        })?;
+        Log::open_among(path, free_bytes_min, clock, &Threads::default())
+    }
+
+    /// The same, its writer among the threads that somebody looks after.
+    pub fn open_among(
+        path: &Path,
+        free_bytes_min: u64,
+        clock: fn() -> Instant,
+        threads: &Threads,
+    ) -> Result<Log, LogError> {
+        let database = making::open(path)?;
         let records = database.keyspace("records", KeyspaceCreateOptions::default)?;
         let meta = database.keyspace("meta", KeyspaceCreateOptions::default)?;
         let cluster = match meta.get("format")? {
@@ -181,6 +192,7 @@ impl Log {
             path: path.to_owned(),
             free_bytes_min,
             last_micros: AtomicI64::new(0),
+            writing: Mutex::default(),
             topics: RwLock::default(),
             identities: Mutex::default(),
             commits: Mutex::new(0),
@@ -188,12 +200,48 @@ impl Log {
             clock,
         });
         let (appends, waiting) = mpsc::sync_channel(WAITING_MAX);
-        let writer = std::thread::Builder::new().name("log-writer".into()).spawn({
+        let writer = threads.spawn("log-writer", Lasts::UntilReleased, {
             let shared = shared.clone();
             move || write(&shared, &waiting)
         });
         let writer = writer.map_err(|error| LogError::Store(format!("no thread for the log's writer: {error}")))?;
-        Ok(Log { shared, appends: Some(appends), writer: Some(writer) })
+        Ok(Log { shared, appends: Some(appends), writer })
+    }
+
+    /// Empties it: all topics are gone, and made anew by [`Log::topic`]. To be called before that.
+    pub fn clear(&mut self) -> Result<(), LogError> {
+        let Shared { database, records, meta, .. } = &*self.shared;
+        let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
+        for entry in meta.prefix("topic/") {
+            batch.remove(meta, entry.key()?);
+        }
+        // Without its topic no block is ever read: what a cut leaves of them only takes room.
+        batch.commit()?;
+        records.clear()?;
+        database.persist(PersistMode::SyncAll)?;
+        Ok(())
+    }
+
+    /// The names of all topics that it holds, and how many records are in each, read or not.
+    pub fn holds(&self) -> Result<Vec<(String, u64)>, LogError> {
+        let mut all = Vec::new();
+        for entry in self.shared.meta.prefix("topic/") {
+            let (key, value) = entry.into_inner()?;
+            let name = String::from_utf8_lossy(&key["topic/".len()..]).into_owned();
+            let (identity, partitions) = read_topic(&name, &String::from_utf8_lossy(&value))?;
+            let mut count = 0;
+            for partition in 0..partitions {
+                count += self.shared.end(identity, partition)?.map_or(0, |(end, _)| end);
+            }
+            all.push((name, count));
+        }
+        Ok(all)
+    }
+
+    /// Bytes that it takes on the disk, journals included; and those that are free there.
+    pub fn disk(&self) -> Result<(u64, u64), LogError> {
+        let available = self.shared.available()?;
+        Ok((self.shared.database.disk_space()?, available))
     }
 
     /// The number of a topic, which is made where it is missing.
@@ -219,16 +267,11 @@ impl Log {
         };
         let mut ends = Vec::new();
         for partition in 0..partitions {
-            let range = record_key(identity, partition, 0)..=record_key(identity, partition, u64::MAX);
-            let mut end = 0;
-            if let Some(last) = self.shared.records.range(range).next_back() {
-                let (_, block) = last.into_inner()?;
-                if let Some(record) = block::decode(&block).map_err(LogError::Store)?.last() {
-                    end = record.offset + 1;
-                    self.shared.last_micros.fetch_max(record.appended_at.micros(), Ordering::AcqRel);
-                }
+            let last = self.shared.end(identity, partition)?;
+            if let Some((_, at)) = last {
+                self.shared.last_micros.fetch_max(at.micros(), Ordering::AcqRel);
             }
-            ends.push(AtomicU64::new(end));
+            ends.push(AtomicU64::new(last.map_or(0, |(end, _)| end)));
         }
         let id = LogId(((self.shared.cluster ^ identity.rotate_left(32)) >> 16) as u32);
         topics.push(Arc::new(Topic { name: name.into(), id, partitions, ends }));
@@ -276,6 +319,13 @@ impl Log {
         Ok(())
     }
 
+    /// Now, or the time of what is being written: all that has an earlier time lies before the ends that are read next.
+    pub fn settled_at(&self) -> Instant {
+        let writing = self.shared.writing();
+        let now = (self.shared.clock)();
+        writing.map_or(now, |micros| now.min(Instant::from_micros(micros)))
+    }
+
     /// How many commits there were; with [`Log::wait`], a way to sleep until the next.
     pub fn commits(&self) -> u64 {
         *self.shared.commits.lock().unwrap_or_else(PoisonError::into_inner)
@@ -296,9 +346,10 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
+        self.writer.release();
         self.appends = None;
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
+        if !self.writer.join(CLOSE) {
+            tracing::warn!("the log's writer does not end: its disk does not answer");
         }
     }
 }
@@ -308,15 +359,43 @@ impl Shared {
         self.identities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn writing(&self) -> std::sync::MutexGuard<'_, Option<i64>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time of what is written now.
+    fn stamp(&self) -> Instant {
+        // Under the lock, so that nobody takes a later time for one that is settled.
+        let mut writing = self.writing();
+        let now = (self.clock)().micros();
+        // Clocks go back; the log's times do not.
+        let micros = now.max(self.last_micros.fetch_max(now, Ordering::AcqRel));
+        *writing = Some(micros);
+        Instant::from_micros(micros)
+    }
+
     fn announce(&self) {
         *self.commits.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.committed.notify_all();
     }
 
-    fn check_space(&self, bytes: u64) -> Result<(), LogError> {
+    /// Where a partition ends, and when its last record was appended; none where it is empty.
+    fn end(&self, identity: u64, partition: u32) -> Result<Option<(u64, Instant)>, LogError> {
+        let range = record_key(identity, partition, 0)..=record_key(identity, partition, u64::MAX);
+        let Some(last) = self.records.range(range).next_back() else { return Ok(None) };
+        let (_, block) = last.into_inner()?;
+        let records = block::decode(&block).map_err(LogError::Store)?;
+        Ok(records.last().map(|record| (record.offset + 1, record.appended_at)))
+    }
+
+    fn available(&self) -> Result<u64, LogError> {
         let status = rustix::fs::statvfs(&self.path)
             .map_err(|error| LogError::Store(format!("free space is not known: {error}")))?;
-        let available = status.f_bavail.saturating_mul(status.f_frsize);
+        Ok(status.f_bavail.saturating_mul(status.f_frsize))
+    }
+
+    fn check_space(&self, bytes: u64) -> Result<(), LogError> {
+        let available = self.available()?;
         let wanted = self.free_bytes_min.saturating_add(bytes);
         if available < wanted { Err(LogError::DiskFull { available, wanted }) } else { Ok(()) }
     }
@@ -334,10 +413,9 @@ fn write(shared: &Shared, waiting: &mpsc::Receiver<Append>) {
             bytes += size(&next);
             group.push(next);
         }
-        // Clocks go back; the log's times do not.
-        let now = (shared.clock)().micros();
-        let at = Instant::from_micros(now.max(shared.last_micros.fetch_max(now, Ordering::AcqRel)));
+        let at = shared.stamp();
         let outcome = shared.check_space(bytes as u64).and_then(|()| commit(shared, &group, at));
+        *shared.writing() = None;
         match outcome {
             Ok(places) => {
                 shared.announce();

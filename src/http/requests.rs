@@ -1,0 +1,43 @@
+//! Requests in the log: each with `-v`, slow and failed queries always. Never a query string, a variable or a document.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::api::Outcome;
+
+/// From how long on a query is called slow.
+const SLOW: Duration = Duration::from_secs(1);
+/// Letters of an operation's name that are logged.
+const NAME_MAX: usize = 80;
+
+/// Notes a request.
+pub async fn note(request: Request, next: Next) -> Response {
+    let started = tokio::time::Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    let status = response.status();
+    // A path that is none of the service's may hold anything.
+    let path = if status == StatusCode::NOT_FOUND { "-" } else { path.as_str() };
+    let ms = started.elapsed().as_millis();
+    tracing::debug!(%method, path, status = status.as_u16(), ms, "request");
+    response
+}
+
+/// Notes a query that took long or failed, by its operation's name.
+pub fn query(operation: Option<&str>, outcome: Outcome, took: Duration) {
+    // What is no name was no operation's either.
+    let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let operation = operation.filter(is_name).map_or("-", |name| &name[..name.len().min(NAME_MAX)]);
+    let (name, ms) = (outcome.name(), took.as_millis());
+    match outcome {
+        Outcome::Failed => tracing::error!(operation, ms, "a query failed inside the service"),
+        _ if took >= SLOW => tracing::warn!(operation, outcome = name, ms, "a query was slow"),
+        Outcome::Partial => tracing::info!(operation, ms, "a query gave errors"),
+        Outcome::Refused => tracing::info!(operation, ms, "a query was refused"),
+        Outcome::Ok | Outcome::NotFreshEnough => tracing::debug!(operation, outcome = name, ms, "query"),
+    }
+}

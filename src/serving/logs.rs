@@ -1,0 +1,223 @@
+//! What sources, readers and the gate have told of each partition's log.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use crate::freshness::{Basis, Contacts, Inputs, Moment, PartitionStatus, Sample, Thresholds, Window, partition};
+use crate::model::value::Instant;
+use crate::source::{Asked, Extent};
+
+/// How far apart the windows' samples are, at least.
+const SAMPLE_MS: i64 = 1000;
+
+/// A record that is on its way to the graph.
+#[derive(Clone, Copy, Debug)]
+struct Coming {
+    offset: u64,
+    at: Instant,
+    basis: Basis,
+}
+
+/// What is known of one partition's log.
+#[derive(Debug, Default)]
+struct Log {
+    topic: usize,
+    start: Option<u64>,
+    end: Option<u64>,
+    /// The end of all that was appended, committed or not.
+    all: Option<u64>,
+    contacts: Contacts,
+    contact_at: Option<Moment>,
+    end_moved_at: Option<Moment>,
+    /// The end that was seen first: where hydration ends.
+    target: Option<u64>,
+    /// What was applied when the log's end was seen to lie before it.
+    went_back: Option<u64>,
+    /// Contacts that were asked for before are of another log.
+    began_at: Option<Moment>,
+    sampled_at: Option<Moment>,
+    window: Window,
+    /// Nobody asks for a version that has applied less.
+    retired: u64,
+    /// The first record of each batch that is not applied yet, in order.
+    coming: VecDeque<Coming>,
+    /// Whether a reader reads it.
+    is_read: bool,
+    /// Why its next record cannot be read now.
+    blocked: Option<Arc<str>>,
+    /// Why what was read of it is not applied yet.
+    waits: Option<Arc<str>>,
+    /// Whether as much of it waits as may.
+    is_full: bool,
+}
+
+/// What else a partition is judged by.
+pub struct Judged<'a> {
+    pub applied: u64,
+    pub lost: Option<&'a Arc<str>>,
+    pub held: Option<&'a Arc<str>>,
+    pub thresholds: Thresholds,
+    pub now: Moment,
+}
+
+/// By partition, in the order in which they were found.
+#[derive(Debug, Default)]
+pub struct Logs {
+    logs: RwLock<Vec<Arc<Mutex<Log>>>>,
+}
+
+impl Logs {
+    fn log(&self, partition: usize) -> Option<Arc<Mutex<Log>>> {
+        self.logs.read().unwrap_or_else(PoisonError::into_inner).get(partition).cloned()
+    }
+
+    fn change<T>(&self, partition: usize, change: impl FnOnce(&mut Log) -> T) -> Option<T> {
+        self.log(partition).map(|log| change(&mut lock(&log)))
+    }
+
+    /// A partition is there. One that comes `late` has nothing to hydrate.
+    pub fn found(&self, topic: usize, late: bool) {
+        let log = Log { topic, target: late.then_some(0), ..Log::default() };
+        self.logs.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(Mutex::new(log)));
+    }
+
+    /// A record is on its way to the graph: the first of a batch, or one that is held.
+    pub fn coming(&self, partition: usize, offset: u64, at: Instant, basis: Basis) {
+        self.change(partition, |log| {
+            if log.coming.back().is_none_or(|last| last.offset < offset) {
+                log.coming.push_back(Coming { offset, at, basis });
+            }
+        });
+    }
+
+    /// Says whether somebody reads a partition.
+    pub fn read(&self, partition: usize, is_read: bool) {
+        self.change(partition, |log| log.is_read = is_read);
+    }
+
+    /// Why the next record of a partition cannot be read now; none once it can.
+    pub fn block(&self, partition: usize, why: Option<String>) {
+        self.change(partition, |log| log.blocked = why.map(Into::into));
+    }
+
+    /// Why what was read of a partition is not applied yet; none once it is.
+    pub fn wait(&self, partition: usize, why: Option<String>) {
+        self.change(partition, |log| log.waits = why.map(Into::into));
+    }
+
+    /// Says whether as much of a partition waits as may.
+    pub fn fill(&self, partition: usize, is_full: bool) {
+        self.change(partition, |log| log.is_full = is_full);
+    }
+
+    pub fn is_full(&self, partition: usize) -> bool {
+        self.change(partition, |log| log.is_full).unwrap_or(false)
+    }
+
+    /// Another log of the same topic is read from now on.
+    pub fn restarted(&self, partition: usize, now: Moment) {
+        self.change(partition, |log| {
+            let (topic, is_read, target) = (log.topic, log.is_read, log.target.map(|_| 0));
+            *log = Log { topic, is_read, target, began_at: Some(now), ..Log::default() };
+        });
+    }
+
+    /// Nobody asks any more for a version that has applied less than this.
+    pub fn retire(&self, partition: usize, applied: u64) {
+        self.change(partition, |log| {
+            log.retired = applied;
+            while log.coming.front().is_some_and(|coming| coming.offset < applied) {
+                log.coming.pop_front();
+            }
+            log.contacts.forget(applied);
+        });
+    }
+
+    /// A source has answered where the logs of some partitions start and end. `applied` is of now.
+    pub fn contact(&self, asked: &Asked, extents: &[Extent], applied: &[u64]) {
+        for extent in extents {
+            let at = |applied: &[u64]| applied.get(extent.partition).copied().unwrap_or(0);
+            self.change(extent.partition, |log| log.contact(asked.moment, extent, at(&asked.applied), at(applied)));
+        }
+    }
+
+    /// The end that was seen first, once it was.
+    pub fn target(&self, partition: usize) -> Option<u64> {
+        self.change(partition, |log| log.target).flatten()
+    }
+
+    /// The topics of which a partition was found and told of.
+    pub fn heard(&self) -> Vec<usize> {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        logs.iter().map(|log| lock(log)).filter(|log| log.target.is_some()).map(|log| log.topic).collect()
+    }
+
+    /// Whether every partition has come to the end that was seen first.
+    pub fn is_hydrated(&self, applied: &[u64]) -> bool {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        let reached = |(partition, log): (usize, &Arc<Mutex<Log>>)| {
+            let applied = applied.get(partition).copied().unwrap_or(0);
+            lock(log).target.is_some_and(|target| applied >= target)
+        };
+        logs.iter().enumerate().all(reached)
+    }
+
+    /// Judges a partition.
+    pub fn judge(&self, partition: usize, judged: &Judged<'_>) -> PartitionStatus {
+        match self.log(partition) {
+            Some(log) => lock(&log).judge(judged),
+            // The projector hears of it first.
+            None => Log::default().judge(judged),
+        }
+    }
+}
+
+fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Log {
+    /// `then` was applied when the source was asked, and `now` is.
+    fn contact(&mut self, asked: Moment, extent: &Extent, then: u64, now: u64) {
+        if self.began_at.is_some_and(|began_at| began_at.tick_ms > asked.tick_ms) {
+            return;
+        }
+        if self.end != Some(extent.end) {
+            self.end_moved_at = Some(asked);
+        }
+        self.target.get_or_insert(extent.end);
+        (self.start, self.end, self.all) = (Some(extent.start), Some(extent.end), Some(extent.all));
+        self.contact_at = Some(asked);
+        self.went_back = Some(extent.all).filter(|all| *all < then);
+        if self.went_back.is_none() {
+            self.contacts.push(asked, extent.all);
+            self.contacts.forget(self.retired);
+        }
+        if self.sampled_at.is_none_or(|at| asked.ms_since(at) >= SAMPLE_MS) {
+            self.sampled_at = Some(asked);
+            self.window.push(Sample { at: asked, applied: now, end: extent.end.max(now) });
+        }
+    }
+
+    fn judge(&self, judged: &Judged<'_>) -> PartitionStatus {
+        let Judged { applied, lost, held, thresholds, now } = *judged;
+        let first = self.coming.iter().find(|coming| coming.offset >= applied);
+        let inputs = Inputs {
+            applied,
+            start: self.start,
+            end: self.end,
+            uncommitted: self.all,
+            contact_at: self.contact_at,
+            as_of: self.contacts.as_of(applied, first.map(|first| (first.at, first.basis))),
+            end_moved_at: self.end_moved_at,
+            hydrated_at: self.target,
+            held,
+            blocked: self.blocked.as_ref().or(self.waits.as_ref()),
+            lost,
+            is_read: self.is_read,
+            went_back: self.went_back,
+            window: &self.window,
+        };
+        partition(&inputs, &thresholds, now)
+    }
+}

@@ -1,0 +1,314 @@
+//! What the projector publishes and the API reads: the newest version, the logs' ends, and who waits for which.
+//!
+//! A request pins one version, and how fresh that is, in one go: its `asOf` and status are the version's own. Only its age
+//! is measured when it is answered.
+
+mod logs;
+mod waits;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use arc_swap::ArcSwap;
+
+use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds, domain};
+use crate::model::Model;
+use crate::model::value::Instant;
+use crate::position::Position;
+use crate::projection::Snapshot;
+use crate::source::{Asked, Extent};
+
+use logs::{Judged, Logs};
+use waits::News;
+pub use waits::{Short, TooMany, Wanted};
+
+/// Has the logs' ends asked for at once.
+pub type ContactNow = Box<dyn Fn() + Send + Sync>;
+
+/// What a domain is served with.
+#[derive(Clone, Debug)]
+pub struct DomainServing {
+    pub thresholds: Thresholds,
+    /// Why its records are held back on purpose, where they are.
+    pub held: Option<Arc<str>>,
+}
+
+/// Every domain's and partition's status at one version and moment.
+pub struct Freshness {
+    pub domains: Vec<DomainStatus>,
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// One version, and how fresh it was when it was taken.
+pub struct Pinned {
+    pub snapshot: Arc<Snapshot>,
+    pub freshness: Freshness,
+    pub at: Moment,
+}
+
+impl Pinned {
+    /// The version's position in some domains.
+    pub fn position(&self, domains: &[usize]) -> Position {
+        let mut position = Position::default();
+        for (index, partition) in self.snapshot.partitions.iter().enumerate() {
+            if self.snapshot.topics[partition.topic].domains.iter().any(|domain| domains.contains(domain)) {
+                position.include(self.snapshot.entry(index));
+            }
+        }
+        position
+    }
+}
+
+/// Why the service is not ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unready {
+    /// Configured topics that were not heard of, and what is known of them.
+    unheard: Vec<(String, Option<Arc<str>>)>,
+    /// Records that are known and not applied.
+    behind: u64,
+}
+
+impl Unready {
+    /// As a sentence.
+    pub fn reason(&self) -> String {
+        let mut reasons = Vec::new();
+        if self.behind > 0 || self.unheard.is_empty() {
+            reasons.push(format!("{} records of the log are not applied yet", self.behind));
+        }
+        let silent = self.unheard.iter().filter(|(_, remark)| remark.is_none());
+        let silent: Vec<String> = silent.map(|(name, _)| format!("`{name}`")).collect();
+        if !silent.is_empty() {
+            reasons.push(format!("nothing was heard yet of {}", silent.join(", ")));
+        }
+        reasons.extend(self.unheard.iter().filter_map(|(_, remark)| remark.as_deref().map(str::to_owned)));
+        format!("hydrating: {}", reasons.join("; "))
+    }
+}
+
+pub struct Serving {
+    model: Arc<Model>,
+    domains: Vec<DomainServing>,
+    snapshot: ArcSwap<Snapshot>,
+    logs: Logs,
+    /// By partition: what the version before the newest had applied, as the logs were told. The publisher's.
+    retired: Mutex<Vec<u64>>,
+    /// By topic: what a person has to know.
+    remarks: RwLock<Vec<Option<Arc<str>>>>,
+    /// Sources that have not told their partitions yet.
+    unheard: AtomicUsize,
+    news: News,
+    contact_now: ContactNow,
+    pub started_at: Instant,
+    ready_at: OnceLock<Instant>,
+    clock: fn() -> Moment,
+}
+
+impl Serving {
+    /// Of `sources` sources, each is to tell its partitions before the service is ready.
+    pub fn new(
+        model: Arc<Model>,
+        domains: Vec<DomainServing>,
+        first: Snapshot,
+        sources: usize,
+        contact_now: ContactNow,
+        clock: fn() -> Moment,
+    ) -> Serving {
+        Serving {
+            model,
+            domains,
+            remarks: RwLock::new(vec![None; first.topics.len()]),
+            snapshot: ArcSwap::from_pointee(first),
+            logs: Logs::default(),
+            retired: Mutex::default(),
+            unheard: AtomicUsize::new(sources),
+            news: News::new(),
+            contact_now,
+            started_at: clock().at,
+            ready_at: OnceLock::new(),
+            clock,
+        }
+    }
+
+    /// The newest version.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    pub fn now(&self) -> Moment {
+        (self.clock)()
+    }
+
+    /// When all domains had reached the ends that were seen at the start.
+    pub fn ready_at(&self) -> Option<Instant> {
+        self.ready_at.get().copied()
+    }
+
+    /// Makes a version the newest.
+    pub fn publish(&self, snapshot: Snapshot) {
+        let before = self.snapshot.swap(Arc::new(snapshot));
+        // Not what the newest version has applied: who took the one before it may still be looking. See `pin`.
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.resize(before.applied.len(), 0);
+        for (partition, (applied, retired)) in before.applied.iter().zip(retired.iter_mut()).enumerate() {
+            if applied != retired {
+                *retired = *applied;
+                self.logs.retire(partition, *applied);
+            }
+        }
+        drop(retired);
+        self.settle();
+        self.news.tell();
+    }
+
+    /// A partition of a topic is there. Each is told in the order of their numbers.
+    pub fn found(&self, topic: usize) {
+        // One that came later than the others has nothing to hydrate.
+        self.logs.found(topic, self.ready_at().is_some());
+    }
+
+    /// A record is on its way to the graph: the first of a batch, or one that is held.
+    pub fn coming(&self, partition: usize, offset: u64, at: Instant, basis: Basis) {
+        self.logs.coming(partition, offset, at, basis);
+    }
+
+    /// Says whether somebody reads a partition.
+    pub fn read(&self, partition: usize, is_read: bool) {
+        self.logs.read(partition, is_read);
+    }
+
+    /// Why the next record of a partition cannot be read now; none once it can.
+    pub fn block(&self, partition: usize, why: Option<String>) {
+        self.logs.block(partition, why);
+    }
+
+    /// Why what was read of a partition is not applied yet; none once it is.
+    pub fn wait(&self, partition: usize, why: Option<String>) {
+        self.logs.wait(partition, why);
+    }
+
+    /// Says whether as much of a partition waits as may.
+    pub fn fill(&self, partition: usize, is_full: bool) {
+        self.logs.fill(partition, is_full);
+    }
+
+    pub fn is_full(&self, partition: usize) -> bool {
+        self.logs.is_full(partition)
+    }
+
+    /// Another log of the same topic is read from now on.
+    pub fn restarted(&self, partition: usize) {
+        self.logs.restarted(partition, self.now());
+    }
+
+    /// What a person has to know of a topic; none once it is mended.
+    pub fn remark(&self, topic: usize, remark: Option<String>) {
+        self.remarks.write().unwrap_or_else(PoisonError::into_inner)[topic] = remark.map(Into::into);
+    }
+
+    /// A source has told its partitions for the first time.
+    pub fn answered(&self) {
+        self.unheard.fetch_sub(1, Ordering::AcqRel);
+        self.settle();
+    }
+
+    /// A source is about to be asked where logs end.
+    pub fn asked(&self) -> Asked {
+        let applied = self.snapshot().applied.clone();
+        Asked { moment: self.now(), applied }
+    }
+
+    /// A source has told where the logs of some partitions start and end.
+    pub fn contact(&self, asked: &Asked, extents: &[Extent]) {
+        self.logs.contact(asked, extents, &self.snapshot().applied);
+        self.settle();
+        // Not the projector's time, and every millisecond makes the contact older.
+        self.news.tell_now();
+    }
+
+    /// The end that was seen first, once it was: where hydration ends.
+    pub fn target(&self, partition: usize) -> Option<u64> {
+        self.logs.target(partition)
+    }
+
+    fn settle(&self) {
+        if self.ready_at.get().is_none() && self.unready().is_none() {
+            let _ = self.ready_at.set(self.now().at);
+        }
+    }
+
+    /// What is missing until every configured topic was heard of and has come to the end that was seen first.
+    fn unready(&self) -> Option<Unready> {
+        let (snapshot, heard) = (self.snapshot(), self.logs.heard());
+        let is_unheard = |(topic, known): (usize, &crate::projection::Topic)| {
+            (!heard.contains(&topic)).then(|| (known.name.to_string(), self.remark_of(topic)))
+        };
+        let unheard: Vec<_> = snapshot.topics.iter().enumerate().filter_map(is_unheard).collect();
+        let is_told = self.unheard.load(Ordering::Acquire) == 0;
+        (!is_told || !unheard.is_empty() || !self.logs.is_hydrated(&snapshot.applied))
+            .then_some(Unready { unheard, behind: 0 })
+    }
+
+    /// Why the service is not ready; none once it was.
+    pub fn why_unready(&self) -> Option<Unready> {
+        if self.ready_at().is_some() {
+            return None;
+        }
+        let behind = self.pin().freshness.partitions.iter().filter_map(|partition| partition.lag_events).sum();
+        self.unready().map(|unready| Unready { behind, ..unready })
+    }
+
+    fn remark_of(&self, topic: usize) -> Option<Arc<str>> {
+        self.remarks.read().unwrap_or_else(PoisonError::into_inner)[topic].clone()
+    }
+
+    /// Tells those who wait what the projector and the sources tell. Runs as long as requests are served.
+    pub async fn relay(self: Arc<Serving>) {
+        self.news.relay().await;
+    }
+
+    /// Takes the newest version, with how fresh it is. What is said of it holds for its own position: what came after it
+    /// was judged by nobody.
+    pub fn pin(&self) -> Pinned {
+        loop {
+            let (snapshot, now) = (self.snapshot(), self.now());
+            let freshness = self.judge_all(&snapshot, now);
+            // The logs' memory reaches back to the version before the newest, so what was said of this one was whole.
+            if self.snapshot.load().version <= snapshot.version + 1 {
+                return Pinned { snapshot, freshness, at: now };
+            }
+        }
+    }
+
+    /// A domain's status at a pinned version, as it is when that version is answered: older, and no fresher than it was.
+    pub fn aged(&self, pinned: &Pinned, domain: usize, now: Moment) -> DomainStatus {
+        pinned.freshness.domains[domain].aged(now.ms_since(pinned.at), &self.domains[domain].thresholds)
+    }
+
+    fn judge(&self, snapshot: &Snapshot, partition: usize, now: Moment) -> PartitionStatus {
+        // The strictest of the domains that the partition carries judges it.
+        let domains = snapshot.topic(partition).domains.iter().map(|domain| &self.domains[*domain]);
+        let thresholds = domains.clone().map(|serving| serving.thresholds);
+        let judged = Judged {
+            applied: snapshot.applied[partition],
+            lost: snapshot.partitions[partition].lost.as_ref(),
+            held: domains.filter_map(|serving| serving.held.as_ref()).next(),
+            thresholds: thresholds.min_by_key(|thresholds| thresholds.fresh_within_ms).unwrap_or_default(),
+            now,
+        };
+        self.logs.judge(partition, &judged)
+    }
+
+    fn judge_all(&self, snapshot: &Snapshot, now: Moment) -> Freshness {
+        let partitions: Vec<PartitionStatus> =
+            (0..snapshot.partitions.len()).map(|partition| self.judge(snapshot, partition, now)).collect();
+        let remarks = self.remarks.read().unwrap_or_else(PoisonError::into_inner);
+        let domains = (0..self.model.domains.len()).map(|index| {
+            let own =
+                partitions.iter().enumerate().filter(|(place, _)| snapshot.topic(*place).domains.contains(&index));
+            let topics = snapshot.topics.iter().zip(&*remarks).filter(|(topic, _)| topic.domains.contains(&index));
+            let remark = topics.filter_map(|(_, remark)| remark.clone()).next();
+            domain(&own.map(|(_, status)| status).collect::<Vec<_>>(), remark)
+        });
+        Freshness { domains: domains.collect(), partitions }
+    }
+}

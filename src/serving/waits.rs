@@ -1,0 +1,214 @@
+//! Demands on freshness, and who waits for them to be met. Each judges for itself, in its own task: publishing a version
+//! costs the projector no more for those who wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, watch};
+
+use super::{Pinned, Serving};
+use crate::freshness::Demand;
+use crate::position::Position;
+use crate::projection::Snapshot;
+
+/// Tells those who wait that there is a version, or a contact, that was not there before.
+pub struct News {
+    told: Notify,
+    number: watch::Sender<u64>,
+    waiting: AtomicUsize,
+}
+
+impl News {
+    pub fn new() -> News {
+        News { told: Notify::new(), number: watch::Sender::new(0), waiting: AtomicUsize::new(0) }
+    }
+
+    /// There is something new. Costs the same however many wait.
+    pub fn tell(&self) {
+        self.told.notify_one();
+    }
+
+    /// The same, at once, at the cost of waking all who wait.
+    pub fn tell_now(&self) {
+        self.number.send_modify(|number| *number += 1);
+    }
+
+    /// Passes news on to those who wait, until it is dropped.
+    pub async fn relay(&self) {
+        loop {
+            self.told.notified().await;
+            self.tell_now();
+        }
+    }
+}
+
+/// A demand on some domains.
+pub struct Wanted {
+    entries: Vec<Entry>,
+    max_staleness_ms: Option<i64>,
+    domains: Vec<usize>,
+}
+
+/// At least so much of a partition.
+struct Entry {
+    topic: usize,
+    number: u32,
+    offset: u64,
+    /// Once it is found.
+    partition: Option<usize>,
+}
+
+impl Wanted {
+    /// A demand that counts only these domains. The error says what this service cannot understand of it.
+    pub fn new(snapshot: &Snapshot, demand: &Demand, domains: &[usize]) -> Result<Wanted, String> {
+        let mut entries = Vec::new();
+        for entry in demand.at_least.iter().flat_map(Position::entries) {
+            let Some(topic) = snapshot.topics.iter().position(|known| known.name == entry.topic) else {
+                return Err(format!(
+                    "no topic `{}` is read here: its position means nothing to this service",
+                    entry.topic
+                ));
+            };
+            let of_topic = || snapshot.partitions.iter().filter(|known| known.topic == topic);
+            let own = of_topic().find(|known| known.number == entry.partition).or_else(|| of_topic().next());
+            if let (Some(log), Some(own)) = (entry.log, own.map(|known| known.log))
+                && log != own
+            {
+                return Err(format!(
+                    "the position is of another log of topic `{}`: {log}, and this service reads {own}",
+                    entry.topic
+                ));
+            }
+            if snapshot.topics[topic].domains.iter().any(|domain| domains.contains(domain)) {
+                entries.push(Entry { topic, number: entry.partition, offset: entry.offset, partition: None });
+            }
+        }
+        Ok(Wanted { entries, max_staleness_ms: demand.max_staleness_ms, domains: domains.to_vec() })
+    }
+
+    /// Whether a version may fall short of it.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.max_staleness_ms.is_none()
+    }
+
+    fn is_touched(&self, snapshot: &Snapshot, partition: usize) -> bool {
+        snapshot.topic(partition).domains.iter().any(|domain| self.domains.contains(domain))
+    }
+
+    /// The partitions, as `topic/number`, that fall short of it, and what is wanted of each.
+    pub fn short(&self, pinned: &Pinned) -> Vec<Short> {
+        let snapshot = &pinned.snapshot;
+        let mut short = Vec::new();
+        for entry in &self.entries {
+            let partition = entry.partition.or_else(|| entry.find(snapshot));
+            if partition.is_none_or(|partition| snapshot.applied[partition] < entry.offset) {
+                let name = format!("{}/{}", snapshot.topics[entry.topic].name, entry.number);
+                short.push(Short { name, partition, at_least: Some(entry.offset) });
+            }
+        }
+        if let Some(most) = self.max_staleness_ms {
+            for (partition, status) in pinned.freshness.partitions.iter().enumerate() {
+                let too_old = status.staleness_ms.is_none_or(|staleness| staleness > most);
+                if too_old && self.is_touched(snapshot, partition) {
+                    let name = snapshot.name(partition);
+                    if !short.iter().any(|other| other.name == name) {
+                        short.push(Short { name, partition: Some(partition), at_least: None });
+                    }
+                }
+            }
+        }
+        short
+    }
+
+    /// Whether the newest version may meet it: one that was short before is looked at first, and mostly is short still.
+    fn may_be_met(&mut self, serving: &Serving, last: &mut (usize, usize)) -> bool {
+        let snapshot = serving.snapshot();
+        while let Some(entry) = self.entries.get_mut(last.0) {
+            entry.partition = entry.partition.or_else(|| entry.find(&snapshot));
+            if entry.partition.is_none_or(|partition| snapshot.applied[partition] < entry.offset) {
+                return false;
+            }
+            last.0 += 1;
+        }
+        let Some(most) = self.max_staleness_ms else { return true };
+        let now = serving.now();
+        let is_old = |partition: usize| {
+            self.is_touched(&snapshot, partition)
+                && serving.judge(&snapshot, partition, now).staleness_ms.is_none_or(|staleness| staleness > most)
+        };
+        if last.1 < snapshot.partitions.len() && is_old(last.1) {
+            return false;
+        }
+        match (0..snapshot.partitions.len()).find(|partition| is_old(*partition)) {
+            Some(old) => {
+                last.1 = old;
+                false
+            }
+            None => true,
+        }
+    }
+}
+
+impl Entry {
+    fn find(&self, snapshot: &Snapshot) -> Option<usize> {
+        let is_it = |known: &crate::projection::Partition| known.topic == self.topic && known.number == self.number;
+        snapshot.partitions.iter().position(is_it)
+    }
+}
+
+/// A partition that falls short of a demand.
+#[derive(Clone, Debug)]
+pub struct Short {
+    /// `topic/number`.
+    pub name: String,
+    /// None where it was not seen yet.
+    pub partition: Option<usize>,
+    pub at_least: Option<u64>,
+}
+
+/// As many wait as may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany;
+
+/// Counts one who waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Serving {
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.news.waiting.load(Ordering::Acquire)
+    }
+
+    /// Gives the version that meets the demand as soon as there is one: the very version, or the contact, that does. At
+    /// most `most` may wait at once.
+    pub async fn wait_for(self: &Arc<Serving>, wanted: &mut Wanted, most: usize) -> Result<Pinned, TooMany> {
+        let _waiting = Waiting(&self.news.waiting);
+        if self.news.waiting.fetch_add(1, Ordering::AcqRel) >= most {
+            return Err(TooMany);
+        }
+        // Subscribed before the look, so that nothing falls between.
+        let mut news = self.news.number.subscribe();
+        if wanted.max_staleness_ms.is_some() {
+            (self.contact_now)();
+        }
+        let mut last = (0, 0);
+        loop {
+            if wanted.may_be_met(self, &mut last) {
+                let pinned = self.pin();
+                if wanted.short(&pinned).is_empty() {
+                    return Ok(pinned);
+                }
+                // A log was made anew: what was met is not any more.
+                last = (0, 0);
+            }
+            // The sender lives as long as this service.
+            let _ = news.changed().await;
+        }
+    }
+}

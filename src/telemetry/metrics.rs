@@ -1,0 +1,225 @@
+//! The service's metrics, by name. What is counted as it happens lives here; what others count is read at each scrape, so
+//! that two scrapes at once see the same.
+
+use std::sync::Arc;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::event::Code;
+use crate::freshness::{Cause, Status};
+use crate::model::Model;
+use crate::serving::Serving;
+
+/// What the embedded log takes of its disk, and what is free there, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Disk {
+    pub log: u64,
+    pub free: u64,
+}
+
+/// The outcomes of GraphQL requests.
+const OUTCOMES: [&str; 5] = ["ok", "error", "refused", "not_fresh_enough", "failed"];
+
+/// In seconds.
+const BUCKETS: [f64; 18] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// The service's metrics, all under `staygraph_`, and the process's own.
+pub struct Metrics {
+    /// What is counted here.
+    registry: Registry,
+    process: Registry,
+    model: Arc<Model>,
+    skipped: IntCounterVec,
+    split: IntCounterVec,
+    /// By domain, so that the projector looks nothing up.
+    visible: Vec<Histogram>,
+    query: HistogramVec,
+    accepted: IntCounter,
+    refused: IntCounterVec,
+    pinned: Gauge,
+    garbage: Gauge,
+}
+
+impl Metrics {
+    pub fn new(model: Arc<Model>) -> Result<Metrics, prometheus::Error> {
+        let registry = Registry::new_custom(Some("staygraph".into()), None)?;
+        let build = "The running version and its model's fingerprint; always 1.";
+        let build = gauges(&registry, "build_info", build, &["version", "model"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION"), &model.fingerprint]).set(1.0);
+        let seconds = |name: &str, help: &str, label: &str| {
+            kept(&registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()), &[label])?)
+        };
+        let visible =
+            seconds("event_visible_seconds", "From an event's append to its version being readable.", "domain")?;
+        let query = seconds("query_seconds", "GraphQL requests, by outcome.", "outcome")?;
+        OUTCOMES.iter().for_each(|outcome| drop(query.with_label_values(&[outcome])));
+        let refused = "Events that POST /events refused, by reason.";
+        let refused = counters(&registry, "events_refused_total", refused, &["code"])?;
+        Code::ALL.iter().for_each(|code| drop(refused.with_label_values(&[code.name()])));
+        let split =
+            "Transactions of a database that did not become visible at once: something of them did not come in time.";
+        let skipped = "Records of a table's topic that are no change of a row, by kind.";
+        let accepted = IntCounter::new("events_accepted_total", "Events that POST /events made durable.")?;
+        let gauge = |name: &str, help: &str| kept(&registry, Gauge::new(name, help)?);
+        let process = Registry::new();
+        #[cfg(target_os = "linux")]
+        process.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(Metrics {
+            skipped: counters(&registry, "records_skipped_total", skipped, &["topic", "kind"])?,
+            split: counters(&registry, "transactions_split_total", split, &["topic"])?,
+            visible: model.domains.iter().map(|domain| visible.with_label_values(&[&domain.name])).collect(),
+            query,
+            accepted: kept(&registry, accepted)?,
+            refused,
+            pinned: gauge("versions_pinned", "Versions that somebody reads, the newest among them.")?,
+            garbage: gauge("garbage_pages", "Pages with records that are kept for a version, or wait to be dropped.")?,
+            registry,
+            process,
+            model,
+        })
+    }
+
+    /// Records of a table's topic may be of these kinds: their counters are there, at 0.
+    pub fn may_skip(&self, topic: &str, kinds: &[&str]) {
+        kinds.iter().for_each(|kind| drop(self.skipped.with_label_values(&[topic, kind])));
+    }
+
+    /// A topic tells boundaries: its counter is there, at 0.
+    pub fn may_split(&self, topic: &str) {
+        drop(self.split.with_label_values(&[topic]));
+    }
+
+    /// An event became readable this many seconds after its append.
+    pub fn visible(&self, domain: usize, seconds: f64) {
+        self.visible[domain].observe(seconds);
+    }
+
+    /// A record of a table's topic is no change of a row.
+    pub fn skipped(&self, topic: &str, kind: &str) {
+        self.skipped.with_label_values(&[topic, kind]).inc();
+    }
+
+    /// A transaction whose boundaries a topic tells did not become visible at once.
+    pub fn split(&self, topic: &str) {
+        self.split.with_label_values(&[topic]).inc();
+    }
+
+    /// How many versions are read, and how many pages hold records for old ones.
+    pub fn versions(&self, pinned: usize, garbage: usize) {
+        self.pinned.set(pinned as f64);
+        self.garbage.set(garbage as f64);
+    }
+
+    /// A GraphQL request ended.
+    pub fn query(&self, outcome: &str, seconds: f64) {
+        self.query.with_label_values(&[outcome]).observe(seconds);
+    }
+
+    /// A body of events was judged.
+    pub fn written(&self, accepted: usize, refused: impl Iterator<Item = Code>) {
+        self.accepted.inc_by(accepted as u64);
+        refused.for_each(|code| self.refused.with_label_values(&[code.name()]).inc());
+    }
+
+    /// Prometheus text, with everything as it is now.
+    pub fn render(&self, serving: &Serving, disk: Option<Disk>) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        for families in [self.registry.gather(), self.now(serving, disk)?.gather(), self.process.gather()] {
+            TextEncoder::new().encode(&families, &mut text)?;
+        }
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// What others count. Made for one scrape: nothing is added to what another one added.
+    fn now(&self, serving: &Serving, disk: Option<Disk>) -> Result<Registry, prometheus::Error> {
+        let registry = Registry::new_custom(Some("staygraph".into()), None)?;
+        let pinned = serving.pin();
+        let (snapshot, freshness) = (&pinned.snapshot, &pinned.freshness);
+        let (by_domain, by_code) = (&["domain"], &["domain", "code"]);
+        let applied = counters(&registry, "events_applied_total", "Events applied since the start.", by_domain)?;
+        let duplicate = counters(&registry, "events_duplicate_total", "Events recognised as duplicates.", by_domain)?;
+        let dead = counters(&registry, "events_dead_total", "Events that could not be applied, by reason.", by_code)?;
+        let kept = gauges(&registry, "dead_letters", "Dead letters that are kept.", by_domain)?;
+        let status = "1 for the status that the domain has, 0 for the others.";
+        let status_of = gauges(&registry, "freshness_status", status, &["domain", "status"])?;
+        let cause = "1 for the cause of the domain's status, 0 for the others.";
+        let cause_of = gauges(&registry, "freshness_cause", cause, &["domain", "cause"])?;
+        for (domain, (counters, now)) in self.model.domains.iter().zip(snapshot.counters.iter().zip(&freshness.domains))
+        {
+            let name = domain.name.as_str();
+            applied.with_label_values(&[name]).inc_by(counters.applied);
+            duplicate.with_label_values(&[name]).inc_by(counters.duplicates);
+            kept.with_label_values(&[name]).set(0.0);
+            for known in Status::ALL {
+                status_of.with_label_values(&[name, known.name()]).set(f64::from(u8::from(known == now.status)));
+            }
+            for known in Cause::ALL {
+                cause_of.with_label_values(&[name, known.name()]).set(f64::from(u8::from(known == now.cause)));
+            }
+            for code in Code::ALL {
+                let of_code =
+                    domain.entities.iter().filter_map(|entity| snapshot.catalogue[*entity].dead_letters.get(&code));
+                dead.with_label_values(&[name, code.name()]).inc_by(of_code.sum());
+            }
+        }
+        snapshot.dead_letters.iter().for_each(|(_, letter)| kept.with_label_values(&[&letter.domain]).inc());
+        let partition = &["domain", "topic", "partition"];
+        let of_partition = |name: &str, help: &str| gauges(&registry, name, help, partition);
+        let lag = of_partition("lag_events", "The log's end minus the next record to apply.")?;
+        let staleness = of_partition("staleness_seconds", "Now minus asOf; absent while unknown.")?;
+        let next = of_partition("offset_applied", "The next record to apply.")?;
+        let start = of_partition("offset_start", "The first record that the log holds; absent while unknown.")?;
+        let end = of_partition("offset_end", "The log's end; absent while unknown.")?;
+        for (place, now) in freshness.partitions.iter().enumerate() {
+            let (topic, number) = (snapshot.topic(place), snapshot.partitions[place].number.to_string());
+            for domain in topic.domains.iter() {
+                let labels = [self.model.domains[*domain].name.as_str(), &topic.name, &number];
+                // Unknown is absent, never 0.
+                let known = [
+                    (&lag, now.lag_events.map(|lag| lag as f64)),
+                    (&staleness, now.staleness_ms.map(|ms| ms as f64 / 1000.0)),
+                    (&next, Some(now.applied as f64)),
+                    (&start, now.start.map(|start| start as f64)),
+                    (&end, now.end.map(|end| end as f64)),
+                ];
+                for (gauge, value) in known {
+                    value.into_iter().for_each(|value| gauge.with_label_values(&labels).set(value));
+                }
+            }
+        }
+        let listed = gauges(&registry, "entities", "Nodes that lists hold.", &["entity"])?;
+        for (index, entity) in self.model.entities.iter().enumerate() {
+            listed.with_label_values(&[&entity.name]).set(snapshot.graph.counts(index).listed as f64);
+        }
+        let gauge = |name: &str, help: &str, value: f64| -> Result<(), prometheus::Error> {
+            let gauge = Gauge::new(name, help)?;
+            gauge.set(value);
+            registry.register(Box::new(gauge))
+        };
+        gauge("ready", "1 once hydrated.", f64::from(u8::from(serving.ready_at().is_some())))?;
+        if let Some(Disk { log, free }) = disk {
+            gauge("log_bytes", "Bytes that the embedded log takes on its disk.", log as f64)?;
+            gauge("disk_free_bytes", "Bytes that are free on the embedded log's disk.", free as f64)?;
+        }
+        Ok(registry)
+    }
+}
+
+/// Registers what is kept, and gives it back.
+fn kept<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    kept(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+    kept(registry, GaugeVec::new(Opts::new(name, help), labels)?)
+}

@@ -1,0 +1,7 @@
+//! Logs and metric names. No log and no metric holds a value of an entity's.
+
+mod logs;
+mod metrics;
+
+pub use logs::{LogFormat, Told, is_json, start_logs, tell};
+pub use metrics::{Disk, Metrics};

@@ -1,0 +1,348 @@
+//! Starts that are cut off, signals in the first seconds, threads that die, and folders that are somebody else's: nothing is
+//! lost, nothing is removed that was not made here, and every stop has an end.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+use staygraph::app;
+use staygraph::config::{Config, LogOptions, ModelText, Options};
+use staygraph::threads::Lasts;
+
+use crate::support::{BINARY, Service, event, folder, root, run};
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(60);
+
+fn command(what: &str, data: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    command.arg(what).arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
+    if what == "serve" {
+        command.arg("--model").arg(root("model.graphql"));
+    }
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Every file below a folder with its bytes; folders and links with what they are.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() {
+            all.extend(tree(&path));
+            all.insert(path, b"folder".to_vec());
+        } else if kind.is_symlink() {
+            all.insert(path, b"link".to_vec());
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            all.insert(path, bytes);
+        }
+    }
+    all
+}
+
+/// What one sees of a folder that somebody is filling: names and lengths.
+fn looks(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        all.push((path.clone(), entry.metadata().map_or(0, |found| found.len())));
+        if path.is_dir() {
+            all.extend(looks(&path));
+        }
+    }
+    all.sort();
+    all
+}
+
+/// Waits until a folder has changed so often, or the process has ended.
+fn changes(child: &mut Child, folder: &Path, count: usize) {
+    let (mut seen, mut left, started) = (looks(folder), count, Instant::now());
+    while left > 0 && child.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < LONG, "nothing changes any more in {}", folder.display());
+        let now = looks(folder);
+        if now != seen {
+            (seen, left) = (now, left - 1);
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// The process's end: its exit code, and what it said to standard error.
+fn end(mut child: Child) -> (Option<i32>, String) {
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().code(), said)
+}
+
+fn appended(data: &Path) -> u64 {
+    let state = std::fs::read(data.join("demo.json")).unwrap_or_default();
+    serde_json::from_slice::<Json>(&state).unwrap_or_default()["base_appended"].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn a_start_that_is_cut_off_anywhere_starts_again() {
+    for count in 1..=14 {
+        let data = folder();
+        let data = data.path().join("demo");
+        let mut cut = command("demo", &data).spawn().unwrap();
+        changes(&mut cut, &data, count);
+        signal(&cut, "KILL");
+        end(cut);
+        let before = appended(&data);
+        let mut again = command("demo", &data).spawn().unwrap();
+        let started = Instant::now();
+        while appended(&data) == before && again.try_wait().unwrap().is_none() {
+            assert!(started.elapsed() < LONG, "it appends nothing, cut off after {count} changes");
+            std::thread::yield_now();
+        }
+        signal(&again, "KILL");
+        let (code, said) = end(again);
+        assert_eq!(code, None, "cut off after {count} changes: {said}");
+    }
+    for count in 1..=14 {
+        let data = folder();
+        let mut cut = command("serve", data.path()).spawn().unwrap();
+        changes(&mut cut, data.path(), count);
+        signal(&cut, "KILL");
+        end(cut);
+        let service = Service::start(data.path());
+        service.write(&[event("person.registered", "ann", 1, json!({}))]);
+    }
+}
+
+#[test]
+fn what_a_cut_leaves_is_made_again_and_what_holds_records_is_not() {
+    // Each is the folder of a service: what lies in it, and whether it starts.
+    type Lies<'a> = &'a [(&'a str, &'a [u8])];
+    let zeros = [0; 100];
+    let cases: &[(&str, Lies<'_>, Option<&str>)] = &[
+        ("an empty secret", &[("secret", b"")], None),
+        ("half a secret", &[("secret", b"0123456789")], None),
+        ("a secret not renamed", &[("secret.new", b"01234")], None),
+        ("an empty log", &[("log/", b"")], None),
+        ("a lock alone", &[("log/lock", b"")], None),
+        ("a journal without a version", &[("log/lock", b""), ("log/0.jnl", &zeros), ("log/keyspaces/", b"")], None),
+        ("an empty version", &[("log/lock", b""), ("log/0.jnl", &zeros), ("log/version", b"")], None),
+        ("half a log beside", &[("log.half-made/lock", b""), ("log.half-made/0.jnl", b"anything")], None),
+        ("a whole log beside", &[("log.half-made/version", b"FJL\x03"), ("log.half-made/keyspaces/0/x", b"x")], None),
+        ("records without a version", &[("log/0.jnl", b"records")], Some("holds records")),
+        ("tables without a version", &[("log/keyspaces/1/tables", b"x")], Some("holds records")),
+        ("somebody's file", &[("log/thesis.tex", b"x")], Some("holds `thesis.tex`")),
+        ("somebody's file beside", &[("log.half-made/thesis.tex", b"x")], Some("holds `thesis.tex`")),
+    ];
+    for (name, lies, refusal) in cases {
+        let data = folder();
+        for (path, bytes) in *lies {
+            let path = data.path().join(path);
+            std::fs::create_dir_all(if path.to_string_lossy().ends_with('/') { &path } else { path.parent().unwrap() })
+                .unwrap();
+            if !path.to_string_lossy().ends_with('/') {
+                std::fs::write(&path, bytes).unwrap();
+            }
+        }
+        match refusal {
+            None => {
+                let service = Service::start(data.path());
+                service.write(&[event("person.registered", "ann", 1, json!({}))]);
+            }
+            Some(why) => {
+                let before = tree(data.path());
+                let (code, said) = end(command("serve", data.path()).spawn().unwrap());
+                assert_eq!((code, said.contains(why)), (Some(1), true), "{name}: {said}");
+                assert!(tree(data.path()) == before, "{name}: something of it is gone");
+            }
+        }
+    }
+}
+
+/// A demo's folder with something in its log, as a demo that was stopped leaves it.
+fn stopped_demo(data: &Path) {
+    let mut demo = command("demo", data).spawn().unwrap();
+    let started = Instant::now();
+    while appended(data) == 0 && demo.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < LONG, "it appends nothing");
+        std::thread::yield_now();
+    }
+    signal(&demo, "INT");
+    let (code, said) = end(demo);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("stopping"), "{said}");
+}
+
+#[test]
+fn fresh_touches_nothing_that_is_not_the_demos() {
+    let place = folder();
+    let mine = place.path().join("mine");
+    stopped_demo(&mine);
+    let write = |folder: &Path, name: &str, text: &str| {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join(name), text).unwrap();
+    };
+    let served = place.path().join("served");
+    let service = Service::start(&served);
+    service.write(&[event("person.registered", "ann", 1, json!({}))]);
+    service.signal("TERM");
+    assert_eq!(service.ended(), Some(0));
+    let unrelated = place.path().join("unrelated");
+    write(&unrelated, "thesis.tex", "years of work");
+    let theirs = place.path().join("theirs");
+    write(&theirs, "demo.json", "{\"slides\": 12}");
+    write(&theirs, "thesis.tex", "years of work");
+    let linked_state = place.path().join("linked-state");
+    write(&linked_state, "thesis.tex", "years of work");
+    std::os::unix::fs::symlink(mine.join("demo.json"), linked_state.join("demo.json")).unwrap();
+    let linked_log = place.path().join("linked-log");
+    std::fs::create_dir(&linked_log).unwrap();
+    std::fs::copy(mine.join("demo.json"), linked_log.join("demo.json")).unwrap();
+    std::os::unix::fs::symlink(served.join("log"), linked_log.join("log")).unwrap();
+    let file = place.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let before = tree(place.path());
+    for (folder, why) in [
+        (&served, "something else"),
+        (&unrelated, "something else"),
+        (&theirs, "demo.json is another's"),
+        (&linked_state, "demo.json is no file"),
+        (&linked_log, "is a link"),
+        (&file, "is no folder"),
+    ] {
+        let (code, said) = end(command("demo", folder).arg("--fresh").spawn().unwrap());
+        assert_eq!((code, said.contains(why)), (Some(1), true), "{}: {said}", folder.display());
+        assert!(tree(place.path()) == before, "{}: something changed", folder.display());
+    }
+
+    // Its own folder, by another name, with files of somebody's: the log is empty again, and all else as it was.
+    write(&mine, "notes.txt", "mine");
+    write(&mine.join("photos"), "a.jpg", "mine too");
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(&mine, &link).unwrap();
+    let before = std::fs::read(mine.join("demo.json")).unwrap();
+    let mut fresh = command("demo", &link).arg("--fresh").spawn().unwrap();
+    let started = Instant::now();
+    // Appended anew from the start: the state goes back, and on again.
+    let mut was_back = false;
+    while !(was_back && appended(&mine) > 0) && fresh.try_wait().unwrap().is_none() {
+        was_back |= appended(&mine) == 0;
+        assert!(started.elapsed() < LONG, "it never started over");
+        std::thread::yield_now();
+    }
+    signal(&fresh, "TERM");
+    let (code, said) = end(fresh);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(link.symlink_metadata().unwrap().is_symlink() && !before.is_empty());
+    assert_eq!(std::fs::read(mine.join("notes.txt")).unwrap(), b"mine");
+    assert_eq!(std::fs::read(mine.join("photos/a.jpg")).unwrap(), b"mine too");
+    // The log holds what was appended since, and not what was before: no event is there twice.
+    let log = staygraph::source::log::Log::open(&mine.join("log"), 0, staygraph::clock::now).unwrap();
+    let records: u64 = log.holds().unwrap().iter().map(|(_, records)| records).sum();
+    assert_eq!(records, appended(&mine));
+}
+
+#[test]
+fn fresh_is_refused_while_the_log_is_in_use() {
+    let data = folder();
+    let data = data.path().join("demo");
+    stopped_demo(&data);
+    // `serve` reads a demo's log as any other.
+    let service = Service::start(&data);
+    let position = service.write(&[event("person.registered", "ann", 1, json!({ "name": "Ann" }))]);
+    let before = std::fs::read(data.join("demo.json")).unwrap();
+    let (code, said) = end(command("demo", &data).arg("--fresh").spawn().unwrap());
+    assert_eq!((code, said.contains("in use by another process")), (Some(1), true), "{said}");
+    assert_eq!(std::fs::read(data.join("demo.json")).unwrap(), before);
+    let more = service.write(&[event("person.registered", "bea", 1, json!({}))]);
+    service.signal("TERM");
+    assert_eq!(service.ended(), Some(0));
+    let service = Service::start(&data);
+    service.write(&[event("person.registered", "eve", 1, json!({}))]);
+    for at in [position, more] {
+        assert_eq!(service.read("{ person(key: \"ann\") { name } }", &at)["person"]["name"], json!("Ann"));
+    }
+}
+
+#[test]
+fn a_signal_in_the_first_seconds_stops_it_as_later() {
+    for (name, count) in [("INT", 1), ("TERM", 2), ("INT", 4), ("TERM", 8)] {
+        let data = folder();
+        let data = data.path().join("demo");
+        let mut demo = command("demo", &data).spawn().unwrap();
+        changes(&mut demo, &data, count);
+        signal(&demo, name);
+        let (code, said) = end(demo);
+        assert_eq!((code, said.contains("stopping")), (Some(0), true), "{name} after {count} changes: {said}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let data = folder();
+    let mut child = command("serve", data.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let address = out.find_map(|line| Some(line.split("http://").nth(1)?.to_owned())).unwrap();
+    // A request that never comes to its end holds up the first stop.
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let head =
+        "POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\ncontent-length: 9\r\n\r\n{";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    signal(&child, "TERM");
+    assert!(said.any(|line| line.contains("stopping")), "it says that it stops");
+    let started = Instant::now();
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_thread_that_dies_is_named_and_ends_the_service() {
+    let data = folder();
+    let options =
+        Options { model: Some(root("model.graphql")), data_dir: Some(data.path().to_owned()), ..Options::default() };
+    let config = Config::read(&options, &LogOptions::default(), &ModelText::File).unwrap();
+    let app = app::start(app::open(config).unwrap(), None).unwrap();
+    let threads = app.threads.clone();
+    let listener = app::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(app.serve(listener, std::future::pending()))
+    });
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let live = || {
+        let mut answer = agent.get(format!("{url}/health/live")).call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    };
+    assert_eq!(live().0, 200);
+    threads.spawn("reader", Lasts::UntilReleased, || panic!("on purpose")).unwrap().join(LONG);
+    let (status, body) = live();
+    assert_eq!((status, body.contains("`reader` panicked")), (503, true), "{body}");
+    let ended = served.join().unwrap();
+    assert!(ended.is_err_and(|why| why.contains("`reader` panicked")));
+}
+
+#[test]
+fn commands_that_find_a_log_in_use_say_so() {
+    let data = folder();
+    let _service = Service::start(data.path());
+    let (code, _, said) = run(&[
+        "serve",
+        "--data",
+        data.path().to_str().unwrap(),
+        "--model",
+        root("model.graphql").to_str().unwrap(),
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    assert_eq!((code, said.contains("in use by another process")), (1, true), "{said}");
+}
