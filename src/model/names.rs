@@ -166,16 +166,6 @@ impl Reader<'_> {
                 // Its @entity is missing or wrong, and that is told.
                 continue;
             }
-            for name in [&entity.singular, &entity.plural] {
-                if name.starts_with("__") {
-                    let message = format!(
-                        "`{name}` would be a root field, and starts with `__`, which GraphQL keeps for itself: write `plural: \"…\"` \
-                         in {}'s @entity, or give it another name",
-                        entity.name
-                    );
-                    self.fault(place, message);
-                }
-            }
             let valid = entity.plural.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
                 && entity.plural.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             // One without @entity is told that already.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{folder, run};
+use crate::support::{Service, folder, run};
 
 /// What a mapping makes of recorded messages: the events on standard output, and what standard error says.
 fn map(program: &str, messages: &[Json]) -> (Vec<Json>, String) {
@@ -230,4 +230,19 @@ fn a_program_that_does_not_end_refuses_its_row() {
     let row = |id: u64| change("c", json!({ "id": id }), &source("postgresql", json!({ "lsn": id })), id);
     let (events, err) = map(program, &[row(1), row(2)]);
     assert!(events.len() == 1 && err.contains("does it end?"), "{err}");
+}
+
+#[test]
+fn an_attribute_comes_out_with_its_digits() {
+    let data = folder();
+    let service = Service::start(data.path());
+    let event = r#"{"specversion":"1.0","id":"d-1","source":"/tests","type":"property.listed","subject":"digits","sequence":1,
+        "time":"2024-05-01T10:00:00Z","data":{"name":"D","big":12345678901234567890123,
+        "deep":[{"x":-0.1000000000000000055511151231257827,"y":"\"é\"","z":[1.5,null]}]}}"#;
+    let told = service.post("/events", "application/cloudevents+json", event.as_bytes()).json();
+    let position = told["position"].as_str().unwrap().to_owned();
+    let demand = [("freshness-at-least", position.as_str()), ("freshness-wait", "10s")];
+    let answer = service.ask("{ property(key: \"digits\") { attributes name } }", &demand);
+    let expected = r#"{"property":{"attributes":{"big":12345678901234567890123,"deep":[{"x":-0.1000000000000000055511151231257827,"y":"\"é\"","z":[1.5,null]}]},"name":"D"}}"#;
+    assert!(answer.text.contains(expected), "{}", answer.text);
 }
