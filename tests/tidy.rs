@@ -28,9 +28,10 @@ const IMPURE: [(&str, &str); 10] = [
 ];
 
 /// A package and the files that may use it: a folder ends in `/`.
-const PACKAGES: [(&str, &[&str]); 35] = [
+const PACKAGES: [(&str, &[&str]); 38] = [
     ("petgraph", &["graph/walk.rs"]),
     ("hashbrown", &["graph/"]),
+    ("caseless", &["graph/words.rs"]),
     ("unicode_segmentation", &["graph/words.rs"]),
     ("unicode_normalization", &["graph/words.rs"]),
     (
@@ -46,7 +47,7 @@ const PACKAGES: [(&str, &[&str]); 35] = [
     ("fjall", &["source/log/"]),
     ("rustix", &["source/log/", "http/server.rs"]),
     ("aes_gcm_siv", &["query/cursor.rs"]),
-    ("base64", &["query/cursor.rs", "encoding/"]),
+    ("base64", &["query/cursor.rs", "encoding/", "cdc/row.rs"]),
     ("arc_swap", &["serving/mod.rs"]),
     ("async_graphql", &["api/"]),
     ("axum", &["http/", "app.rs"]),
@@ -60,6 +61,8 @@ const PACKAGES: [(&str, &[&str]); 35] = [
     ("jaq_core", &["cdc/"]),
     ("jaq_json", &["cdc/"]),
     ("jaq_std", &["cdc/program.rs"]),
+    ("fancy_regex", &["cdc/regex.rs"]),
+    ("stacker", &["cdc/program.rs"]),
     ("jiff", &["cdc/", "encoding/calendar.rs"]),
     ("prost_reflect", &["encoding/protobuf/"]),
     ("protox", &["encoding/protobuf/"]),

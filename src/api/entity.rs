@@ -176,9 +176,9 @@ fn common_fields(model: &Arc<Model>, index: usize) -> Vec<Field> {
                 if has_personal && !context.reading.personal {
                     return Ok(Err(QueryError::forbidden("attributes")));
                 }
-                let members = node.attributes().map(|(name, text)| Ok((async_graphql::Name::new(name), json(text)?)));
-                let members: serde_json::Result<async_graphql::indexmap::IndexMap<_, _>> = members.collect();
-                Ok(Ok(Some(members?)
+                let members = node.attributes().map(|(name, text)| (async_graphql::Name::new(name), json(text)));
+                let members: async_graphql::indexmap::IndexMap<_, _> = members.collect();
+                Ok(Ok(Some(members)
                     .filter(|members| !members.is_empty())
                     .map(|members| FieldValue::value(GraphValue::Object(members)))))
             },
@@ -265,13 +265,13 @@ pub fn to_graphql(cell: Cell<'_>, kind: &Kind, model: &Model) -> serde_json::Res
             }
             _ => GraphValue::Null,
         },
-        Cell::Json(text) => json(text)?,
+        Cell::Json(text) => json(text),
     })
 }
 
-/// JSON text as GraphQL's value.
-fn json(text: &str) -> serde_json::Result<GraphValue> {
-    GraphValue::from_json(serde_json::from_str(text)?)
+/// JSON text as GraphQL's value: as it is kept, so that a number comes out with all of its digits. [`super::written`] writes it.
+fn json(text: &str) -> GraphValue {
+    GraphValue::Binary(text.as_bytes().to_vec().into())
 }
 
 fn money(value: &Money) -> GraphValue {

@@ -191,7 +191,8 @@ impl Api {
             let mut response = handle.block_on(schema.execute(execution));
             let mut errors: Vec<ApiError> = response.errors.iter().map(of_server).collect();
             errors.extend(context.mending.mend(&mut response.data, |path| prepared.null_at(path)));
-            let data = serde_json::to_string(&response.data).unwrap_or_else(|_| "null".into());
+            let mut data = String::new();
+            super::written::write(&response.data, &mut data);
             Executed { errors, data, context }
         };
         tokio::task::spawn_blocking(work).await

@@ -15,6 +15,7 @@ mod mending;
 mod operations;
 mod schema;
 mod types;
+mod written;
 
 pub use admission::Admission;
 pub use error::ApiError;

@@ -89,8 +89,9 @@ fn minor(amount: &Val, currency: &Val) -> Result<Val, String> {
     let amount = match amount {
         Val::Null => return Ok(Val::Null),
         Val::TStr(_) => text(amount).unwrap_or_default().to_owned(),
-        // The shortest digits that read as this number: those that were written, if they were at most fifteen.
+        // The shortest digits that read as this number: those that were written, unless a program computed it.
         Val::Num(Num::Float(number)) => number.to_string(),
+        Val::Num(Num::Dec(written)) => crate::event::plain(written).ok_or("minor: the amount is too large")?,
         Val::Num(number) => number.to_string(),
         _ => return Err("minor: it takes a number or a decimal text".into()),
     };
@@ -164,6 +165,15 @@ mod tests {
         }
         assert_eq!(minor_of(Val::Num(Num::Float(19.99)), "SGD"), Ok(Val::Num(Num::Int(1999))));
         assert_eq!(minor_of(Val::Num(Num::Int(19)), "SGD"), Ok(Val::Num(Num::Int(1900))));
+        let written = |digits: &str| super::super::json::read(digits.as_bytes()).unwrap();
+        for (amount, expected) in [
+            ("90071992547409.93", 9_007_199_254_740_993),
+            ("9007199254740993e-2", 9_007_199_254_740_993),
+            ("-12345678901234567.8900", -1_234_567_890_123_456_789),
+            ("1.25e1", 1250),
+        ] {
+            assert_eq!(minor_of(written(amount), "SGD"), Ok(Val::Num(Num::Int(expected))), "{amount}");
+        }
         assert_eq!(minor_of(Val::Null, "SGD"), Ok(Val::Null));
     }
 

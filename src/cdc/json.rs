@@ -4,8 +4,10 @@ use std::fmt;
 
 use jaq_json::{Map, Num, Val};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::event::{Numerals, is_exact};
 
 /// Integers that a double holds without loss lie within ± this.
 const DOUBLE_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
@@ -21,20 +23,25 @@ pub fn read(text: &[u8]) -> Result<Val, String> {
         };
         format!("{what} (line {}, column {})", error.line(), error.column())
     };
-    serde_json::from_slice::<Read>(text).map(|read| read.0).map_err(place)
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    // What serde does not take for UTF-8 holds no number that is asked for.
+    let mut numerals = Numerals::of(std::str::from_utf8(text).unwrap_or_default());
+    let read = Reader(&mut numerals).deserialize(&mut deserializer);
+    read.and_then(|value| deserializer.end().map(|()| value)).map_err(place)
 }
 
-struct Read(Val);
+/// Reads a value. serde makes doubles of numbers, so their digits are read beside.
+struct Reader<'r, 't>(&'r mut Numerals<'t>);
 
-impl<'de> Deserialize<'de> for Read {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Read, D::Error> {
-        deserializer.deserialize_any(Reader).map(Read)
+impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
+    type Value = Val;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Val, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for Reader<'_, '_> {
     type Value = Val;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,15 +57,22 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Val, E> {
+        self.0.next();
         Ok(Val::Num(Num::from_integral(value)))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Val, E> {
+        self.0.next();
         Ok(Val::Num(Num::from_integral(value)))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Val, E> {
-        Ok(Val::Num(Num::Float(value)))
+        let written = self.0.next().unwrap_or_default();
+        if is_exact(written, value) {
+            return Ok(Val::Num(Num::Float(value)));
+        }
+        let integer = Num::from_str_radix(written, 10);
+        Ok(Val::Num(integer.unwrap_or_else(|| Num::Dec(written.to_owned().into()))))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Val, E> {
@@ -71,7 +85,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Val, A::Error> {
         let mut all = Vec::new();
-        while let Some(Read(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(Reader(self.0))? {
             all.push(item);
         }
         Ok(all.into_iter().collect())
@@ -79,7 +93,8 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Val, A::Error> {
         let mut all = Map::default();
-        while let Some((name, Read(value))) = members.next_entry::<String, Read>()? {
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(Reader(self.0))?;
             if all.insert(Val::utf8_str(name), value).is_some() {
                 return Err(A::Error::custom("a name stands twice"));
             }
@@ -180,7 +195,7 @@ pub fn write(value: &Val, out: &mut Vec<u8>) -> Result<(), &'static str> {
         Val::Null => out.extend_from_slice(b"null"),
         Val::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
         Val::Num(Num::Float(number)) => write_float(*number, out)?,
-        Val::Num(Num::Dec(digits)) => write_float(digits.parse().map_err(|_| "a number that is none")?, out)?,
+        Val::Num(Num::Dec(digits)) => write_digits(digits, out)?,
         Val::Num(number) => out.extend_from_slice(number.to_string().as_bytes()),
         Val::TStr(bytes) => write_text(std::str::from_utf8(bytes).map_err(|_| "a text that is not UTF-8")?, out),
         Val::BStr(_) => return Err("bytes, where only texts are"),
@@ -207,6 +222,17 @@ pub fn write(value: &Val, out: &mut Vec<u8>) -> Result<(), &'static str> {
             out.push(b'}');
         }
     }
+    Ok(())
+}
+
+/// Writes a number that no program computed with: as it was, unless a double says the same.
+fn write_digits(digits: &str, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    let double: f64 = digits.parse().map_err(|_| "a number that is none")?;
+    let is_json = serde_json::from_str::<&RawValue>(digits).is_ok();
+    if !is_json || is_exact(digits, double) {
+        return write_float(double, out);
+    }
+    out.extend_from_slice(digits.as_bytes());
     Ok(())
 }
 
@@ -238,6 +264,7 @@ mod tests {
             r#"{"a":[1,-2,null,true,"x\ny"],"b":{"c":0.5}}"#,
             r#"18446744073709551615"#,
             r#"{"name that is long":9007199254740993}"#,
+            r#"{"1":[12345678901234567890123,"2",-1234567890123456.78,0.1000000000000000055511151231257827]}"#,
         ] {
             let mut out = Vec::new();
             write(&read(text.as_bytes()).unwrap(), &mut out).unwrap();

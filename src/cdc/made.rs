@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use jaq_json::Val;
+use jaq_json::{Num, Val};
 
 use super::commit::Place;
 use super::json::{self, get, get_text, is_object, members, object, string, text};
@@ -12,9 +12,6 @@ use crate::event::{Commit, Truncation};
 
 /// What an event that a program gives may have.
 const MEMBERS: [&str; 8] = ["type", "subject", "data", "time", "source", "id", "sequence", "traceparent"];
-/// Above the ordinals of a deletion's events.
-const AFTER_DELETIONS: u32 = 1 << 16;
-
 /// An event that a program made, in CloudEvents' structured JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
@@ -32,21 +29,28 @@ impl Change {
             ("before", self.before.clone()),
             ("after", self.after.clone()),
             ("source", self.source.clone()),
+            ("headers", self.headers.clone()),
             ("topic", string(topic)),
         ])
     }
 
     /// Names the change among those of its table. The greater is the later, so that ids tell changes of one time apart.
     fn id(&self, ordinal: u32, hash: u64) -> String {
-        let rank = u8::from(self.place.is_change);
-        let late = u32::from(ordinal >= AFTER_DELETIONS);
-        format!("{rank}-{}-{late}{:03}-{hash:016x}", self.place.text, ordinal % AFTER_DELETIONS)
+        let (rank, late) = (u8::from(self.place.is_change), u8::from(self.op != Op::Delete));
+        format!("{rank}-{}-{late}{ordinal:03}-{hash:016x}", self.place.text)
     }
 
-    /// Tells rows of one place apart: by the key, or by the whole row where there is none.
+    /// Tells rows of one place apart, by the key, or by the whole row where there is none; and changes of one row where the place does
+    /// not, by all that they say.
     fn hash(&self) -> u64 {
         let mut text = Vec::new();
-        let parts = if matches!(self.key, Val::Null) { [&self.before, &self.after] } else { [&self.key, &Val::Null] };
+        let (order, op) = (self.part.map_or(0, |part| part.order), string(self.op.word()));
+        let order = Val::Num(Num::from_integral(order));
+        let parts: &[&Val] = match (&self.key, self.place.is_shared) {
+            (key, true) => &[key, &op, &self.before, &self.after, &order],
+            (Val::Null, false) => &[&self.before, &self.after],
+            (key, false) => &[key, &Val::Null],
+        };
         for part in parts {
             // What cannot be written tells nothing apart, and no row holds it.
             let _ = json::write(part, &mut text);
@@ -70,8 +74,12 @@ pub fn truncation(source: &Val, place: &Place) -> Truncation {
         source: source_reference(source),
         id: format!("{}-{}-truncate", u8::from(place.is_change), place.text),
         time: place.at,
-        commit: Commit { is_change: place.is_change, place: place.numbers, ordinal: 0 },
+        commit: commit(place, false, 0),
     }
+}
+
+fn commit(place: &Place, is_late: bool, ordinal: u32) -> Commit {
+    Commit { is_change: place.is_change, place: place.numbers, is_late, offset: place.offset, ordinal }
 }
 
 /// Encodes what a segment of a URI's path does not hold.
@@ -90,9 +98,8 @@ fn encoded(text: &str) -> String {
 /// The events of a change's outputs.
 pub fn events(change: &Change, outputs: &[Val]) -> Result<Vec<Made>, Failure> {
     let (source, hash) = (source_reference(&change.source), change.hash());
-    let first = if change.op == Op::Delete { 0 } else { AFTER_DELETIONS };
     let event = |(output, ordinal): (&Val, u32)| event(change, output, ordinal, &source, hash);
-    outputs.iter().zip(first..).map(event).collect()
+    outputs.iter().zip(0..).map(event).collect()
 }
 
 fn event(change: &Change, output: &Val, ordinal: u32, source: &str, hash: u64) -> Result<Made, Failure> {
@@ -123,6 +130,6 @@ fn event(change: &Change, output: &Val, ordinal: u32, source: &str, hash: u64) -
     }
     let mut text = Vec::new();
     json::write(&object(event), &mut text).map_err(|what| failed(format!("it gives an event with {what}")))?;
-    let commit = Commit { is_change: change.place.is_change, place: change.place.numbers, ordinal };
+    let commit = commit(&change.place, change.op != Op::Delete, ordinal);
     Ok(Made { json: text, commit, has_sequence: given("sequence").is_some() })
 }

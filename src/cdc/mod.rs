@@ -1,18 +1,21 @@
 //! Change data capture: Debezium's messages, in any of their forms, into canonical events, by a mapping of one table's rows.
 //!
-//! A message is recognised and unwrapped (`message`, `row`), a jq program makes events of the change (`program`,
-//! `functions`), and each gets an id and a stamp of its database's own commit order (`commit`, `made`). docs/cdc.md is for
+//! A message is recognised and unwrapped (`message`, `flat`, `row`), a jq program makes events of the change (`program`,
+//! `functions`, `regex`, and `bounds` for programs that do not end), and each gets an id and a stamp of its database's own commit order (`commit`, `made`). docs/cdc.md is for
 //! whoever writes mappings.
 //!
 //! Pure: no log, no clock, no files. Not here: schemas and what types a column had, and judging the events, which is
 //! [`crate::event`]'s.
 
+mod bounds;
 mod commit;
+mod flat;
 mod functions;
 mod json;
 mod made;
 mod message;
 mod program;
+mod regex;
 mod row;
 mod transaction;
 
@@ -27,12 +30,14 @@ pub use transaction::end;
 
 use message::{Recognised, Unreadable};
 use program::{Failure, Program};
+use row::Unavailable;
 
 /// A table's mapping: whose rows its topic carries, and the program that makes events of them.
 #[derive(Debug)]
 pub struct Mapping {
     topic: String,
     program: Program,
+    unavailable: Unavailable,
 }
 
 /// What is read of a message.
@@ -67,7 +72,14 @@ pub struct Refusal {
 impl Mapping {
     /// Compiles a topic's program. `file` is what messages call it. The faults name line and column.
     pub fn compile(topic: &str, file: &str, program: &str) -> Result<Mapping, Vec<String>> {
-        Ok(Mapping { topic: topic.to_owned(), program: Program::compile(file, program)? })
+        let (topic, program) = (topic.to_owned(), Program::compile(file, program)?);
+        Ok(Mapping { topic, program, unavailable: Unavailable::default() })
+    }
+
+    /// The mapping of a topic whose connector writes another text than Debezium's usual one for a column that was not sent
+    /// (`unavailable.value.placeholder`).
+    pub fn with_unavailable(self, placeholder: &str) -> Mapping {
+        Mapping { unavailable: Unavailable::of(placeholder), ..self }
     }
 
     pub fn topic(&self) -> &str {
@@ -81,7 +93,7 @@ impl Mapping {
             let rejection = Rejection { code, field, message, id: None, kind: None, subject: None };
             Box::new(Refusal { rejection, detail })
         };
-        let change = match message::recognise(message, &self.topic) {
+        let change = match message::recognise(message, &self.topic, &self.unavailable) {
             Ok(Recognised::Change(change)) => change,
             Ok(Recognised::Event(event)) => return alone(Ok(Outcome::Event(event))),
             Ok(Recognised::Skipped(what)) => return alone(Ok(Outcome::Skipped(what))),

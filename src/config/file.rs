@@ -104,6 +104,8 @@ pub struct FileMapping {
     pub topic: String,
     /// A jq program's file, seen from this one.
     pub program: PathBuf,
+    /// What the connector writes for a column that was not sent, where that is not Debezium's usual text.
+    pub unavailable_value: Option<String>,
 }
 
 /// A topic that tells where a database's transactions begin and end.

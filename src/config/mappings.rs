@@ -18,7 +18,7 @@ pub fn read(
 ) {
     for (number, mapping) in file.mappings.iter().enumerate() {
         let at = |key: &str| places.of(&["mappings", &number.to_string(), key]);
-        let FileMapping { source, topic: name, program } = mapping;
+        let FileMapping { source, topic: name, program, unavailable_value } = mapping;
         let known = topics.iter().position(|topic| topic.name == *name);
         let Some(index) = known else {
             let near = nearest(name, topics.iter().map(|topic| topic.name.as_str()));
@@ -46,7 +46,13 @@ pub fn read(
         let shown = program.display().to_string();
         match std::fs::read_to_string(&program) {
             Ok(text) => match Mapping::compile(name, &shown, &text) {
-                Ok(mapping) => topic.mapping = Some(Arc::new(mapping)),
+                Ok(mapping) => {
+                    let mapping = match unavailable_value {
+                        Some(placeholder) => mapping.with_unavailable(placeholder),
+                        None => mapping,
+                    };
+                    topic.mapping = Some(Arc::new(mapping));
+                }
                 Err(all) => faults.extend(all),
             },
             Err(error) => {

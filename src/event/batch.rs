@@ -165,6 +165,12 @@ impl Batch {
         }
     }
 
+    /// Says of what was refused from a place in the batch on which event it was to be, where that is known beside it.
+    pub fn name(&mut self, from: usize, of: impl Fn(&mut Rejection)) {
+        let refused = self.lines[from..].iter_mut().filter_map(|line| line.outcome.as_mut().err());
+        refused.for_each(|refused| of(&mut refused.rejection));
+    }
+
     /// The records from an offset on and before another, as [`Batch::records_in`] numbers them.
     pub fn between(&self, from: u64, until: u64) -> Range<usize> {
         let before = |offset: u64| self.lines.partition_point(|line| line.offset < offset);

@@ -13,7 +13,11 @@ pub struct Commit {
     /// The log's own numbers, the most significant first: an LSN, or a file, a position in it and a row. Of a snapshot,
     /// the nanosecond of reading.
     pub place: [u64; 3],
-    /// Tells the events of one row's change apart: deletions first, then as they were made.
+    /// Whether it is anything but a deletion: of what has one place, deletions come first, wherever they lie.
+    pub is_late: bool,
+    /// Where the log has it. It decides among changes of one place.
+    pub offset: u64,
+    /// Tells the events of one row's change apart: as they were made.
     pub ordinal: u32,
 }
 

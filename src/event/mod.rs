@@ -7,6 +7,7 @@ mod buffer;
 mod commit;
 mod data;
 mod envelope;
+mod numerals;
 mod routes;
 mod scan;
 mod strict;
@@ -24,6 +25,7 @@ use crate::model::value::Instant;
 pub use batch::{Batch, Beside, Record, Refused};
 pub use buffer::{Attributes, Buffer, Extensions, Patch};
 pub use commit::{Commit, End, Part, Transaction, Truncation};
+pub use numerals::{Numerals, is_exact, plain};
 
 use buffer::{Stored, Stretch};
 use routes::Routes;

@@ -2,6 +2,7 @@
 //!
 //! It refuses no document: what it does not take, [`super::strict`] reads again, and that one alone says what is wrong.
 
+use super::numerals::is_exact;
 use super::tape::{Span, Tape, Token};
 
 /// Deeper or wider documents are rare, and read the slow way.
@@ -248,9 +249,11 @@ impl Scanner<'_> {
         let large = if is_integer { written.parse().ok().map(Token::Integer) } else { None };
         // `-0` is no integer.
         let large = large.filter(|token| *token != Token::Integer(0));
-        large
-            .or_else(|| if is_integer { written.parse().ok().map(Token::Unsigned) } else { None })
-            .or_else(|| serde_json::from_str(written).ok().map(Token::Float))
+        large.or_else(|| if is_integer { written.parse().ok().map(Token::Unsigned) } else { None }).or_else(|| {
+            let double = serde_json::from_str(written).ok()?;
+            let span = Span { start: self.start + from, length: written.len() };
+            Some(if is_exact(written, double) { Token::Float(double) } else { Token::Number(span) })
+        })
     }
 }
 

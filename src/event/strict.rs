@@ -7,12 +7,30 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::numerals::{Numerals, is_exact};
 use super::tape::{Span, Tape, Token};
 
 /// Reads a document in place of the one before. The error says what is wrong and where, and repeats nothing of it.
 pub fn read(bytes: &[u8], tape: &mut Tape) -> Result<(), String> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    Value(tape).deserialize(&mut deserializer).and_then(|()| deserializer.end()).map_err(|error| error.to_string())
+    let read = Value(tape).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    read.map_err(|error| error.to_string())?;
+    keep_digits(std::str::from_utf8(bytes).unwrap_or_default(), tape);
+    Ok(())
+}
+
+/// serde makes doubles of numbers: where one is another number, its digits are kept.
+fn keep_digits(document: &str, tape: &mut Tape) {
+    let Tape { tokens, text, .. } = tape;
+    let is_number = |token: &&mut Token| matches!(token, Token::Integer(_) | Token::Unsigned(_) | Token::Float(_));
+    for (token, written) in tokens.iter_mut().filter(is_number).zip(Numerals::of(document)) {
+        if let Token::Float(double) = *token
+            && !is_exact(written, double)
+        {
+            *token = Token::Number(Span { start: text.len(), length: written.len() });
+            text.push_str(written);
+        }
+    }
 }
 
 fn no_nul<E: Error>(text: &str) -> Result<(), E> {
@@ -151,7 +169,7 @@ mod tests {
     #[test]
     fn integers_are_told_from_what_only_looks_like_one() {
         for text in ["2.0", "1e3", "-0", "1E0", "18446744073709551616"] {
-            assert!(matches!(parse(text.as_bytes()), Ok(Token::Float(_))), "{text}");
+            assert!(matches!(parse(text.as_bytes()), Ok(Token::Float(_) | Token::Number(_))), "{text}");
         }
         assert_eq!(parse(b"9007199254740993"), Ok(Token::Integer(9_007_199_254_740_993)));
         assert_eq!(parse(b"18446744073709551615"), Ok(Token::Unsigned(u64::MAX)));

@@ -30,6 +30,8 @@ pub enum Token {
     Unsigned(u64),
     /// Written with a fraction or an exponent, as `-0`, or too large for the others.
     Float(f64),
+    /// Written so that no double has its digits: those.
+    Number(Span),
     Text(Span),
     /// Its items follow, up to `end`.
     Array {
@@ -175,13 +177,24 @@ impl<'t> Node<'t> {
         self.members().find(|(known, _)| known.text(&self.tape.text) == name).map(|(_, value)| value)
     }
 
+    /// The double that is nearest to a number.
+    pub fn number(self) -> Option<f64> {
+        match self.token() {
+            Token::Integer(number) => Some(number as f64),
+            Token::Unsigned(number) => Some(number as f64),
+            Token::Float(number) => Some(number),
+            Token::Number(span) => self.spanned(span).parse().ok(),
+            _ => None,
+        }
+    }
+
     /// What it is, for a message: never its content.
     pub fn noun(self) -> &'static str {
         match self.token() {
             Token::Null => "null",
             Token::Boolean(_) => "true or false",
             Token::Integer(_) | Token::Unsigned(_) => "an integer",
-            Token::Float(_) => "a number with a fraction or an exponent",
+            Token::Float(_) | Token::Number(_) => "a number with a fraction or an exponent",
             Token::Text(_) => "a text",
             Token::Array { .. } => "an array",
             Token::Object { .. } => "an object",
@@ -204,6 +217,7 @@ impl<'t> Node<'t> {
             Token::Unsigned(value) => write!(out, "{value}"),
             // JSON has no infinity, so there always is a number.
             Token::Float(value) => serde_json::Number::from_f64(value).map_or(Ok(()), |number| write!(out, "{number}")),
+            Token::Number(span) => out.write_str(span.text(&self.tape.text)),
             Token::Text(span) => {
                 append_text(out, span.text(&self.tape.text));
                 Ok(())
@@ -263,9 +277,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn numbers_keep_their_digits() {
+        let numbers = "[123456789012345678901234,-0.1234567890123456789,1234567890123456.78,1.5,18446744073709551616]";
+        // Deep documents are read another way.
+        for document in [numbers.to_owned(), format!("{}{numbers}{}", "[".repeat(20), "]".repeat(20))] {
+            let (mut tape, mut out) = (Tape::default(), String::new());
+            tape.read(document.as_bytes()).unwrap();
+            tape.root().write(&mut out);
+            assert_eq!(out, document);
+        }
+    }
+
+    #[test]
     fn what_is_written_is_what_serde_json_writes() {
         let documents = [
-            r#"{"a":[1,-0,1.50,1e21,true,null,{}],"b":{"c":[]},"d":18446744073709551615,"e":123456789012345678901234}"#,
+            r#"{"a":[1,-0,1.50,1e21,true,null,{}],"b":{"c":[]},"d":18446744073709551615}"#,
             r#" [ "\u0001\b\f\n\r\t\"\\\/ é \ud83d\ude00 \u007f" , "" , -12 , 0.1 , 1E-7 , 5e-324 ] "#,
             r#"{"":"","\n":{"k\"":"v"}}"#,
         ];

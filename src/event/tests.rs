@@ -121,6 +121,7 @@ fn shape(node: Node<'_>) -> String {
         Token::Text(span) => format!("{:?}", node.spanned(span)),
         // Zero has a sign, too.
         Token::Float(number) => format!("float {:x}", number.to_bits()),
+        Token::Number(span) => format!("number {}", node.spanned(span)),
         token => format!("{token:?}"),
     }
 }

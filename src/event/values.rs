@@ -27,7 +27,7 @@ impl Reader<'_> {
             (Kind::Long, Token::Integer(number)) if number.unsigned_abs() <= LONG_MAX as u64 => Slot::Int(number),
             (Kind::Long, Token::Integer(_) | Token::Unsigned(_)) => return Err("lies outside ±(2^53 − 1)".into()),
             (Kind::Long, _) => return wanted("an integer"),
-            (Kind::Float, token) => match number(token) {
+            (Kind::Float, _) => match value.number() {
                 Some(number) => Slot::Float(number),
                 None => return wanted("a number"),
             },
@@ -83,19 +83,10 @@ pub fn key(value: Node<'_>) -> Result<Span, String> {
     }
 }
 
-fn number(token: Token) -> Option<f64> {
-    match token {
-        Token::Integer(number) => Some(number as f64),
-        Token::Unsigned(number) => Some(number as f64),
-        Token::Float(number) => Some(number),
-        _ => None,
-    }
-}
-
 /// An object's two members, where it has exactly those.
-fn pair(value: Node<'_>, names: [&str; 2]) -> Option<[Token; 2]> {
+fn pair<'t>(value: Node<'t>, names: [&str; 2]) -> Option<[Node<'t>; 2]> {
     match value.token() {
-        Token::Object { length: 2, .. } => Some([value.get(names[0])?.token(), value.get(names[1])?.token()]),
+        Token::Object { length: 2, .. } => Some([value.get(names[0])?, value.get(names[1])?]),
         _ => None,
     }
 }
@@ -103,11 +94,11 @@ fn pair(value: Node<'_>, names: [&str; 2]) -> Option<[Token; 2]> {
 fn money(value: Node<'_>) -> Result<Money, String> {
     let shape = "must be Money: `{\"minor\": 12345, \"currency\": \"SGD\"}`, with exactly these members";
     let [minor, currency] = pair(value, ["minor", "currency"]).ok_or(shape)?;
-    let minor = match minor {
+    let minor = match minor.token() {
         Token::Integer(minor) if minor.unsigned_abs() <= LONG_MAX as u64 => minor,
         _ => return Err("has a `minor` that is no integer within ±(2^53 − 1)".into()),
     };
-    let currency = match currency {
+    let currency = match currency.token() {
         Token::Text(span) => <[u8; 3]>::try_from(value.spanned(span).as_bytes()).ok(),
         _ => None,
     };
@@ -118,7 +109,7 @@ fn money(value: Node<'_>) -> Result<Money, String> {
 fn geo_point(value: Node<'_>) -> Result<GeoPoint, String> {
     let shape = "must be a GeoPoint: `{\"lat\": 1.29, \"lon\": 103.85}`, with exactly these members";
     let [lat, lon] = pair(value, ["lat", "lon"]).ok_or(shape)?;
-    let within = |token, limit: f64| number(token).filter(|degrees| (-limit..=limit).contains(degrees));
+    let within = |degrees: Node<'_>, limit: f64| degrees.number().filter(|degrees| (-limit..=limit).contains(degrees));
     let lat = within(lat, 90.0).ok_or("has a `lat` that is no number within ±90")?;
     let lon = within(lon, 180.0).ok_or("has a `lon` that is no number within ±180")?;
     Ok(GeoPoint { lat, lon })

@@ -59,6 +59,10 @@ const TYPES: &[&str] = &[
     "CatalogSeen",
     "CatalogDrift",
     "CatalogCount",
+    "CatalogClaim",
+    "CatalogDisagreement",
+    "CatalogExample",
+    "CatalogShare",
     "DriftKind",
     "SearchHit",
     "LinkKind",
@@ -158,6 +162,10 @@ impl Reader<'_> {
         let mut roots: HashSet<String> = ROOTS.iter().map(|name| (*name).to_owned()).collect();
         for (entity, object) in model.entities.iter().zip(types) {
             let place = object.name.location();
+            if entity.plural.is_empty() {
+                // Its @entity is missing or wrong, and that is told.
+                continue;
+            }
             let valid = entity.plural.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
                 && entity.plural.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             // One without @entity is told that already.

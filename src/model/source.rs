@@ -100,10 +100,11 @@ impl Reader<'_> {
     /// A description, which the schema's text has between three quotes.
     fn description(&mut self, given: &Option<Node<str>>) -> Option<String> {
         let given = given.as_ref()?;
-        if given.contains("\"\"\"") {
+        if given.contains("\"\"\"") || given.ends_with(['"', '\\']) {
             self.fault(
                 given.location(),
-                "a description has no three quotes in a row: the schema's text ends it by them",
+                "a description has no three quotes in a row, and no quote or backslash at its end: the schema's text ends it by \
+                 three quotes",
             );
         }
         Some(given.to_string())
@@ -124,6 +125,10 @@ impl Reader<'_> {
                         self.fault(directive.location(), message);
                     }
                 }
+            }
+            if value.value.starts_with("__") {
+                let message = format!("`{}` starts with `__`, which GraphQL keeps for itself", value.value);
+                self.fault(value.location(), message);
             }
             let description = self.description(&value.description);
             values.push(EnumValue { name: value.value.to_string(), description });

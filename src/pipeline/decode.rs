@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
+use super::binary;
 use crate::cdc::{self, Logged, Mapping, Message, Outcome, Reading, Skipped};
 use crate::encoding::{Connect, Encoding, EncodingError, Registry, json_of, to_json};
 use crate::event::{Batch, Beside, Code, Decoder, OrderBy, Rejection};
-use crate::source::Raw;
+use crate::source::{NAME_UNREADABLE, Raw};
 use crate::telemetry::Metrics;
 
 /// How a topic's records are read.
@@ -137,9 +136,18 @@ fn read<'a>(
 
 fn put(decoder: &Decoder, format: &Format, metrics: &Metrics, raw: &Raw<'_>, text: &mut Vec<u8>, batch: &mut Batch) {
     let Format { domains, carries, encoding, .. } = format;
-    if is_binary(raw) {
-        structured(raw, *encoding == Encoding::Json, text);
-        batch.push(decoder, domains, raw.offset, raw.at, text);
+    if raw.headers.iter().any(|(name, _)| *name == NAME_UNREADABLE) {
+        let rejection = Rejection::at(Code::BadEnvelope, None, "a header's name is no UTF-8");
+        batch.refuse(raw.offset, raw.at, Box::new(rejection), raw.value.unwrap_or_default());
+        return;
+    }
+    if binary::is_binary(raw) {
+        let from = batch.len();
+        match binary::structured(raw, *encoding == Encoding::Json, text) {
+            Ok(()) => batch.push(decoder, domains, raw.offset, raw.at, text),
+            Err(rejection) => batch.refuse(raw.offset, raw.at, rejection, raw.value.unwrap_or_default()),
+        }
+        batch.name(from, |rejection| binary::name(raw, rejection));
         return;
     }
     match (carries, raw.value) {
@@ -207,47 +215,4 @@ fn mapped(
         batch.refuse(raw.offset, raw.at, rejection, raw.value.unwrap_or_default());
     }
     None
-}
-
-/// Whether headers hold the event's attributes (CloudEvents' Kafka binding, binary mode).
-fn is_binary(raw: &Raw<'_>) -> bool {
-    let has = |wanted: &str| raw.headers.iter().any(|(name, _)| *name == wanted);
-    let structured = |value: &[u8]| value.starts_with(b"application/cloudevents");
-    let content_type = raw.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-    let is_structured = content_type.and_then(|(_, value)| *value).is_some_and(structured);
-    !is_structured && (has("ce_specversion") || has("ce_id") || has("ce_type"))
-}
-
-/// The event in structured JSON. What is no JSON stays as it is, and is refused for it.
-fn structured(raw: &Raw<'_>, is_json: bool, out: &mut Vec<u8>) {
-    out.clear();
-    out.push(b'{');
-    let member = |out: &mut Vec<u8>, name: &str, value: &[u8]| {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        let text = String::from_utf8_lossy(value);
-        // Writing a text into memory does not fail.
-        let _ = serde_json::to_writer(&mut *out, name);
-        out.push(b':');
-        let _ = serde_json::to_writer(&mut *out, &text);
-    };
-    for (name, value) in raw.headers {
-        let Some(value) = value else { continue };
-        if let Some(attribute) = name.strip_prefix("ce_") {
-            member(out, attribute, value);
-        } else if is_json && name.eq_ignore_ascii_case("content-type") {
-            // Of another encoding it would name what the data no longer are.
-            member(out, "datacontenttype", value);
-        }
-    }
-    if let Some(value) = raw.value.filter(|value| !value.is_empty()) {
-        out.extend_from_slice(if out.len() > 1 { b",\"data\":" } else { b"\"data\":" });
-        match serde_json::from_slice::<&RawValue>(value) {
-            Ok(_) => out.extend_from_slice(value),
-            // Told apart from a value that would close the object and go on.
-            Err(_) => out.extend_from_slice(b"!"),
-        }
-    }
-    out.push(b'}');
 }

@@ -11,7 +11,7 @@ use crate::event::Batch;
 use crate::freshness::Basis;
 use crate::projection::DeadLetter;
 use crate::serving::Serving;
-use crate::source::Raw;
+use crate::source::{Outlet, Raw};
 
 /// Which letters are meant; what is left out does not matter, but something must be said.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,34 @@ impl Letters {
             && self.code.as_deref().is_none_or(|code| code == letter.rejection.code.name())
             && self.domain.as_deref().is_none_or(|domain| *domain == *letter.domain)
     }
+}
+
+/// Writes a letter to where letters are written beside: what is known of it as headers, then the record's own, and its value.
+pub(super) fn put(outlet: &dyn Outlet, letter: &DeadLetter) {
+    let rejection = &letter.rejection;
+    let (partition, offset) = (letter.partition.to_string(), letter.offset.to_string());
+    let known = [
+        ("staygraph.code", Some(rejection.code.name())),
+        ("staygraph.message", Some(rejection.message.as_str())),
+        ("staygraph.field", rejection.field.as_deref()),
+        ("staygraph.domain", Some(&*letter.domain)),
+        ("staygraph.topic", Some(&*letter.topic)),
+        ("staygraph.partition", Some(partition.as_str())),
+        ("staygraph.offset", Some(offset.as_str())),
+        ("staygraph.type", rejection.kind.as_deref()),
+        ("staygraph.subject", rejection.subject.as_deref()),
+    ];
+    let known = known.into_iter().filter_map(|(name, value)| Some((name, Some(value?.as_bytes()))));
+    let mut headers: Vec<(&str, Option<&[u8]>)> = known.collect();
+    if let Some(beside) = letter.beside.as_deref() {
+        headers.extend(beside.key.as_deref().map(|key| ("staygraph.key", Some(key))));
+        let own = beside.headers.iter().map(|(name, value)| (&**name, value.as_deref()));
+        headers.extend(own.filter(|(name, _)| !name.starts_with("staygraph.") && !name.contains('\0')));
+    }
+    let has_value = letter.beside.as_deref().is_none_or(|beside| beside.has_value);
+    // A letter without a value would be a tombstone: an empty one says that there was none.
+    let value: &[u8] = if has_value { &letter.bytes } else { &[] };
+    outlet.put(&letter.id(), Some(value), &headers);
 }
 
 /// What became of some letters.

@@ -1,6 +1,7 @@
 //! The one loop: receive, apply, publish. Each source has a thread that reads and decodes and one that watches its logs'
 //! ends; one thread applies; a bounded channel lies between.
 
+mod binary;
 mod decode;
 mod letters;
 mod poison;
@@ -246,18 +247,9 @@ impl Loop {
         self.poison.count(tick_ms);
         for (_, letter) in snapshot.dead_letters.since(self.told) {
             self.poison.letter(letter, tick_ms);
-            let Some(outlet) = &self.outlet else { continue };
-            let rejection = &letter.rejection;
-            let mut headers = vec![
-                ("staygraph.code", rejection.code.name().to_owned()),
-                ("staygraph.message", rejection.message.clone()),
-                ("staygraph.domain", letter.domain.to_string()),
-                ("staygraph.topic", letter.topic.to_string()),
-                ("staygraph.partition", letter.partition.to_string()),
-                ("staygraph.offset", letter.offset.to_string()),
-            ];
-            headers.extend(rejection.field.clone().map(|field| ("staygraph.field", field)));
-            outlet.put(&letter.id(), Some(&letter.bytes), &headers);
+            if let Some(outlet) = &self.outlet {
+                letters::put(&**outlet, letter);
+            }
         }
         self.told = snapshot.dead_letters.count();
     }

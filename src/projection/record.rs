@@ -343,10 +343,11 @@ fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
             put_signed(out, at.seconds);
             put(out, u64::from(at.nanos));
         }
-        Stamp::Commit(Commit { is_change, place, ordinal }) => {
+        Stamp::Commit(Commit { is_change, place, is_late, offset, ordinal }) => {
             out.push(3 + u8::from(is_change));
             place.iter().for_each(|number| put(out, *number));
-            put(out, u64::from(ordinal));
+            put(out, u64::from(ordinal) << 1 | u64::from(is_late));
+            put(out, offset);
         }
     }
 }
@@ -356,10 +357,11 @@ fn read_stamp(reader: &mut Reader<'_>) -> Stamp {
         0 => Stamp::Sequence(reader.number()),
         1 => Stamp::Position { offset: reader.number(), topic: reader.number(), partition: reader.number() as u32 },
         2 => Stamp::Time(Instant { seconds: reader.signed(), nanos: reader.number() as u32 }),
-        tag => Stamp::Commit(Commit {
-            is_change: tag != 3,
-            place: [(); 3].map(|()| reader.number()),
-            ordinal: reader.number() as u32,
-        }),
+        tag => {
+            let place = [(); 3].map(|()| reader.number());
+            let (last, offset) = (reader.number(), reader.number());
+            let (is_late, ordinal) = (last & 1 == 1, (last >> 1) as u32);
+            Stamp::Commit(Commit { is_change: tag != 3, place, is_late, offset, ordinal })
+        }
     }
 }

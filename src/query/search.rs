@@ -1,6 +1,7 @@
 //! Words: which entities have all the words of a text in their `@search` fields, best first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 use super::{QueryError, Reading};
 use crate::graph::{prefix_range, text_code, words, words_of};
@@ -19,106 +20,130 @@ pub struct Hit {
     pub fields: Vec<usize>,
 }
 
-/// How well one entity answers so far.
-#[derive(Clone, Default)]
-struct Found {
-    exact: usize,
-    fields: BTreeSet<usize>,
+/// A hit among the best: the worse is the greater.
+struct Ranked {
+    hit: Hit,
+    key: String,
 }
 
+impl Ranked {
+    fn rank(&self, score: f64, entity: usize, key: &str) -> Ordering {
+        let by_score = score.total_cmp(&self.hit.score);
+        by_score.then(self.hit.entity.cmp(&entity)).then_with(|| self.key.as_str().cmp(key))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Ranked) -> Ordering {
+        self.rank(other.hit.score, other.hit.entity, &other.key)
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Ranked) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Ranked) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ranked {}
+
 /// Entities of some kinds that have every word of a text, the last one also as a beginning. Fields that may not be read
-/// are not looked at. By score, then kind, then key.
+/// are not looked at. By score, then kind, then key; the best `first` of them.
 pub fn search(reading: &Reading, text: &str, kinds: &[usize], first: usize) -> Result<Vec<Hit>, QueryError> {
     let wanted: Vec<String> = words(text).take(WORDS_MAX).collect();
-    let mut hits = Vec::new();
-    if wanted.is_empty() {
-        return Ok(hits);
+    let mut best: BinaryHeap<Ranked> = BinaryHeap::new();
+    if wanted.is_empty() || first == 0 {
+        return Ok(Vec::new());
     }
-    for entity in kinds {
-        let fields = &reading.view.model().entities[*entity].fields;
+    for entity in kinds.iter().copied() {
+        let fields = &reading.view.model().entities[entity].fields;
         let readable = |field: &usize| fields[*field].searchable && (reading.personal || !fields[*field].personal);
         let readable: Vec<usize> = (0..fields.len()).filter(readable).collect();
         if readable.is_empty() {
             continue;
         }
-        reading.touch(*entity);
-        let found = all_words(reading, *entity, &readable, &wanted)?;
-        for (slot, found) in found {
-            let texts = found.fields.iter().map(|field| word_count(reading, *entity, slot, *field)).sum::<usize>();
-            let share =
-                (found.exact as f64 + 0.5 * (wanted.len() - found.exact) as f64) / texts.max(wanted.len()) as f64;
-            hits.push(Hit { entity: *entity, slot, score: share, fields: found.fields.into_iter().collect() });
-        }
-    }
-    let key = |hit: &Hit| reading.view.node(hit.entity, hit.slot).key().to_owned();
-    hits.sort_by(|a, b| {
-        let by_score = b.score.total_cmp(&a.score).then(a.entity.cmp(&b.entity));
-        by_score.then_with(|| key(a).cmp(&key(b)))
-    });
-    hits.truncate(first);
-    Ok(hits)
-}
-
-/// The slots in which each word is found.
-fn all_words(
-    reading: &Reading,
-    entity: usize,
-    fields: &[usize],
-    wanted: &[String],
-) -> Result<BTreeMap<u32, Found>, QueryError> {
-    let mut all: Option<BTreeMap<u32, Found>> = None;
-    for (place, word) in wanted.iter().enumerate() {
-        let is_last = place + 1 == wanted.len();
-        let mut with_word: BTreeMap<u32, Found> = BTreeMap::new();
-        for field in fields {
+        reading.touch(entity);
+        // Whichever word is looked up, an entity is judged by all of them, and once: the longest word leads to the fewest.
+        let (last, before) = wanted.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+        let range = match before.iter().max_by_key(|word| word.len()) {
+            Some(word) => (text_code(word), text_code(word)),
+            None => prefix_range(last),
+        };
+        let mut judged = Slots::default();
+        for field in &readable {
             let Some(index) = reading.view.words(entity, *field) else { continue };
-            let exact = text_code(word);
-            let range = if is_last { prefix_range(word) } else { (exact, exact) };
-            for (code, slot) in index.range(range) {
+            for (_, slot) in index.range(range) {
                 reading.step()?;
-                if all.as_ref().is_some_and(|all| !all.contains_key(&slot)) {
+                if !judged.insert(slot) {
                     continue;
                 }
-                // Eight bytes and a hash do not tell every word from every other.
-                let Some(whole) = has_word(reading, (entity, slot, *field), word, code == exact, is_last) else {
-                    continue;
-                };
-                let found = with_word.entry(slot).or_default();
-                found.exact = found.exact.max(usize::from(whole));
-                found.fields.insert(*field);
+                reading.steps(readable.len() as u64)?;
+                let Some(hit) = judge(reading, (entity, slot), &readable, &wanted) else { continue };
+                let node = reading.view.node(entity, slot);
+                let key = node.key();
+                if best.len() == first {
+                    let is_worse = |worst: &Ranked| worst.rank(hit.score, entity, key) != Ordering::Greater;
+                    if best.peek().is_some_and(is_worse) {
+                        continue;
+                    }
+                    best.pop();
+                }
+                best.push(Ranked { hit, key: key.to_owned() });
             }
         }
-        all = Some(match all {
-            None => with_word,
-            Some(before) => with_word
-                .into_iter()
-                .filter_map(|(slot, found)| {
-                    let mut both = before.get(&slot)?.clone();
-                    both.exact += found.exact;
-                    both.fields.extend(found.fields);
-                    Some((slot, both))
-                })
-                .collect(),
-        });
     }
-    Ok(all.unwrap_or_default())
+    Ok(best.into_sorted_vec().into_iter().map(|ranked| ranked.hit).collect())
 }
 
-/// Whether a field has a word: as a whole (true) or, where that may be, as a beginning (false).
-fn has_word(
-    reading: &Reading,
-    (entity, slot, field): (usize, u32, usize),
-    word: &str,
-    whole: bool,
-    beginning: bool,
-) -> Option<bool> {
-    let known = words_of(reading.view.node(entity, slot).value(field));
-    if whole && known.iter().any(|known| known == word) {
-        return Some(true);
+/// Slots that were seen, a bit each.
+#[derive(Default)]
+struct Slots(Vec<u64>);
+
+impl Slots {
+    /// Whether the slot is new.
+    fn insert(&mut self, slot: u32) -> bool {
+        let (word, bit) = (slot as usize / 64, 1 << (slot % 64));
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        let is_new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        is_new
     }
-    (beginning && known.iter().any(|known| known.starts_with(word) && known != word)).then_some(false)
 }
 
-fn word_count(reading: &Reading, entity: usize, slot: u32, field: usize) -> usize {
-    words_of(reading.view.node(entity, slot).value(field)).len()
+/// How well an entity answers, if it has all the words.
+fn judge(reading: &Reading, (entity, slot): (usize, u32), fields: &[usize], wanted: &[String]) -> Option<Hit> {
+    let node = reading.view.node(entity, slot);
+    // By word: whether it was found, and as a whole one.
+    let (mut found, mut whole) = (vec![false; wanted.len()], vec![false; wanted.len()]);
+    let (mut with_words, mut count) = (Vec::new(), 0);
+    for field in fields.iter().copied() {
+        let known = words_of(node.value(field));
+        let mut has_some = false;
+        for (place, word) in wanted.iter().enumerate() {
+            let is_last = place + 1 == wanted.len();
+            let is_whole = known.iter().any(|known| known == word);
+            let is_here = is_whole || is_last && known.iter().any(|known| known.starts_with(word.as_str()));
+            whole[place] |= is_whole;
+            found[place] |= is_here;
+            has_some |= is_here;
+        }
+        if has_some {
+            with_words.push(field);
+            count += known.len();
+        }
+    }
+    if found.contains(&false) {
+        return None;
+    }
+    let exact = whole.iter().filter(|whole| **whole).count();
+    let share = (exact as f64 + 0.5 * (wanted.len() - exact) as f64) / count.max(wanted.len()) as f64;
+    Some(Hit { entity, slot, score: share, fields: with_words })
 }

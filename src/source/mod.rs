@@ -127,8 +127,11 @@ pub trait Registrar: Send + Sync {
 
 /// Where dead letters are written beside: the newest of a key counts, none where the letter is no more. Never blocks.
 pub trait Outlet: Send + Sync {
-    fn put(&self, key: &str, value: Option<&[u8]>, headers: &[(&str, String)]);
+    fn put(&self, key: &str, value: Option<&[u8]>, headers: &[(&str, Option<&[u8]>)]);
 }
+
+/// How a header is called whose name is no UTF-8.
+pub const NAME_UNREADABLE: &str = "\u{fffd}";
 
 /// A source of records: two loops, each on a thread of its own, until what they hand to is closed.
 pub trait Source: Send + Sync {

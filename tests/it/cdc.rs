@@ -148,7 +148,7 @@ fn other_forms_are_known() {
         ("{}".to_owned(), "refused: BAD_ENVELOPE -"),
         ("{\"a\":1,\"a\":2}".to_owned(), "refused: BAD_JSON -: a name stands twice"),
         (r#"{"id":1,"__deleted":"true","__lsn":16}"#.to_owned(), r#"row.d"#),
-        (r#"{"id":1,"__op":"c","__source_lsn":16}"#.to_owned(), "stamp true [10, 0, 0]"),
+        (r#"{"id":1,"__op":"c","__source_lsn":16}"#.to_owned(), "stamp true [10, 10, 0]"),
         (r#"{"id":1}"#.to_owned(), r#""table":"legacy public guest""#),
         (
             r#"{"specversion":"1.0","id":"a","source":"/s","type":"person.registered","subject":"p","time":"2024-05-01T10:00:00Z","sequence":1}"#

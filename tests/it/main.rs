@@ -17,6 +17,7 @@ mod oracle;
 mod plans;
 mod queries;
 mod registry;
+mod rows;
 mod soak;
 mod starts;
 mod strangler;

@@ -1,6 +1,7 @@
 //! What is said of bad input: each message a golden.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 use staygraph::model::Model;
@@ -30,6 +31,45 @@ fn models() {
         told += "\n";
     }
     crate::golden::check("models.txt", &told);
+}
+
+/// The model's names are checked by a list, and the schema is what is served: each of its types must be on it.
+#[test]
+fn no_name_of_the_schema_is_free() {
+    let model = Arc::new(
+        Model::parse("type Zz @entity(domain: \"zz\", event: \"zz\", plural: \"zzs\") { v: Int }", "zz.graphql")
+            .unwrap(),
+    );
+    let sdl = staygraph::api::make(&model).unwrap().sdl;
+    let word = |line: &str| line.split([' ', '{', '(', ':', '@']).next().unwrap_or_default().to_owned();
+    let kinds = ["type ", "enum ", "input ", "interface ", "scalar ", "union "];
+    let named = |line: &str| kinds.iter().find_map(|kind| line.strip_prefix(kind)).map(word);
+    let types: Vec<String> = sdl.lines().filter_map(named).filter(|name| !name.starts_with("Zz")).collect();
+    assert!(types.len() > 50 && types.contains(&"Query".to_owned()), "{types:?}");
+    for name in types {
+        for text in [
+            format!("type {name} @entity(domain: \"d\", event: \"e\", plural: \"p\") {{ v: Int }}"),
+            format!("type E @entity(domain: \"d\", event: \"e\") {{ v: {name} }} enum {name} {{ A }}"),
+        ] {
+            assert!(Model::parse(&text, "m.graphql").is_err(), "{text}");
+        }
+    }
+    let members = |of: &str| -> Vec<String> {
+        let body = sdl.split(&format!("\n{of} ")).nth(1).unwrap().split("\n}").next().unwrap().to_owned();
+        let is_field =
+            |line: &&str| line.starts_with('\t') && line[1..].starts_with(|first: char| first.is_ascii_lowercase());
+        body.lines().skip(1).filter(is_field).map(|line| word(&line[1..])).collect()
+    };
+    let roots = members("type Query");
+    assert!(roots.len() > 5);
+    for name in roots.iter().filter(|name| !name.starts_with("zz")) {
+        let text = format!("type E @entity(domain: \"d\", event: \"e\", plural: \"{name}\") {{ v: Int }}");
+        assert!(Model::parse(&text, "m.graphql").is_err(), "{text}");
+    }
+    for name in members("interface Entity") {
+        let text = format!("type E @entity(domain: \"d\", event: \"e\") {{ {name}: Int }}");
+        assert!(Model::parse(&text, "m.graphql").is_err(), "{text}");
+    }
 }
 
 #[test]

@@ -232,8 +232,21 @@ impl Writer {
         value: Option<&[u8]>,
         headers: &[(&str, &str)],
     ) {
-        let with = |headers: OwnedHeaders, (name, value): &(&str, &str)| {
-            headers.insert(Header { key: name, value: Some(value.as_bytes()) })
+        let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        self.send_bytes(topic, partition, key, value, &headers);
+    }
+
+    /// With headers that need be no texts.
+    pub fn send_bytes(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: &str,
+        value: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+    ) {
+        let with = |headers: OwnedHeaders, (name, value): &(&str, &[u8])| {
+            headers.insert(Header { key: name, value: Some(*value) })
         };
         let mut record = BaseRecord::<str, [u8]>::to(topic).key(key);
         (record.payload, record.partition) = (value, partition);

@@ -125,6 +125,61 @@ fn what_a_topic_may_hold_beside_plain_events() {
     assert_eq!(freshness(&service, "people")["partitions"].as_array().unwrap().len(), 3);
 }
 
+/// Letters of any size reach their topic, with what they were to be; and a header that is no UTF-8 makes one.
+#[test]
+fn letters_have_their_headers_and_any_size() {
+    let (cluster, data) = (Cluster::start(1), folder());
+    let large = [("cleanup.policy", "compact"), ("max.message.bytes", "8000000")];
+    cluster.create_with(&[("people", 1)], &large);
+    // One that takes what a broker takes unless told otherwise: a megabyte.
+    cluster.create_with(&[("letters", 1)], &[("cleanup.policy", "compact")]);
+    let more = "[dead_letters]\nsource = \"main\"\ntopic = \"letters\"\n[domains.people]\n";
+    let service = serve(data.path(), &cluster.brokers, more);
+    let writer = cluster.writer_with(&[("message.max.bytes", "8000000")]);
+    let attributes = |subject: &'static [u8]| -> Vec<(&str, &[u8])> {
+        vec![
+            ("ce_specversion", b"1.0"),
+            ("ce_id", b"b-1"),
+            ("ce_source", b"/tests"),
+            ("ce_type", b"person.registered"),
+            ("ce_subject", subject),
+            ("ce_time", b"2024-05-01T10:00:00Z"),
+            ("ce_sequence", b"1"),
+            ("content-type", b"application/json"),
+        ]
+    };
+    // Zoë in Latin-1 is nobody, and not a person of another name.
+    writer.send_bytes("people", Some(0), "zoe", Some(br#"{"name":"Zoe"}"#), &attributes(b"Zo\xeb"));
+    let mut alike = attributes(b"bea");
+    alike.push(("ce_datacontenttype", b"application/json"));
+    writer.send_bytes("people", Some(0), "bea", Some(br#"{"name":"Bea"}"#), &alike);
+    writer.send_bytes("people", Some(0), "cid", Some(b"no json"), &attributes(b"cid"));
+    let value = vec![b'x'; 900_000];
+    writer.send_bytes("people", Some(0), "dan", Some(&value), &attributes(b"dan"));
+    let larger: Vec<u8> = (0..6_000_000u32).map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    writer.send_bytes("people", Some(0), "eve", Some(&larger), &attributes(b"eve"));
+    writer.flush();
+    let all = cluster.position(&["people"]);
+    let data = service.read("{ people { nodes { key } } projection { deadLetters { totalCount } } }", &all);
+    let expected =
+        json!({ "people": { "nodes": [{ "key": "bea" }] }, "projection": { "deadLetters": { "totalCount": 4 } } });
+    assert_eq!(data, expected);
+    let written = cluster.read("letters", 4);
+    let has = |place: usize, name: &str, value: &str| written[place].2.contains(&(name.to_owned(), value.to_owned()));
+    assert!(has(0, "staygraph.code", "BAD_ENVELOPE") && has(0, "staygraph.field", "subject"), "{:?}", written[0].2);
+    for (place, subject) in [(1, "cid"), (2, "dan"), (3, "eve")] {
+        let is_named = has(place, "staygraph.type", "person.registered") && has(place, "staygraph.subject", subject);
+        assert!(
+            is_named && has(place, "ce_id", "b-1") && has(place, "staygraph.key", subject),
+            "{:?}",
+            written[place].2
+        );
+    }
+    let lengths = written.iter().map(|letter| letter.1.as_ref().map(Vec::len));
+    assert_eq!(lengths.collect::<Vec<_>>(), [Some(14), Some(7), Some(900_000), Some(0)]);
+    assert!(has(3, "staygraph.truncated", "6000000") && !has(2, "staygraph.truncated", "900000"));
+}
+
 #[test]
 fn transactions() {
     let (cluster, data) = (Cluster::start(1), folder());

@@ -5,6 +5,7 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseProducer;
 
+use super::outlet::Delivered;
 use super::{Context, Failure, KafkaConfig};
 
 /// A fault, and the property that it is of; none where it is of the brokers.
@@ -112,8 +113,8 @@ impl KafkaConfig {
     pub fn check_outlet(&self) -> Result<(), String> {
         let mut config = super::outlet::client_config(self);
         config.set("bootstrap.servers", "");
-        let context = Context { source: "".into(), failure: Failure::default() };
-        let made: Result<BaseProducer<Context>, KafkaError> = BaseProducer::from_config_and_context(&config, context);
+        let context = Delivered::new(Context { source: "".into(), failure: Failure::default() });
+        let made: Result<BaseProducer<Delivered>, KafkaError> = BaseProducer::from_config_and_context(&config, context);
         made.map(drop).map_err(|error| self.explained(&error).message)
     }
 }

@@ -14,7 +14,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use super::{Context, Isolation, Kafka, Known, Renewed, moment, offset_in};
 use crate::freshness::Basis;
 use crate::model::value::Instant;
-use crate::source::{Raw, Sink, Source, Taken};
+use crate::source::{NAME_UNREADABLE, Raw, Sink, Source, Taken};
 
 /// How long a record that was read may wait for others.
 const LINGER: Duration = Duration::from_millis(20);
@@ -87,10 +87,13 @@ impl Feed {
             Timestamp::LogAppendTime(ms) => (Instant::from_micros(ms.saturating_mul(1000)), Basis::Append),
             Timestamp::NotAvailable => (Instant::EPOCH, Basis::Producer),
         };
-        let headers: Vec<(&str, Option<&[u8]>)> = message
-            .headers()
-            .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
-            .unwrap_or_default();
+        let read = || -> Vec<(&str, Option<&[u8]>)> {
+            let headers = message.headers().map(|headers| headers.iter().map(|header| (header.key, header.value)));
+            headers.map(Iterator::collect).unwrap_or_default()
+        };
+        // rdkafka panics on a name that is no UTF-8, and one record must not end the reading of all others.
+        let headers = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+        let headers = headers.unwrap_or_else(|_| vec![(NAME_UNREADABLE, None)]);
         let raw = Raw { offset, at, basis, key: message.key(), value: message.payload(), headers: &headers };
         match sink.take(self.known.partition, &raw) {
             Taken::Yes => {
