@@ -109,8 +109,6 @@ pub const EVENTS_MAX: usize = 100_000;
 pub const NAME_BYTES_MAX: usize = 256;
 /// Bytes of an event's `subject`, and of every key.
 pub const SUBJECT_BYTES_MAX: usize = 128;
-/// Sources, types and schemas that are remembered: a name is kept as long as the graph lives.
-pub const NAMES_MAX: usize = 65_536;
 /// Missing versions, as runs between them, that an entity's record holds: all are read and written for each of its events.
 pub const RUNS_MAX: usize = 256;
 /// Dead letters that are kept,

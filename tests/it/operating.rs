@@ -10,6 +10,7 @@ use staygraph::clock;
 use staygraph::config::{Config, DEPTH_MAX, LogOptions, ModelText, Options};
 use staygraph::event::Code;
 use staygraph::freshness::{Cause, Status};
+use staygraph::limits;
 use staygraph::source::log::{Log, NewRecord};
 
 use crate::support::{BINARY, Service, event, folder, root};
@@ -391,4 +392,34 @@ fn browsers_may_send_the_headers_that_are_configured() {
     assert_eq!(preflight("https://other.example").header("access-control-allow-origin"), None);
     let answer = service.get("/graphql?query=%7B__typename%7D", &[("origin", "https://app.example")]);
     assert_eq!(answer.header("access-control-expose-headers"), Some("freshness,etag"));
+}
+
+#[test]
+fn every_fixed_limit_is_the_pages() {
+    let fixed: [u64; 20] = [
+        limits::NESTING_MAX as u64,
+        limits::GRAPHQL_BYTES_MAX as u64,
+        limits::SMALL_COST_MAX as u64,
+        limits::QUEUE_MS_MAX as u64,
+        limits::ITEMS_MAX as u64,
+        limits::FILTER_PARTS_MAX as u64,
+        limits::ORDERS_MAX as u64,
+        limits::PAGE_MAX as u64,
+        limits::ENTRIES_MAX as u64,
+        limits::POSITION_BYTES_MAX as u64,
+        limits::EVENTS_MAX as u64,
+        limits::NAME_BYTES_MAX as u64,
+        limits::SUBJECT_BYTES_MAX as u64,
+        limits::RUNS_MAX as u64,
+        limits::LETTERS_MAX as u64,
+        limits::LETTER_BYTES_MAX as u64,
+        limits::CONTESTS_MAX as u64,
+        limits::LANE_BYTES_MAX as u64,
+        limits::LANES_BYTES_MAX as u64,
+        limits::TRANSACTIONS_MAX as u64,
+    ];
+    let rows = table("docs/service.md", "| of what | at most | beyond that |");
+    let told: Vec<u64> = rows.iter().map(|row| row[1].replace(',', "").parse().unwrap()).collect();
+    // In the order of the page, which is that of `limits.rs`.
+    assert_eq!(told, fixed);
 }
