@@ -1,6 +1,7 @@
 //! The tests of the whole: laws of the projection, and the real binary as its users meet it.
 
 mod answers;
+mod attacks;
 mod cdc;
 mod concurrency;
 mod conformance;

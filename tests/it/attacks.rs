@@ -1,0 +1,334 @@
+//! What one client can do to all others: each attack is refused with the code that the pages name, and meanwhile the service
+//! lives, answers small queries and grows no larger.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use staygraph::clock;
+
+use crate::support::{Reply, Service, event, folder, root};
+
+/// Entities of each of two kinds: enough that work by the number of them shows.
+const PEOPLE: usize = 3_000;
+/// What a debug binary may keep of an attack that is over, in KiB: pools of memory, threads' stacks.
+const GROWTH_KIB_MAX: u64 = 384 << 10;
+/// How long a refusal may take, on a machine that has much else to do.
+const REFUSED_S_MAX: u64 = 10;
+
+const UNREAD: &str = "GRAPHQL_PARSE_FAILED";
+const INVALID: &str = "GRAPHQL_VALIDATION_FAILED";
+const DEEP: &str = "QUERY_TOO_DEEP";
+const COMPLEX: &str = "QUERY_TOO_COMPLEX";
+const INPUT: &str = "BAD_USER_INPUT";
+
+struct Target {
+    service: Service,
+    _data: tempfile::TempDir,
+    before_kib: u64,
+}
+
+impl Target {
+    /// A service of the shipped model with people and their stays.
+    fn start(options: &[&str]) -> Target {
+        let data = folder();
+        let service = Service::start_with(data.path(), &root("model.graphql"), options);
+        let mut position = String::new();
+        let numbers: Vec<usize> = (0..PEOPLE).collect();
+        for some in numbers.chunks(1000) {
+            let of_each = some.iter().flat_map(|n| {
+                let name = json!({ "name": format!("Ann {n} aa ab ac"), "phone": format!("{n}") });
+                let stay = json!({ "guestId": format!("p{n}"), "guests": n % 9, "channel": format!("c{n}") });
+                [
+                    event("person.registered", &format!("p{n}"), 1, name),
+                    event("reservation.booked", &format!("r{n}"), 1, stay),
+                ]
+            });
+            position = service.write(&of_each.collect::<Vec<Json>>());
+        }
+        service.read("{ people { totalCount } }", &position);
+        service.read("{ reservations { totalCount } }", &position);
+        let before_kib = resident_kib(service.pid());
+        Target { service, _data: data, before_kib }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.service.url.trim_start_matches("http://")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(40))).unwrap();
+        stream
+    }
+
+    /// It lives, and answers a small query.
+    fn is_well(&self, during: &str) {
+        assert_eq!(self.service.get("/health/live", &[]).status, 200, "{during}");
+        let answer = self.service.ask("{ person(key: \"p7\") { key } }", &[]);
+        assert_eq!(answer.json()["data"], json!({ "person": { "key": "p7" } }), "{during}: {}", answer.text);
+    }
+
+    /// It is well, and about as large as it was.
+    fn is_unhurt(&self, after: &str) {
+        self.is_well(after);
+        let grown = resident_kib(self.service.pid()).saturating_sub(self.before_kib);
+        assert!(grown < GROWTH_KIB_MAX, "{after}: the process grew by {grown} KiB");
+    }
+
+    fn post(&self, body: &Json) -> Reply {
+        let kinds = [("content-type", "application/json"), ("accept", "application/graphql-response+json")];
+        self.service.request("POST", "/graphql", &kinds, Some(body.to_string().as_bytes()))
+    }
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// The time that a process has had of all cores, in ticks of a hundredth of a second.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after = stat.rsplit(')').next().unwrap();
+    after.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+fn codes(reply: &Reply) -> Vec<String> {
+    let errors = reply.json()["errors"].as_array().cloned().unwrap_or_default();
+    errors.iter().map(|error| error["extensions"]["code"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// A selection within itself.
+fn nested(around: &[&str], times: usize, leaf: &str) -> String {
+    let names: Vec<&str> = around.iter().copied().cycle().take(times * around.len()).collect();
+    format!("{}{{{leaf}}}{}", names.join("{"), "}".repeat(names.len() - 1))
+}
+
+/// `count` of something, one after another.
+fn many(count: usize, one: impl Fn(usize) -> String) -> String {
+    (0..count).fold(String::new(), |mut all, n| {
+        let _ = write!(all, "{} ", one(n));
+        all
+    })
+}
+
+#[test]
+fn documents_that_multiply_are_refused() {
+    let target = Target::start(&[]);
+    let circle = nested(&["possibleTypes", "interfaces"], 8, "name");
+    let fans = many(40, |n| format!("fragment f{n} on Person {{ ...f{m} ...f{m} ...f{m} }}", m = n + 1));
+    let wide = many(12, |n| {
+        format!("fragment w{n} on Person {{ a: reservations(first:1000){{nodes{{guest{{...w{m}}}}}}} }}", m = n + 1)
+    });
+    let paged = nested(&["reservations(first:1000)", "nodes", "guest"], 2, "key");
+    let types = many(40, |n| {
+        format!("fragment t{n} on __Type {{ a: ofType {{ ...t{m} }} b: ofType {{ ...t{m} }} }}", m = n + 1)
+    });
+    let document = |text: String| json!({ "query": text });
+    let cases: Vec<(&str, Json, &[&str])> = vec![
+        ("types lead to types", document(format!("{{__type(name:\"Entity\"){{{circle}}}}}")), &[DEEP]),
+        ("all types lead to types", document(format!("{{__schema{{types{{{circle}}}}}}}")), &[DEEP, COMPLEX]),
+        (
+            "fields of types of fields",
+            document(format!("{{__schema{{types{{{}}}}}}}", nested(&["fields", "type"], 9, "name"))),
+            &[DEEP, COMPLEX],
+        ),
+        (
+            "introspection by fragments",
+            document(format!("{{__schema{{types{{...t0}}}}}} {types} fragment t40 on __Type {{ name }}")),
+            &[DEEP, COMPLEX],
+        ),
+        (
+            "introspection asked often",
+            document(format!("{{{}}}", many(190, |n| format!("a{n}:__schema{{types{{name fields{{name}}}}}}")))),
+            &[COMPLEX],
+        ),
+        (
+            "fragments that fan out",
+            document(format!("{{person(key:\"p1\"){{...f0}}}} {fans} fragment f40 on Person {{ key }}")),
+            &[COMPLEX, ""],
+        ),
+        (
+            "fragments and pages",
+            document(format!("{{person(key:\"p1\"){{...w0}}}} {wide} fragment w12 on Person {{ key }}")),
+            &[DEEP, COMPLEX],
+        ),
+        (
+            "a fragment within itself",
+            document("{person(key:\"p1\"){...a}} fragment a on Person{...b} fragment b on Person{key ...a}".into()),
+            &[INVALID],
+        ),
+        ("pages within pages", document(format!("{{people(first:1000){{nodes{{{paged}}}}}}}")), &[COMPLEX]),
+        (
+            "deep",
+            document(format!("{{person(key:\"p1\"){{{}}}}}", nested(&["reservations", "nodes", "guest"], 20, "key"))),
+            &[DEEP, COMPLEX],
+        ),
+        ("brackets", document("{a".repeat(100_000)), &[UNREAD]),
+        ("lists in a literal", document(format!("{{people(filter:{}", "[".repeat(100_000))), &[UNREAD]),
+        ("objects in a literal", document(format!("{{people(filter:{}", "{not:".repeat(100_000))), &[UNREAD]),
+        ("tokens", document(format!("{{{}}}", "a ".repeat(200_000))), &[UNREAD]),
+        (
+            "aliases",
+            document(format!("{{person(key:\"p1\"){{{}}}}}", many(1_500, |n| format!("a{n}:key")))),
+            &[COMPLEX],
+        ),
+        ("root fields", document(format!("{{{}}}", many(300, |n| format!("a{n}:__typename")))), &[COMPLEX]),
+        (
+            "directives",
+            document(format!("{{person(key:\"p1\"){{key {}}}}}", "@include(if:true) ".repeat(2_000))),
+            &[COMPLEX, INVALID],
+        ),
+        (
+            "directives that nobody knows",
+            document(format!("{{person(key:\"p1\"){{key {}}}}}", "@a ".repeat(9_000))),
+            &[COMPLEX, INVALID],
+        ),
+        (
+            "the same field often",
+            document(format!("{{{}}}", "person(key:\"p1\"){key} ".repeat(2_000))),
+            &[COMPLEX, UNREAD],
+        ),
+        (
+            "fields that conflict",
+            document(format!(
+                "{{person(key:\"p1\"){{{}}}}}",
+                many(900, |n| format!("a:reservations(first:{n}){{totalCount}}"))
+            )),
+            &[COMPLEX, INVALID],
+        ),
+        ("operations", document(many(3_000, |n| format!("query q{n}{{__typename}}"))), &[INPUT, UNREAD]),
+        (
+            "variables",
+            document(format!("query({}){{__typename}}", many(3_000, |n| format!("$v{n}:Int")))),
+            &[UNREAD, INVALID],
+        ),
+    ];
+    for (name, body, wanted) in cases {
+        let started = clock::tick();
+        let reply = target.post(&body);
+        let took = clock::tick().saturating_sub(started);
+        let got = codes(&reply);
+        let fits = |got: &String| wanted.contains(&got.as_str());
+        let answered = got.is_empty() && wanted.contains(&"");
+        assert!(answered || (!got.is_empty() && got.iter().all(fits)), "{name}: {} {:.400}", reply.status, reply.text);
+        assert!(answered || reply.status == 400, "{name}: {}", reply.status);
+        assert!(took.as_secs() < REFUSED_S_MAX, "{name}: it took {took:?}");
+        target.is_well(name);
+    }
+    target.is_unhurt("documents");
+    // What clients send to know the schema is answered.
+    let usual = "{__schema{queryType{name} types{kind name fields(includeDeprecated:true){name args{name type{...t}} type{...t}} inputFields{name type{...t}} \
+                 interfaces{...t} enumValues{name} possibleTypes{...t}}}} fragment t on __Type{kind name ofType{kind name ofType{kind name ofType{kind name \
+                 ofType{kind name ofType{kind name ofType{kind name ofType{kind name}}}}}}}}";
+    assert!(codes(&target.post(&document(usual.into()))).is_empty());
+}
+
+#[test]
+fn values_that_are_long_are_refused() {
+    let target = Target::start(&[]);
+    let texts: Vec<String> = (0..60_000).map(|n| format!("x{n}")).collect();
+    let ids: Vec<String> = texts.iter().map(|text| format!("Person:{text}")).collect();
+    let by_filter = "query($f:PersonFilter){people(filter:$f){totalCount}}";
+    let filtered = |filter: Json| json!({ "query": by_filter, "variables": { "f": filter } });
+    let mut within = json!({ "country": { "eq": "x" } });
+    for _ in 0..150 {
+        within = json!({ "not": within });
+    }
+    let parts: Vec<Json> = (0..30_000).map(|_| json!({ "country": { "eq": "x" } })).collect();
+    let nothing: Vec<Json> = vec![json!({}); 100_000];
+    let nulls: Vec<Json> = vec![Json::Null; 100_000];
+    let numbers: Vec<u32> = vec![7; 400_000];
+    let one = &[INPUT][..];
+    let at_least = |position: String| json!({ "query": "{people{totalCount}}", "extensions": { "freshness": { "atLeast": position, "wait": "20s", "otherwise": "FAIL" } } });
+    let cases: Vec<(&str, Json, &[&str])> = vec![
+        ("a long `in`", filtered(json!({ "country": { "in": texts } })), one),
+        (
+            "a long `in` of numbers",
+            json!({ "query": "query($f:ReservationFilter){reservations(filter:$f){totalCount}}", "variables": { "f": { "guests": { "in": numbers } } } }),
+            one,
+        ),
+        (
+            "a long `in` behind links",
+            json!({ "query": "query($f:PersonFilter){people(first:1000,filter:{reservations:{some:{guest:$f}}}){totalCount}}", "variables": { "f": { "country": { "in": texts } } } }),
+            one,
+        ),
+        ("many parts", filtered(json!({ "and": parts })), one),
+        ("empty parts", filtered(json!({ "or": nothing })), one),
+        ("null parts", filtered(json!({ "and": nulls })), &[INPUT, INVALID]),
+        (
+            "many ids",
+            json!({ "query": "query($i:[ID!]!){nodes(ids:$i){id}}", "variables": { "i": ids } }),
+            &[INPUT, COMPLEX],
+        ),
+        (
+            "ids that are none",
+            json!({ "query": "query($i:[ID!]!){nodes(ids:$i){id}}", "variables": { "i": vec![":"; 200_000] } }),
+            &[INPUT, COMPLEX],
+        ),
+        ("a long page", json!({ "query": "{people(first:1001){totalCount}}" }), one),
+        ("a page of all", json!({ "query": "{people(first:2147483647){totalCount}}" }), &[INPUT, COMPLEX]),
+        (
+            "orders",
+            json!({ "query": "query($o:[PersonOrder!]){people(orderBy:$o){totalCount}}", "variables": { "o": vec![json!({ "country": "ASC" }); 30_000] } }),
+            &[INPUT, INVALID],
+        ),
+        (
+            "a position of made-up partitions",
+            at_least(many(60_000, |n| format!("people/{n}@9")).trim().replace(' ', ",")),
+            one,
+        ),
+        ("a position of a topic that is none", at_least("nobody/0@1".into()), one),
+        ("a position that is long", at_least(format!("people/0@{}", "9".repeat(500_000))), one),
+        ("a position of one partition over and over", at_least(vec!["people/0@1"; 90_000].join(",")), one),
+    ];
+    for (name, body, wanted) in cases {
+        let started = clock::tick();
+        let reply = target.post(&body);
+        let took = clock::tick().saturating_sub(started);
+        let got = codes(&reply);
+        let fits = |got: &String| wanted.contains(&got.as_str());
+        assert!(!got.is_empty() && got.iter().all(fits), "{name}: {} {:.400}", reply.status, reply.text);
+        assert!(reply.text.len() < 10_000, "{name}: the refusal has {} bytes", reply.text.len());
+        assert!(took.as_secs() < REFUSED_S_MAX, "{name}: it took {took:?}");
+        target.is_well(name);
+    }
+    // What may be deep is followed by no stack of its own.
+    let reply = target.post(&filtered(within));
+    assert!(codes(&reply).iter().all(|code| code == INPUT), "{:.400}", reply.text);
+    let brackets = format!("{{\"query\":\"{{__typename}}\",\"variables\":{}", "{\"a\":".repeat(100_000));
+    assert_eq!(target.service.post("/graphql", "application/json", brackets.as_bytes()).status, 400);
+    let reply = target.service.post("/graphql", "application/json", &vec![b' '; (1 << 20) + 1]);
+    assert_eq!(reply.status, 413, "{}", reply.text);
+    target.is_unhurt("values");
+}
+
+#[test]
+fn forged_cursors_are_refused_or_harmless() {
+    let target = Target::start(&[]);
+    let page = |after: &str| {
+        target.post(&json!({
+            "query": "query($a:String){reservations(first:2,after:$a,orderBy:[{guests:ASC}]){nodes{key} pageInfo{endCursor}}}",
+            "variables": { "a": after },
+        }))
+    };
+    let cursor = page("").json()["data"]["reservations"]["pageInfo"]["endCursor"].as_str().map(str::to_owned);
+    let first = target.service.read("{reservations(first:2,orderBy:[{guests:ASC}]){pageInfo{endCursor}}}", "");
+    let cursor = cursor.or_else(|| first["reservations"]["pageInfo"]["endCursor"].as_str().map(str::to_owned)).unwrap();
+    assert!(codes(&page(&cursor)).is_empty());
+    let mut forged: Vec<String> = vec!["".into(), "A".into(), "=".into(), "A".repeat(100_000), "ÿ".repeat(50)];
+    for at in 0..cursor.len() {
+        for letter in ["A", "_", "9", "z"] {
+            let mut other = cursor.clone();
+            other.replace_range(at..=at, letter);
+            forged.push(other);
+        }
+        forged.push(cursor[..at].to_owned());
+    }
+    for cursor in forged {
+        let reply = page(&cursor);
+        assert!(codes(&reply).iter().all(|code| code == INPUT), "{cursor:.80}: {:.300}", reply.text);
+    }
+    target.is_unhurt("cursors");
+}
