@@ -8,12 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{self, Api};
+use crate::api::{self, Admission, Api};
 use crate::cdc::Skipped;
 use crate::clock;
 use crate::config::{Config, SourceConfig, SourceKind, TopicConfig};
 use crate::event::Decoder;
-use crate::http::{Service, router};
+use crate::http::{Service, router, server};
 use crate::intake::Intake;
 use crate::model::Model;
 use crate::pipeline::{Carries, Format, Parts, Pipeline};
@@ -69,7 +69,7 @@ pub fn open_after(mut config: Config, prepare: impl FnOnce(&mut Log) -> Result<(
         Model { entities: vec![], enums: vec![], domains: vec![], fingerprint: String::new() },
     ));
     let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
-    let decoder = Decoder::new(model.clone(), order_by, config.event_bytes_max);
+    let decoder = Decoder::new(model.clone(), order_by, config.limits.event_bytes_max);
     let embedded = match config.sources.iter().position(|source| source.kind == SourceKind::Log) {
         Some(source) => Some(open_log(&config, source, &decoder, &threads, prepare)?),
         None => {
@@ -127,6 +127,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let Store { config, model, embedded, threads, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
     let rules = rules(&model, &config);
+    let limits = Arc::new(config.limits.clone());
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
     let metrics = metrics(&model, &config)?;
     let started = clock::tick();
@@ -198,18 +199,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         threads: threads.clone(),
     };
     let pipeline = Pipeline::start(parts).map_err(|error| format!("the projection cannot start: {error}"))?;
-    let api = Api {
-        model,
-        schema,
-        serving,
-        seal,
-        limits: config.limits,
-        rules,
-        wait_max: Duration::from_millis(config.wait_max_ms),
-        waiters_max: 1024,
-        query_time_max: Duration::from_millis(config.query_time_max_ms),
-        visited_max: config.visited_max,
-    };
+    let api = Api { model, schema, serving, seal, admission: Admission::new(&limits), limits: limits.clone(), rules };
     let service = Service {
         api: api.clone(),
         intake: embedded.map(|embedded| embedded.intake),
@@ -218,7 +208,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         threads: threads.clone(),
         cors_origins: config.cors_origins,
         cors_headers: config.cors_headers,
-        body_bytes_max: config.body_bytes_max,
+        limits,
     };
     Ok(App { api, threads, about, started, service, pipeline })
 }
@@ -299,6 +289,11 @@ impl App {
         }
     }
 
+    fn say_ready(serving: &Serving, seconds: f64) {
+        let records: u64 = serving.snapshot().applied.iter().sum();
+        tracing::info!(records, seconds, "ready");
+    }
+
     /// Says how far hydration is, and when it is over.
     async fn hydrate(serving: Arc<Serving>, started: Duration) {
         let mut ticks = tokio::time::interval(HYDRATION_LOOK);
@@ -309,8 +304,7 @@ impl App {
             let applied: u64 = snapshot.applied.iter().sum();
             let seconds = tick.saturating_sub(started).as_secs_f64();
             if serving.ready_at().is_some() {
-                tracing::info!(records = applied, seconds, "ready");
-                return;
+                return App::say_ready(&serving, seconds);
             }
             if tick.saturating_sub(said_at) >= HYDRATION_LINE {
                 said_at = tick;
@@ -330,30 +324,27 @@ impl App {
         let failed = |error: std::io::Error| format!("the listener failed: {error}");
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-        let routes = router(self.service).into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(self.api.serving.clone().relay());
-        let (stopped, mut stopping) = tokio::sync::watch::channel(false);
+        let (limits, routes) = (self.service.limits.clone(), router(self.service));
+        let relay = tokio::spawn(self.api.serving.clone().relay());
         let hydration = tokio::spawn(App::hydrate(self.api.serving.clone(), self.started));
         let threads = self.threads.clone();
-        let server = axum::serve(listener, routes).with_graceful_shutdown(async move {
+        let stop = async move {
             tokio::select! {
                 () = stop => {}
                 _ = threads.died() => tokio::time::sleep(DYING).await,
             }
-            stopped.send_replace(true);
-        });
-        let overdue = async move {
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-            tokio::time::sleep(GRACE).await;
         };
-        let served = tokio::select! {
-            served = server => served.map_err(failed),
-            () = overdue => {
-                tracing::warn!("requests under way took too long, and were cut off");
-                Ok(())
+        if !server::serve(listener, routes, limits, stop, GRACE).await {
+            tracing::warn!("requests under way took too long, and were cut off");
+        }
+        relay.abort();
+        if !hydration.is_finished() {
+            hydration.abort();
+            // It was ready for less than a look.
+            if self.api.serving.ready_at().is_some() {
+                App::say_ready(&self.api.serving, clock::tick().saturating_sub(self.started).as_secs_f64());
             }
-        };
-        hydration.abort();
+        }
         let died = self.threads.death();
         let pipeline = self.pipeline;
         let running = tokio::task::spawn_blocking(move || pipeline.stop(STOP)).await.unwrap_or_default();
@@ -363,7 +354,7 @@ impl App {
         }
         match died {
             Some(death) => Err(format!("the thread `{}` {}: the log above says why", death.thread, death.how)),
-            None => served,
+            None => Ok(()),
         }
     }
 }

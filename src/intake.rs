@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use crate::event::{Buffer, Code, Decoder, Event, Rejection};
+use crate::limits::EVENTS_MAX;
 use crate::position::{Entry, Position};
 use crate::source::log::{Log, LogError, NewRecord};
 
@@ -98,6 +99,8 @@ pub enum Refusal {
     Unreadable(String),
     /// Its only event is too large.
     TooLarge(String),
+    /// It has too many.
+    TooMany(String),
     Log(LogError),
 }
 
@@ -133,7 +136,8 @@ impl Intake {
             Shape::Lines => {
                 let lines = body.split(|byte| *byte == b'\n').enumerate();
                 let trimmed = lines.map(|(index, line)| (Some(index + 1), line.trim_ascii()));
-                trimmed.filter(|(_, line)| !line.is_empty()).collect()
+                // One more than may be, to know that they are too many.
+                trimmed.filter(|(_, line)| !line.is_empty()).take(EVENTS_MAX + 1).collect()
             }
             Shape::One | Shape::Any => {
                 let item: &RawValue = serde_json::from_slice(body)
@@ -141,6 +145,10 @@ impl Intake {
                 vec![(None, item.get().as_bytes())]
             }
         };
+        if parts.len() > EVENTS_MAX {
+            let message = format!("the body has more than {EVENTS_MAX} events: send them in several");
+            return Err(Refusal::TooMany(message));
+        }
         self.append(&parts, shape)
     }
 

@@ -7,6 +7,7 @@
 //! [`http`], [`cli`], [`demo`]). [`app`] alone wires them together. ARCHITECTURE.md says which room may know which.
 #![deny(unsafe_code)]
 
+pub mod limits;
 pub mod model;
 
 pub mod cdc;

@@ -28,7 +28,7 @@ const IMPURE: [(&str, &str); 10] = [
 ];
 
 /// A package and the files that may use it: a folder ends in `/`.
-const PACKAGES: [(&str, &[&str]); 35] = [
+const PACKAGES: [(&str, &[&str]); 38] = [
     ("petgraph", &["graph/walk.rs"]),
     ("hashbrown", &["graph/"]),
     ("caseless", &["graph/words.rs"]),
@@ -40,9 +40,12 @@ const PACKAGES: [(&str, &[&str]); 35] = [
     ),
     ("cel", &["model/rule.rs"]),
     ("strsim", &["model/reader.rs"]),
-    ("dashmap", &["http/"]),
+    ("dashmap", &["http/server.rs"]),
+    ("hyper", &["http/server.rs"]),
+    ("hyper_util", &["http/server.rs"]),
+    ("tower", &["http/server.rs"]),
     ("fjall", &["source/log/"]),
-    ("rustix", &["source/log/"]),
+    ("rustix", &["source/log/", "http/server.rs"]),
     ("aes_gcm_siv", &["query/cursor.rs"]),
     ("base64", &["query/cursor.rs", "encoding/", "cdc/row.rs"]),
     ("arc_swap", &["serving/mod.rs"]),
@@ -76,8 +79,9 @@ const NOWHERE: [(&str, &str); 3] = [
     ("dbg!", "use `tracing`, or take it out"),
 ];
 
-/// The one file that may sleep: it waits for requests under way at a shutdown.
-const SLEEPS: &str = "src/app.rs";
+/// The files that may sleep: a shutdown and a body have a deadline, and without a file for a connection there is nothing
+/// else to wait for.
+const SLEEPS: [&str; 2] = ["src/app.rs", "src/http/server.rs"];
 
 /// Folders of somebody's machine. Split, so that this file does not hold them.
 const MACHINE_PATHS: [&str; 4] =
@@ -438,9 +442,13 @@ fn nothing_is_left_unfinished_and_nothing_sleeps() {
         if let Some((what, instead)) = NOWHERE.iter().find(|(what, _)| says(line, what)) {
             return Some(format!("`{what}` stands nowhere: {instead}"));
         }
-        let sleeps =
-            ["thread::sleep", "time::sleep"].iter().find(|sleep| says(line, sleep)).filter(|_| file.path != SLEEPS);
-        sleeps.map(|sleep| format!("`{sleep}` is for {SLEEPS} only: wait for what must happen, with a bound"))
+        let sleeps = ["thread::sleep", "time::sleep"]
+            .iter()
+            .find(|sleep| says(line, sleep))
+            .filter(|_| !SLEEPS.contains(&&*file.path));
+        sleeps.map(|sleep| {
+            format!("`{sleep}` is for {} only: wait for what must happen, with a bound", SLEEPS.join(", "))
+        })
     };
     none(&lines(&files, is_fault));
 }

@@ -5,30 +5,41 @@ use std::collections::{HashMap, HashSet};
 
 use apollo_compiler::ast::{Type, Value as AstValue};
 use apollo_compiler::executable::{Field, Operation, Selection, SelectionSet};
+use apollo_compiler::introspection::check_max_depth;
 use apollo_compiler::parser::Parser;
 use apollo_compiler::request::coerce_variable_values;
 use apollo_compiler::response::JsonMap;
+use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Node, Schema};
 use serde_json::{Map, Value as Json};
 
 use super::error::{ApiError, PARSE_FAILED, TOO_COMPLEX, TOO_DEEP, VALIDATION_FAILED};
 use super::mending::{Path, Segment};
+use crate::limits::{Limits, NESTING_MAX};
 use crate::model::Model;
 use crate::query::{BAD_USER_INPUT, PAGE_DEFAULT};
 
-/// What a request may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Fields within fields; introspection does not count.
-    pub depth_max: usize,
-    /// Fields, each counted as often as its lists can be long.
-    pub complexity_max: u64,
-    pub tokens_max: usize,
+/// How long the lists of introspection are, on average.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    types: u64,
+    members: u64,
 }
 
-/// Nested brackets that the parsers take. Well below what their stacks hold, well above what anyone writes.
-const NESTING_MAX: usize = 200;
+impl Shape {
+    pub fn of(schema: &Schema) -> Shape {
+        let members = |of_type: &ExtendedType| match of_type {
+            ExtendedType::Object(object) => object.fields.len(),
+            ExtendedType::Interface(interface) => interface.fields.len(),
+            ExtendedType::InputObject(input) => input.fields.len(),
+            ExtendedType::Enum(values) => values.values.len(),
+            ExtendedType::Scalar(_) | ExtendedType::Union(_) => 0,
+        };
+        let (types, all) = (schema.types.len() as u64, schema.types.values().map(members).sum::<usize>() as u64);
+        Shape { types, members: all.div_ceil(types.max(1)) }
+    }
+}
 
 /// A document that may be executed.
 #[derive(Debug)]
@@ -36,6 +47,8 @@ pub struct Prepared {
     document: Valid<ExecutableDocument>,
     operation: Node<Operation>,
     pub variables: Json,
+    /// The fields that it can give.
+    pub cost: u64,
     /// The domains that the operation can touch.
     pub domains: Vec<usize>,
     /// Whether `freshness`, `projection` or `catalog` are asked for.
@@ -46,6 +59,7 @@ pub struct Prepared {
 pub fn prepare(
     schema: &Valid<Schema>,
     model: &Model,
+    shape: Shape,
     limits: &Limits,
     query: &str,
     operation_name: Option<&str>,
@@ -62,9 +76,10 @@ pub fn prepare(
         };
         one(ApiError::new(BAD_USER_INPUT, message))
     })?;
+    count(&document, operation, limits).map_err(one)?;
     // Weighed before it is validated: validating may cost as much as executing.
     let mut weigher =
-        Weigher { document: &document, operation, variables, costs: HashMap::new(), depths: HashMap::new() };
+        Weigher { document: &document, operation, variables, shape, costs: HashMap::new(), depths: HashMap::new() };
     let depth = weigher.depth(&operation.selection_set, &mut Vec::new());
     if depth > limits.depth_max {
         let message = format!("the query nests fields {depth} deep, and at most {} are taken", limits.depth_max);
@@ -80,6 +95,10 @@ pub fn prepare(
     }
     let operation = operation.clone();
     let document = document.validate(schema).map_err(|faults| listed(&faults.errors, VALIDATION_FAILED))?;
+    // Types lead to types: each list that leads on multiplies what is given.
+    check_max_depth(&document, &operation).map_err(|_| {
+        one(ApiError::new(TOO_DEEP, "introspection goes through more than three lists, one within the other"))
+    })?;
     let given: JsonMap = variables.iter().map(|(name, value)| (name.as_str().into(), to_bytes(value))).collect();
     let coerced = coerce_variable_values(schema, &operation, &given).map_err(|error| {
         let mut shown = ApiError::new(BAD_USER_INPUT, error.message().to_string());
@@ -99,7 +118,7 @@ pub fn prepare(
     reach.operation(&operation);
     let (mut domains, operational): (Vec<usize>, _) = (reach.domains.into_iter().collect(), reach.operational);
     domains.sort_unstable();
-    Ok(Prepared { domains, operational, variables, document, operation })
+    Ok(Prepared { cost, domains, operational, variables, document, operation })
 }
 
 impl Prepared {
@@ -162,10 +181,43 @@ fn to_bytes(value: &Json) -> apollo_compiler::response::JsonValue {
     serde_json::from_value(value.clone()).unwrap_or_default()
 }
 
+/// Refuses what is too many of its kind. Fragments count once: how often they are spread is the weigher's to count.
+fn count(document: &ExecutableDocument, operation: &Operation, limits: &Limits) -> Result<(), ApiError> {
+    let (mut aliases, mut directives) = (0, 0);
+    let mut sets = vec![&operation.selection_set];
+    sets.extend(document.fragments.values().map(|fragment| &fragment.selection_set));
+    while let Some(set) = sets.pop() {
+        for selection in &set.selections {
+            directives += selection.directives().len();
+            match selection {
+                Selection::Field(field) => {
+                    aliases += usize::from(field.alias.is_some());
+                    sets.push(&field.selection_set);
+                }
+                Selection::InlineFragment(fragment) => sets.push(&fragment.selection_set),
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+    }
+    let roots = operation.root_fields(document).count();
+    let of_each = [
+        (aliases, limits.aliases_max, "aliases"),
+        (directives, limits.directives_max, "directives"),
+        (roots, limits.root_fields_max, "fields at its root"),
+    ];
+    match of_each.into_iter().find(|(count, most, _)| count > most) {
+        Some((count, most, what)) => {
+            Err(ApiError::new(TOO_COMPLEX, format!("the query has {count} {what}, and at most {most} are taken")))
+        }
+        None => Ok(()),
+    }
+}
+
 struct Weigher<'a> {
     document: &'a ExecutableDocument,
     operation: &'a Operation,
     variables: &'a Map<String, Json>,
+    shape: Shape,
     costs: HashMap<String, u64>,
     depths: HashMap<String, usize>,
 }
@@ -178,7 +230,8 @@ impl<'a> Weigher<'a> {
             cost = cost.saturating_add(match selection {
                 Selection::Field(field) => {
                     let children = self.cost(&field.selection_set, open);
-                    children.saturating_mul(self.size(field)).saturating_add(1)
+                    let size = if set.ty.starts_with("__") { self.shape_of(field) } else { self.size(field) };
+                    children.saturating_mul(size).saturating_add(1)
                 }
                 Selection::InlineFragment(fragment) => self.cost(&fragment.selection_set, open),
                 Selection::FragmentSpread(spread) => self.fragment_cost(spread.fragment_name.as_str(), open),
@@ -213,6 +266,15 @@ impl<'a> Weigher<'a> {
             return 1;
         }
         argument("first").into_iter().chain(argument("last")).max().unwrap_or(PAGE_DEFAULT as u64)
+    }
+
+    /// How many times a field of introspection comes.
+    fn shape_of(&self, field: &Field) -> u64 {
+        match field.name.as_str() {
+            "types" => self.shape.types,
+            _ if field.definition.ty.is_list() => self.shape.members,
+            _ => 1,
+        }
     }
 
     fn number(&self, value: &AstValue) -> Option<u64> {

@@ -42,6 +42,7 @@ pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 pub const NOT_FRESH_ENOUGH: &str = "NOT_FRESH_ENOUGH";
 pub const TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
 pub const TOO_DEEP: &str = "QUERY_TOO_DEEP";
+pub const OVERLOADED: &str = "OVERLOADED";
 pub const INTERNAL: &str = "INTERNAL_SERVER_ERROR";
 /// An error of the executor's: a fault of ours. What it says stays inside, since it may quote anything.
 pub fn of_server(error: &ServerError) -> ApiError {

@@ -1,19 +1,23 @@
 //! One request, from its text to its answer: prepared, its demand met or not, executed on one version.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
+use tokio::task::JoinError;
 
-use super::document::{Limits, prepare};
-use super::error::{ApiError, NOT_FRESH_ENOUGH, of_server};
+use super::admission::{Admission, GivenUp, Overloaded, Turn};
+use super::document::{Prepared, prepare};
+use super::error::{ApiError, NOT_FRESH_ENOUGH, OVERLOADED, of_server};
 use super::freshness::AnswerFreshness;
 use super::mending::Mending;
 use super::{Context, Schema};
 use crate::freshness::{Demand, Otherwise};
+use crate::limits::{INLINE_BYTES_MAX, Limits};
 use crate::model::Model;
 use crate::query::{BAD_USER_INPUT, Reading, Seal};
-use crate::serving::{Pinned, Serving, Short, Wanted};
+use crate::serving::{Pinned, Serving, Short, TooMany, Wanted};
 
 /// A GraphQL request, whatever brought it.
 #[derive(Clone, Debug)]
@@ -52,6 +56,8 @@ pub enum Outcome {
     Refused,
     /// Not executed: a demand on freshness was not met.
     NotFreshEnough,
+    /// Not executed: too many ask at once.
+    Overloaded,
     /// The service was at fault.
     Failed,
 }
@@ -64,6 +70,7 @@ impl Outcome {
             Outcome::Partial => "error",
             Outcome::Refused => "refused",
             Outcome::NotFreshEnough => "not_fresh_enough",
+            Outcome::Overloaded => "overloaded",
             Outcome::Failed => "failed",
         }
     }
@@ -76,62 +83,99 @@ pub struct Api {
     pub schema: Schema,
     pub serving: Arc<Serving>,
     pub seal: Seal,
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
+    pub admission: Admission,
     /// A fingerprint of the model and of what events are read and applied by.
     pub rules: u64,
-    /// The longest that a demand waits.
-    pub wait_max: Duration,
-    /// Requests that wait at once.
-    pub waiters_max: usize,
-    /// The longest that a query runs.
-    pub query_time_max: Duration,
-    /// Entities that a search for paths visits at most.
-    pub visited_max: usize,
+}
+
+/// A document that was read, and the request that it is of.
+type Read = (Result<Prepared, Vec<ApiError>>, Request);
+
+/// What executing a query gave.
+struct Executed {
+    errors: Vec<ApiError>,
+    data: String,
+    context: Arc<Context>,
 }
 
 impl Api {
     /// Answers a request.
     pub async fn answer(&self, request: Request) -> Answer {
-        let prepared = prepare(
-            &self.schema.validated,
-            &self.model,
-            &self.limits,
-            &request.query,
-            request.operation_name.as_deref(),
-            &request.variables,
-        );
+        let Ok((prepared, request)) = self.read(request).await else { return self.failed(&self.serving.pin(), &[]) };
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(errors) => return self.refusal(&self.serving.pin(), &errors, &[]),
         };
-        let domains = &prepared.domains;
-        let snapshot = self.serving.snapshot();
-        let demand = request.demand.and_then(|demand| {
-            let wanted = Wanted::new(&snapshot, &demand, domains)?;
-            Ok((demand, wanted))
-        });
-        let (demand, wanted) = match demand {
-            Ok(demand) => demand,
+        let domains = prepared.domains.clone();
+        let wanted = match &request.demand {
+            Ok(demand) => Wanted::new(&self.serving.snapshot(), demand, &domains).map(|wanted| (demand, wanted)),
+            Err(why) => Err(why.clone()),
+        };
+        let (demand, wanted) = match wanted {
+            Ok(wanted) => wanted,
             Err(message) => {
-                return self.refusal(&self.serving.pin(), &[ApiError::new(BAD_USER_INPUT, message)], domains);
+                return self.refusal(&self.serving.pin(), &[ApiError::new(BAD_USER_INPUT, message)], &domains);
             }
         };
-        let (pinned, short) = self.meet(&demand, wanted).await;
+        let Ok((pinned, short)) = self.meet(demand, wanted, prepared.cost).await else {
+            return self.overloaded(&domains);
+        };
         if !short.is_empty() && demand.otherwise == Otherwise::Fail {
-            return self.not_fresh_enough(&pinned, &short, domains);
+            return self.not_fresh_enough(&pinned.0, &short, &domains);
         }
         let short = short.into_iter().map(|short| short.name).collect();
-        let pinned = Arc::new(pinned);
-        let started = tokio::time::Instant::now();
-        let most = self.query_time_max;
-        let over = Box::new(move || started.elapsed() > most);
+        let (pinned, turn) = (Arc::new(pinned.0), pinned.1);
+        let operational = prepared.operational;
+        let Ok(executed) = self.execute(prepared, request, pinned.clone(), turn).await else {
+            tracing::error!("a query panicked: the line above says where");
+            return self.failed(&pinned, &domains);
+        };
+        let Executed { errors, data, context } = executed;
+        let freshness = self.freshness(&pinned, &context.reading.touched(), short);
+        Answer {
+            body: body(&errors, Some(data), &freshness, context.reading.plans()),
+            outcome: if errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
+            freshness: freshness.header(),
+            etag: match operational || !errors.is_empty() {
+                true => None,
+                false => freshness.etag(self.rules, &pinned, &context.reading),
+            },
+            unmet: !freshness.unmet.is_empty(),
+        }
+    }
+
+    /// Reads a request's document: a long one where it holds up no other request.
+    async fn read(&self, request: Request) -> Result<Read, JoinError> {
+        let (schema, model, limits) = (self.schema.clone(), self.model.clone(), self.limits.clone());
+        let is_short = request.query.len() <= INLINE_BYTES_MAX;
+        let read = move || {
+            let (operation, variables) = (request.operation_name.as_deref(), &request.variables);
+            let prepared =
+                prepare(&schema.validated, &model, schema.shape, &limits, &request.query, operation, variables);
+            (prepared, request)
+        };
+        if is_short { Ok(read()) } else { tokio::task::spawn_blocking(read).await }
+    }
+
+    /// Executes a query on a thread where it holds up no one, for as long as it may and somebody waits for it.
+    async fn execute(
+        &self,
+        prepared: Prepared,
+        request: Request,
+        pinned: Arc<Pinned>,
+        turn: Turn,
+    ) -> Result<Executed, JoinError> {
+        let (started, most) = (tokio::time::Instant::now(), Duration::from_millis(self.limits.query_time_max_ms));
+        let (_waits, given_up) = GivenUp::new();
+        let over = Box::new(move || given_up.load(Ordering::Acquire) || started.elapsed() > most);
         let reading = Reading::new(pinned.snapshot.graph.clone(), request.personal, over);
         let context = Arc::new(Context {
             reading: if request.plan { reading.note_plans() } else { reading },
-            pinned: pinned.clone(),
+            pinned,
             serving: self.serving.clone(),
             seal: self.seal.clone(),
-            visited_max: self.visited_max,
+            visited_max: self.limits.visited_max,
             mending: Mending::default(),
             rejected: OnceLock::new(),
         });
@@ -140,34 +184,18 @@ impl Api {
             .data(SharedContext(context.clone()));
         execution.operation_name = request.operation_name;
         let schema = self.schema.executable.clone();
-        // Resolvers never wait: they run on a thread where they hold up no one.
         let handle = tokio::runtime::Handle::current();
-        let response = tokio::task::spawn_blocking(move || handle.block_on(schema.execute(execution))).await;
-        let mut response = match response {
-            Ok(response) => response,
-            Err(_) => {
-                tracing::error!("a query panicked: the line above says where");
-                let error =
-                    ApiError::new(super::error::INTERNAL, "the query failed inside the service; its log says why");
-                let refusal = self.refusal(&pinned, &[error], &prepared.domains);
-                return Answer { outcome: Outcome::Failed, ..refusal };
-            }
+        let work = move || {
+            // As long as the work lasts, whoever waits for it.
+            let _turn = turn;
+            let mut response = handle.block_on(schema.execute(execution));
+            let mut errors: Vec<ApiError> = response.errors.iter().map(of_server).collect();
+            errors.extend(context.mending.mend(&mut response.data, |path| prepared.null_at(path)));
+            let mut data = String::new();
+            super::written::write(&response.data, &mut data);
+            Executed { errors, data, context }
         };
-        let mut errors: Vec<ApiError> = response.errors.iter().map(of_server).collect();
-        errors.extend(context.mending.mend(&mut response.data, |path| prepared.null_at(path)));
-        let freshness = self.freshness(&pinned, &context.reading.touched(), short);
-        let mut data = String::new();
-        super::written::write(&response.data, &mut data);
-        Answer {
-            body: body(&errors, Some(data), &freshness, context.reading.plans()),
-            outcome: if errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
-            freshness: freshness.header(),
-            etag: match prepared.operational || !errors.is_empty() {
-                true => None,
-                false => freshness.etag(self.rules, &pinned, &context.reading),
-            },
-            unmet: !freshness.unmet.is_empty(),
-        }
+        tokio::task::spawn_blocking(work).await
     }
 
     /// The freshness of an answer that is given now.
@@ -175,23 +203,37 @@ impl Api {
         AnswerFreshness::of(&self.model, &self.serving, pinned, touched, unmet, self.serving.now())
     }
 
-    /// Waits, at most as long as is asked and allowed, for a version that meets the demand. Gives the version to answer
-    /// from, and the partitions that fall short of the demand still.
-    async fn meet(&self, demand: &Demand, mut wanted: Wanted) -> (Pinned, Vec<Short>) {
-        let pinned = self.serving.pin();
-        let short = wanted.short(&pinned);
-        let wait = Duration::from_millis(demand.wait_ms.unwrap_or(0).max(0) as u64).min(self.wait_max);
-        if short.is_empty() || wait.is_zero() {
-            return (pinned, short);
-        }
-        match tokio::time::timeout(wait, self.serving.wait_for(&mut wanted, self.waiters_max)).await {
-            Ok(Ok(met)) => (met, Vec::new()),
-            _ => {
-                let newest = self.serving.pin();
-                let short = wanted.short(&newest);
-                (newest, short)
+    /// Waits, at most as long as is asked and allowed, for a version that meets the demand, and for a turn. Gives the version
+    /// to answer from, and the partitions that fall short of the demand still.
+    async fn meet(
+        &self,
+        demand: &Demand,
+        mut wanted: Wanted,
+        cost: u64,
+    ) -> Result<((Pinned, Turn), Vec<Short>), Overloaded> {
+        let wait_ms = (demand.wait_ms.unwrap_or(0).max(0) as u64).min(self.limits.wait_max_ms);
+        if wait_ms > 0 && !wanted.is_empty() && !wanted.short(&self.serving.pin()).is_empty() {
+            let waits = self.serving.wait_for(&mut wanted, self.limits.waiters_max);
+            if let Ok(Err(TooMany)) = tokio::time::timeout(Duration::from_millis(wait_ms), waits).await {
+                return Err(Overloaded);
             }
         }
+        let turn = self.admission.turn(cost).await?;
+        // The newest, not the one that met the demand: that was a turn ago.
+        let pinned = self.serving.pin();
+        let short = wanted.short(&pinned);
+        Ok(((pinned, turn), short))
+    }
+
+    fn overloaded(&self, domains: &[usize]) -> Answer {
+        let message = "the service answers as many requests as it may: ask again later";
+        let refusal = self.refusal(&self.serving.pin(), &[ApiError::new(OVERLOADED, message)], domains);
+        Answer { outcome: Outcome::Overloaded, ..refusal }
+    }
+
+    fn failed(&self, pinned: &Pinned, domains: &[usize]) -> Answer {
+        let error = ApiError::new(super::error::INTERNAL, "the query failed inside the service; its log says why");
+        Answer { outcome: Outcome::Failed, ..self.refusal(pinned, &[error], domains) }
     }
 
     fn not_fresh_enough(&self, pinned: &Pinned, short: &[Short], domains: &[usize]) -> Answer {

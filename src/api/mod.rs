@@ -3,6 +3,7 @@
 //! `apollo-compiler` reads and validates each document before `async-graphql` sees a byte, because of what the latter's
 //! defaults get wrong (docs/adr/0002). No HTTP here: requests and answers are values.
 
+mod admission;
 mod document;
 mod entity;
 mod error;
@@ -16,7 +17,7 @@ mod schema;
 mod types;
 mod written;
 
-pub use document::Limits;
+pub use admission::Admission;
 pub use error::ApiError;
 pub use execute::{Answer, Api, Outcome, Request};
 pub use schema::{Schema, make};

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use apollo_compiler::validation::Valid;
 use async_graphql::dynamic::{self, Enum, EnumItem, FieldValue, InputValue, Interface, InterfaceField, Object, Scalar};
 
+use super::document::Shape;
 use super::types::{Described, argument, context, field, path, plain_object, refusable, ty};
 use super::{entity, explore, inputs, operations};
+use crate::limits::ITEMS_MAX;
 use crate::model::Model;
 
 /// The served schema, for both libraries: one validates, the other executes.
@@ -14,12 +16,10 @@ use crate::model::Model;
 pub struct Schema {
     pub executable: dynamic::Schema,
     pub validated: Arc<Valid<apollo_compiler::Schema>>,
+    pub shape: Shape,
     /// What `schema.graphql` holds.
     pub sdl: String,
 }
-
-/// The most ids that `nodes` takes at once.
-const IDS_MAX: usize = 1000;
 
 /// Makes the schema. An error is a fault of ours: the model was checked before.
 pub fn make(model: &Arc<Model>) -> Result<Schema, String> {
@@ -52,7 +52,7 @@ pub fn make(model: &Arc<Model>) -> Result<Schema, String> {
     let sdl = executable.sdl();
     let validated = apollo_compiler::Schema::parse_and_validate(sdl.as_str(), "schema.graphql")
         .map_err(|error| error.to_string())?;
-    Ok(Schema { executable, validated: Arc::new(validated), sdl })
+    Ok(Schema { executable, shape: Shape::of(&validated), validated: Arc::new(validated), sdl })
 }
 
 fn node() -> dynamic::Field {
@@ -70,8 +70,8 @@ fn nodes() -> dynamic::Field {
         let context = context(resolver)?;
         let ids = argument(resolver, "ids");
         let ids = ids.as_array().map(Vec::as_slice).unwrap_or_default();
-        if ids.len() > IDS_MAX {
-            let message = format!("`ids` has {} members, and at most {IDS_MAX} are taken", ids.len());
+        if ids.len() > ITEMS_MAX {
+            let message = format!("`ids` has {} members, and at most {ITEMS_MAX} are taken", ids.len());
             return Ok(Err(crate::query::QueryError::bad_input(message)));
         }
         let found: Vec<_> =

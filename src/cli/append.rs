@@ -13,6 +13,7 @@ use super::{Failure, one, say};
 use crate::app;
 use crate::config::{Config, LogOptions, ModelText, Options};
 use crate::intake::{Intake, Refusal, Shape, too_large_line};
+use crate::limits::EVENTS_MAX;
 use crate::position::Position;
 use crate::telemetry::{Told, start_logs, tell};
 
@@ -89,7 +90,8 @@ impl Append {
             let failed = |error: std::io::Error| one(format!("the input cannot be read: {error}"));
             let read = lines.read_until(b'\n', &mut line).map_err(failed)?;
             // A line that does not fit goes with the next chunk, so that one too large refuses nobody but itself.
-            if (read == 0 || chunk.bytes.len() + read > CHUNK_BYTES) && !chunk.bytes.is_empty() {
+            let is_full = chunk.bytes.len() + read > CHUNK_BYTES || chunk.lines >= EVENTS_MAX as u64;
+            if (read == 0 || is_full) && !chunk.bytes.is_empty() {
                 tally.add(&chunk, &send(&target, &chunk)?)?;
                 progress.at(if total.is_some() { tally.bytes } else { tally.lines });
                 chunk.clear();
@@ -201,7 +203,9 @@ fn send(target: &Target, chunk: &Chunk) -> Result<Json, Failure> {
         Target::Log(intake) => match intake.take(&chunk.bytes, Shape::Lines) {
             Ok(receipt) => Ok(receipt.to_json()),
             Err(Refusal::TooLarge(message)) if chunk.lines == 1 => Ok(too_large_line(&message)),
-            Err(Refusal::Unreadable(message) | Refusal::TooLarge(message)) => Err(one(message)),
+            Err(Refusal::Unreadable(message) | Refusal::TooLarge(message) | Refusal::TooMany(message)) => {
+                Err(one(message))
+            }
             Err(Refusal::Log(error)) => Err(one(error.to_string())),
         },
         Target::Service(url) => {

@@ -79,7 +79,7 @@ impl Map {
             return Err(one(format!("{} has no [[mappings]] of topic `{}`{near}", self.config.display(), self.topic)));
         };
         let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
-        let decoder = Decoder::new(config.model.into(), order_by, config.event_bytes_max);
+        let decoder = Decoder::new(config.model.into(), order_by, config.limits.event_bytes_max);
         let (connect, buffer, tally) = (Connect::new(), Buffer::default(), Tally::default());
         let mut trial = Trial { mapping: &mapping, connect, decoder, domains, buffer, tally };
         for file in &self.files {

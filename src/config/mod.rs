@@ -10,10 +10,10 @@ mod written;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::api::Limits;
 use crate::cdc::Mapping;
 use crate::encoding::{Encoding, Registry};
 use crate::freshness::Thresholds;
+use crate::limits::Limits;
 use crate::model::Model;
 use crate::projection::{Boundaries, DomainRules};
 use crate::source::kafka::KafkaConfig;
@@ -81,11 +81,6 @@ pub struct Config {
     pub log_format: LogFormat,
     pub verbose: u8,
     pub limits: Limits,
-    pub wait_max_ms: u64,
-    pub query_time_max_ms: u64,
-    pub visited_max: usize,
-    pub body_bytes_max: usize,
-    pub event_bytes_max: usize,
     pub ids_remembered: usize,
     pub free_bytes_min: u64,
     pub cors_origins: Vec<String>,
@@ -136,6 +131,7 @@ impl Config {
         if !faults.is_empty() {
             return Err(in_order(faults));
         }
+        let usual = Limits::on(std::thread::available_parallelism().map_or(2, usize::from));
         let count = |given: Option<written::Positive>, default: usize| given.map_or(default, written::Positive::usize);
         Ok(Config {
             domains,
@@ -148,15 +144,27 @@ impl Config {
             log_format: logs.log_format.unwrap_or_default(),
             verbose: logs.verbose,
             limits: Limits {
-                depth_max: given.depth_max.map_or(20, written::Number::usize),
-                complexity_max: given.complexity_max.map_or(500_000, |given| given.0),
-                tokens_max: count(given.tokens_max, 20_000),
+                depth_max: given.depth_max.map_or(usual.depth_max, written::Number::usize),
+                complexity_max: given.complexity_max.map_or(usual.complexity_max, |given| given.0),
+                tokens_max: count(given.tokens_max, usual.tokens_max),
+                aliases_max: count(given.aliases_max, usual.aliases_max),
+                root_fields_max: count(given.root_fields_max, usual.root_fields_max),
+                directives_max: count(given.directives_max, usual.directives_max),
+                visited_max: count(given.visited_max, usual.visited_max),
+                queries_max: count(given.queries_max, usual.queries_max),
+                queue_max: count(given.queue_max, usual.queue_max),
+                query_time_max_ms: given
+                    .query_time_max
+                    .map_or(usual.query_time_max_ms, |given| given.0.cast_unsigned()),
+                waiters_max: count(given.waiters_max, usual.waiters_max),
+                wait_max_ms: given.wait_max.map_or(usual.wait_max_ms, |given| given.0.cast_unsigned()),
+                connections_max: count(given.connections_max, usual.connections_max),
+                peer_connections_max: count(given.peer_connections_max, usual.peer_connections_max),
+                idle_max_ms: given.idle_max.map_or(usual.idle_max_ms, |given| given.0.cast_unsigned()),
+                body_time_max_ms: given.body_time_max.map_or(usual.body_time_max_ms, |given| given.0.cast_unsigned()),
+                body_bytes_max: count(given.body_bytes_max, usual.body_bytes_max),
+                event_bytes_max: count(given.event_bytes_max, usual.event_bytes_max),
             },
-            wait_max_ms: given.wait_max.map_or(30_000, |given| given.0.cast_unsigned()),
-            query_time_max_ms: given.query_time_max.map_or(10_000, |given| given.0.cast_unsigned()),
-            visited_max: count(given.visited_max, 100_000),
-            body_bytes_max: count(given.body_bytes_max, 16 << 20),
-            event_bytes_max: count(given.event_bytes_max, 1 << 20),
             ids_remembered: count(given.ids_remembered, 1_000_000),
             free_bytes_min: given.free_bytes_min.map_or(64 << 20, |given| given.0),
             cors_origins: given.cors_origins.unwrap_or_default().into_iter().map(|origin| origin.0).collect(),

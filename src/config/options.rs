@@ -43,6 +43,36 @@ pub struct Options {
     /// How many entities a search for paths visits; 100000 unless said.
     #[arg(long, value_name = "N", env = "STAYGRAPH_VISITED_MAX", value_parser = written::<Positive>)]
     pub visited_max: Option<Positive>,
+    /// How many aliases a query may have; 1000 unless said.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_ALIASES_MAX", value_parser = written::<Positive>)]
+    pub aliases_max: Option<Positive>,
+    /// How many fields a query may have at its root; 200 unless said.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_ROOT_FIELDS_MAX", value_parser = written::<Positive>)]
+    pub root_fields_max: Option<Positive>,
+    /// How many directives a query may have; 500 unless said.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_DIRECTIVES_MAX", value_parser = written::<Positive>)]
+    pub directives_max: Option<Positive>,
+    /// How many queries run at once; twice the cores, and 4 at least, unless said.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_QUERIES_MAX", value_parser = written::<Positive>)]
+    pub queries_max: Option<Positive>,
+    /// How many queries wait for their turn; 256 unless said.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_QUEUE_MAX", value_parser = written::<Positive>)]
+    pub queue_max: Option<Positive>,
+    /// How many requests wait for a version at once; 1024 unless said.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_WAITERS_MAX", value_parser = written::<Positive>)]
+    pub waiters_max: Option<Positive>,
+    /// How many connections may be open; 4096 unless said.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_CONNECTIONS_MAX", value_parser = written::<Positive>)]
+    pub connections_max: Option<Positive>,
+    /// How many connections one address may have open; 1024 unless said.
+    #[arg(long, value_name = "N", env = "STAYGRAPH_PEER_CONNECTIONS_MAX", value_parser = written::<Positive>)]
+    pub peer_connections_max: Option<Positive>,
+    /// How long a connection may take for a request's headers, waiting for them included; `60s` unless said.
+    #[arg(long, value_name = "DURATION", env = "STAYGRAPH_IDLE_MAX", value_parser = written::<Millis<1>>)]
+    pub idle_max: Option<Millis<1>>,
+    /// How long a request's body may take; `30s` unless said.
+    #[arg(long, value_name = "DURATION", env = "STAYGRAPH_BODY_TIME_MAX", value_parser = written::<Millis<1>>)]
+    pub body_time_max: Option<Millis<1>>,
     /// The most bytes of a body of `POST /events`; 16777216 unless said.
     #[arg(long, value_name = "BYTES", env = "STAYGRAPH_BODY_BYTES_MAX", value_parser = written::<Positive>)]
     pub body_bytes_max: Option<Positive>,
@@ -94,6 +124,16 @@ impl Options {
             complexity_max,
             tokens_max,
             visited_max,
+            aliases_max,
+            root_fields_max,
+            directives_max,
+            queries_max,
+            queue_max,
+            waiters_max,
+            connections_max,
+            peer_connections_max,
+            idle_max,
+            body_time_max,
             body_bytes_max,
             event_bytes_max,
             ids_remembered,

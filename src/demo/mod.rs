@@ -92,7 +92,7 @@ fn take(intake: &Intake, lines: &[u8]) -> Result<(), String> {
             None => Ok(()),
             Some(rejection) => Err(format!("the demo's data do not fit the model: {}", rejection.message)),
         },
-        Err(Refusal::Unreadable(message) | Refusal::TooLarge(message)) => Err(message),
+        Err(Refusal::Unreadable(message) | Refusal::TooLarge(message) | Refusal::TooMany(message)) => Err(message),
         Err(Refusal::Log(error)) => Err(error.to_string()),
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::buffer::{Kept, Sequence};
 use super::tape::{Node, Span, Token};
 use super::{Code, Rejection, SUBJECT_BYTES_MAX};
+use crate::limits::NAME_BYTES_MAX;
 use crate::model::value::Instant;
 
 /// The members that are known of an event, found in one pass.
@@ -78,6 +79,14 @@ pub struct Required {
     pub sequence: Option<Sequence>,
 }
 
+/// Names are kept as long as what they name.
+fn short(span: Span, field: &'static str) -> Result<(), Rejection> {
+    match span.length <= NAME_BYTES_MAX {
+        true => Ok(()),
+        false => Err(bad(field, &format!("has {} bytes, and at most {NAME_BYTES_MAX} are taken", span.length))),
+    }
+}
+
 /// Judges whether this is a CloudEvent at all.
 pub fn read<'t>(root: Node<'t>, members: &Members<'t>, kept: &mut Kept) -> Result<Parts<'t>, Rejection> {
     if !matches!(root.token(), Token::Object { .. }) {
@@ -87,15 +96,18 @@ pub fn read<'t>(root: Node<'t>, members: &Members<'t>, kept: &mut Kept) -> Resul
         return Err(bad("specversion", "must be \"1.0\""));
     }
     let (id, _) = required(members.id, "id")?;
+    short(id, "id")?;
     let (source, text) = required(members.source, "source")?;
     // A producer's events follow one another, and each names it again.
     if kept.source.is_none_or(|known| root.spanned(known) != text) {
         if !is_uri_reference(text) {
             return Err(bad("source", "must be a URI reference, such as `/services/booking`"));
         }
+        short(source, "source")?;
         kept.source = Some(source);
     }
     let (kind, _) = required(members.kind, "type")?;
+    short(kind, "type")?;
     let subject = optional(members.subject, "subject")?;
     let time = match optional(members.time, "time")? {
         Some((_, text)) => Some(Instant::parse(text).map_err(|why| bad("time", why))?),
@@ -107,6 +119,7 @@ pub fn read<'t>(root: Node<'t>, members: &Members<'t>, kept: &mut Kept) -> Resul
         return Err(bad("datacontenttype", "must be a media type, such as `application/json`"));
     }
     let dataschema = optional(members.dataschema, "dataschema")?;
+    dataschema.map_or(Ok(()), |(span, _)| short(span, "dataschema"))?;
     if dataschema.is_some_and(|(_, text)| !is_uri_reference(text) || !has_scheme(text)) {
         return Err(bad("dataschema", "must be an absolute URI"));
     }

@@ -244,7 +244,7 @@ impl Decoder {
 }
 
 /// The longest subject, and the longest key that a link may name.
-pub const SUBJECT_BYTES_MAX: usize = 128;
+pub use crate::limits::SUBJECT_BYTES_MAX;
 
 fn shorten(text: &str) -> String {
     if text.chars().count() <= 40 { text.to_owned() } else { text.chars().take(40).chain("…".chars()).collect() }

@@ -1,5 +1,6 @@
 //! What a client demands of an answer's freshness: read from headers or from the request's own extensions.
 
+use crate::limits::{ENTRIES_MAX, POSITION_BYTES_MAX};
 use crate::position::Position;
 
 /// What to do when a demand is not met in time.
@@ -30,7 +31,7 @@ impl Demand {
             }
             None => Ok(None),
         };
-        let at_least = part("atLeast")?.map(|text| Position::parse(&text)).transpose();
+        let at_least = part("atLeast")?.map(|text| position(&text)).transpose();
         Ok(Demand {
             at_least: at_least.map_err(|why| format!("`atLeast` of the freshness demand: {why}"))?,
             max_staleness_ms: duration("maxStaleness")?,
@@ -47,6 +48,17 @@ impl Demand {
     /// Whether there is anything to meet.
     pub fn is_empty(&self) -> bool {
         self.at_least.is_none() && self.max_staleness_ms.is_none()
+    }
+}
+
+fn position(text: &str) -> Result<Position, String> {
+    if text.len() > POSITION_BYTES_MAX {
+        return Err(format!("it has {} bytes, and at most {POSITION_BYTES_MAX} are taken", text.len()));
+    }
+    let entries = text.bytes().filter(|byte| *byte == b',').count() + 1;
+    match entries <= ENTRIES_MAX {
+        true => Position::parse(text),
+        false => Err(format!("it has {entries} entries, and at most {ENTRIES_MAX} are taken")),
     }
 }
 

@@ -93,16 +93,6 @@ impl Slots {
         out.extend(slots.map(|(slot, record)| ((page * PAGE + slot) as u32, record.clone())));
     }
 
-    /// Looks at a page's records as of a sequence in place: the lock is held for as many looks as a page has slots.
-    pub fn look_at_page(&self, page: usize, sequence: u64, mut look: impl FnMut(u32, &Record)) {
-        let Some(held) = self.read(page) else { return };
-        for slot in 0..held.newest.len() {
-            if let Some(record) = held.at(slot, sequence) {
-                look((page * PAGE + slot) as u32, record);
-            }
-        }
-    }
-
     /// Makes records the newest of a page's slots, those of new slots in their order; only the writer does. Gives whether
     /// older ones were kept, which a collection has to look at later.
     pub fn write(&self, page: usize, sequence: u64, records: impl Iterator<Item = (u32, Record)>) -> bool {

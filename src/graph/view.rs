@@ -144,16 +144,16 @@ impl View {
     }
 
     /// The slots, of those that lists hold in a page of them, where a field's value passes a test. For fields without an
-    /// index: the cells lie at one offset of the packed records, and no record is taken out.
+    /// index: the cells lie at one offset of the packed records.
     pub fn scan(&self, entity: usize, page: u32, field: usize, passes: impl Fn(Cell<'_>) -> bool) -> Vec<u32> {
-        let mut slots = Vec::new();
-        self.0.shared.slots[entity].look_at_page(page as usize, self.sequence(), |slot, record| {
+        // Taken out first: whatever a test costs, the writer does not wait for it.
+        let mut records = Vec::with_capacity(PAGE);
+        self.0.shared.slots[entity].page_at(page as usize, self.sequence(), &mut records);
+        records.retain(|(_, record)| {
             let packed = self.packed(entity, record);
-            if packed.is_listed() && passes(packed.cell(field)) {
-                slots.push(slot);
-            }
+            packed.is_listed() && passes(packed.cell(field))
         });
-        slots
+        records.into_iter().map(|(slot, _)| slot).collect()
     }
 
     /// Pages of an entity's slots.

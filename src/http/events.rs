@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 
 use super::problem::problem;
-use super::{Service, is_local, json};
+use super::{Service, bodies, is_local, json};
 use crate::event::Code;
 use crate::intake::{Refusal, Shape};
 use crate::source::log::LogError;
@@ -38,22 +38,19 @@ pub async fn post(
             return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("the body's `Content-Type` must be {taken}"));
         }
     };
-    let too_large = format!("the body is larger than {} bytes", service.body_bytes_max);
+    let too_large = format!("a body of events has at most {} bytes", service.limits.body_bytes_max);
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     // Said before it is read: a client that expects to be told so sends nothing.
-    if length.is_some_and(|length| length > service.body_bytes_max) {
+    if length.is_some_and(|length| length > service.limits.body_bytes_max) {
         return problem(StatusCode::PAYLOAD_TOO_LARGE, &too_large);
     }
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            return problem(StatusCode::PAYLOAD_TOO_LARGE, &too_large);
-        }
-        Err(_) => return problem(StatusCode::BAD_REQUEST, "the body broke off"),
+        Err(rejection) => return bodies::refusal(&rejection, "a body of events", service.limits.body_bytes_max),
     };
     let body = match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
         None | Some(b"identity") => body,
-        Some(b"gzip") => match unpack(&body, service.body_bytes_max) {
+        Some(b"gzip") => match unpack(&body, service.limits.body_bytes_max) {
             Ok(Some(unpacked)) => unpacked.into(),
             Ok(None) => return problem(StatusCode::PAYLOAD_TOO_LARGE, &too_large),
             Err(_) => {
@@ -74,6 +71,7 @@ pub async fn post(
             json(if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &receipt.to_json())
         }
         Ok(Err(Refusal::Unreadable(message))) => problem(StatusCode::BAD_REQUEST, &message),
+        Ok(Err(Refusal::TooMany(message))) => problem(StatusCode::PAYLOAD_TOO_LARGE, &message),
         Ok(Err(Refusal::TooLarge(message))) => {
             service.metrics.written(0, std::iter::once(Code::TooLarge));
             problem(StatusCode::PAYLOAD_TOO_LARGE, &message)

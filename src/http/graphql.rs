@@ -11,9 +11,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Map, Value as Json};
 
 use super::problem::problem;
-use super::{Service, is_local};
+use super::{Service, bodies, is_local};
 use crate::api::{Answer, Outcome, Request};
 use crate::freshness::Demand;
+use crate::limits::{GRAPHQL_BYTES_MAX, RETRY_AFTER_S};
 
 const RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
@@ -62,11 +63,7 @@ pub async fn post(
     }
     let body = match body {
         Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = format!("a GraphQL request has at most {} bytes", super::GRAPHQL_BYTES_MAX);
-            return problem(StatusCode::PAYLOAD_TOO_LARGE, &message);
-        }
-        Err(_) => return problem(StatusCode::BAD_REQUEST, "the body broke off"),
+        Err(rejection) => return bodies::refusal(&rejection, "a GraphQL request", GRAPHQL_BYTES_MAX),
     };
     match serde_json::from_slice(&body) {
         Ok(Json::Object(members)) => respond(&service, peer, &headers, &accepted, members, false).await,
@@ -124,7 +121,7 @@ async fn respond(
         Err(message) => return unreadable(service, accepted, &message),
     };
     let started = tokio::time::Instant::now();
-    let operation = request.operation_name.clone();
+    let operation = super::requests::operation(&request);
     let answer = service.api.answer(request).await;
     let took = started.elapsed();
     service.metrics.query(answer.outcome.name(), took.as_secs_f64());
@@ -136,6 +133,7 @@ async fn respond(
     let status = match (accepted, answer.outcome) {
         _ if unchanged => StatusCode::NOT_MODIFIED,
         (_, Outcome::Failed) => StatusCode::INTERNAL_SERVER_ERROR,
+        (_, Outcome::Overloaded) => StatusCode::SERVICE_UNAVAILABLE,
         (Accepted::Response, Outcome::NotFreshEnough) => StatusCode::PRECONDITION_FAILED,
         (Accepted::Response, Outcome::Refused) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
@@ -156,6 +154,9 @@ fn written(status: StatusCode, accepted: &Accepted, answer: Answer) -> Response 
         .header("freshness", answer.freshness)
         .header(header::VARY, "Authorization, Accept")
         .header(header::CACHE_CONTROL, keep);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response = response.header(header::RETRY_AFTER, RETRY_AFTER_S);
+    }
     if let Some(etag) = answer.etag {
         response = response.header(header::ETAG, etag);
     }

@@ -1,5 +1,6 @@
 //! The routes. HTTP in, HTTP out: what a request means is `api`'s and `intake`'s.
 
+mod bodies;
 mod dead_letters;
 mod events;
 mod graphql;
@@ -7,6 +8,7 @@ mod pages;
 mod panics;
 mod problem;
 mod requests;
+pub mod server;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,10 +18,12 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::api::Api;
 use crate::intake::Intake;
+use crate::limits::{GRAPHQL_BYTES_MAX, Limits};
 use crate::pipeline::Retrier;
 use crate::telemetry::{Disk, Metrics};
 use crate::threads::Threads;
@@ -38,12 +42,8 @@ pub struct Service {
     pub cors_origins: Vec<String>,
     /// Request headers that browsers may send beside [`SENT`], in small letters.
     pub cors_headers: Vec<String>,
-    /// The most bytes that a body of `POST /events` may have, unpacked too.
-    pub body_bytes_max: usize,
+    pub limits: Arc<Limits>,
 }
-
-/// A GraphQL request's body.
-const GRAPHQL_BYTES_MAX: usize = 1 << 20;
 
 /// Request headers that browsers may always send.
 pub const SENT: [&str; 8] = [
@@ -60,7 +60,8 @@ pub const SENT: [&str; 8] = [
 /// All routes.
 pub fn router(service: Service) -> Router {
     let cors = cors(service.cors_origins.clone(), &service.cors_headers);
-    let body_bytes_max = service.body_bytes_max;
+    let body_bytes_max = service.limits.body_bytes_max;
+    let room = Arc::new(Semaphore::new(bodies::LARGE_MAX));
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(GRAPHQL_BYTES_MAX)))
         .route("/events", post(events::post).layer(DefaultBodyLimit::max(body_bytes_max)))
@@ -77,6 +78,7 @@ pub fn router(service: Service) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(panics::guard())
+        .layer(axum::middleware::from_fn_with_state(room, bodies::hold))
         .layer(axum::middleware::from_fn(requests::note))
         .layer(cors)
         .with_state(Arc::new(service))

@@ -27,6 +27,17 @@ pub async fn note(request: Request, next: Next) -> Response {
     response
 }
 
+/// The operation that a request names, or else the name of its document's first.
+pub fn operation(request: &crate::api::Request) -> Option<String> {
+    request.operation_name.clone().or_else(|| {
+        let mut lines = request.query.lines().map(str::trim_start);
+        let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'))?;
+        let name = first.strip_prefix("query")?.strip_prefix([' ', '\t'])?.trim_start();
+        let name = name.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').next()?;
+        Some(name.to_owned()).filter(|name| !name.is_empty())
+    })
+}
+
 /// Notes a query that took long or failed, by its operation's name.
 pub fn query(operation: Option<&str>, outcome: Outcome, took: Duration) {
     // What is no name was no operation's either.
@@ -38,6 +49,7 @@ pub fn query(operation: Option<&str>, outcome: Outcome, took: Duration) {
         _ if took >= SLOW => tracing::warn!(operation, outcome = name, ms, "a query was slow"),
         Outcome::Partial => tracing::info!(operation, ms, "a query gave errors"),
         Outcome::Refused => tracing::info!(operation, ms, "a query was refused"),
+        Outcome::Overloaded => tracing::warn!(operation, ms, "a query was turned away: too many ask at once"),
         Outcome::Ok | Outcome::NotFreshEnough => tracing::debug!(operation, outcome = name, ms, "query"),
     }
 }

@@ -92,7 +92,8 @@ impl Projector {
 
     fn novelty(&mut self, event: &Event<'_>, record: &mut Record, order: Order<'_>, partition: usize) -> Told {
         let print = || fingerprint((event.envelope.source, event.envelope.id));
-        let novelty = match self.rules[self.model.entities[event.entity].domain].order_by {
+        let rules = self.rules[self.model.entities[event.entity].domain];
+        let novelty = match rules.order_by {
             OrderBy::Position => self.recent[partition].see(print()),
             OrderBy::Time => match record.novelty(order, print) {
                 // Several producers may well agree on a time.
@@ -100,7 +101,8 @@ impl Projector {
                 novelty => novelty,
             },
             OrderBy::Sequence => {
-                let seen = !record.runs.see(event.envelope.version.unwrap_or(0));
+                // Where gaps are nobody's concern, versions need not be dense: each would be a run of its own.
+                let seen = rules.report_gaps && !record.runs.see(event.envelope.version.unwrap_or(0));
                 match record.novelty(order, print) {
                     Novelty::New if seen => return Told::Forgotten,
                     novelty => novelty,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::pages::Pages;
 use crate::event::{Beside, Rejection};
+use crate::limits::{LETTER_BYTES_MAX, LETTERS_MAX};
 use crate::model::value::Instant;
 
 /// An event that could not be applied.
@@ -55,11 +56,6 @@ pub struct DeadLetters {
     bytes: usize,
     kept: usize,
 }
-
-/// Bounds what a flood of poison costs: at most this many letters,
-pub const LETTERS_MAX: usize = 100_000;
-/// and at most this many bytes of theirs.
-pub const LETTER_BYTES_MAX: usize = 128 << 20;
 
 impl DeadLetters {
     pub fn push(&mut self, letter: DeadLetter) {

@@ -10,12 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use super::seen::Recent;
 use crate::event::{Batch, Part, Transaction};
 use crate::freshness::Moment;
+use crate::limits::{LANE_BYTES_MAX, LANES_BYTES_MAX, TRANSACTIONS_MAX};
 use crate::model::value::Instant;
 
-/// Bytes of records that wait in one partition: a transaction that is larger is not waited for.
-const LANE_BYTES_MAX: usize = 16 << 20;
-/// Transactions of one database that are known and not applied.
-const OPEN_MAX: usize = 100_000;
 /// Transactions that are remembered as applied, so that repeated records do not wait.
 const PASSED_MAX: usize = 100_000;
 
@@ -224,14 +221,15 @@ impl Group {
     }
 
     fn is_holding(&self) -> bool {
-        self.open.len() >= OPEN_MAX || self.lanes.iter().any(|lane| lane.head.is_some())
+        self.open.len() >= TRANSACTIONS_MAX || self.lanes.iter().any(|lane| lane.head.is_some())
     }
 
     fn is_full(&self, lane: usize) -> bool {
         let lane = &self.lanes[lane];
         match lane.topic == self.boundaries.topic {
-            true => self.open.len() >= OPEN_MAX,
-            false => lane.bytes >= LANE_BYTES_MAX,
+            true => self.open.len() >= TRANSACTIONS_MAX,
+            // A database's partitions share what there is for all, so that many of them cannot take more.
+            false => lane.bytes >= LANE_BYTES_MAX.min(LANES_BYTES_MAX / self.lanes.len()),
         }
     }
 

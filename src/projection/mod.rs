@@ -98,6 +98,8 @@ pub struct Snapshot {
     pub dead_letters: DeadLetters,
     /// How often something changed that no position tells of: dead letters read once more, or discarded.
     pub unplaced: u64,
+    /// Words on fields that several producers set, which were not kept as there are too many such fields.
+    pub untold: u64,
 }
 
 impl Snapshot {
@@ -342,6 +344,7 @@ impl Projector {
             catalogue: self.catalogue.clone(),
             dead_letters: self.dead_letters.clone(),
             unplaced: self.unplaced,
+            untold: self.rivals.untold(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::record::Stamp;
+use crate::limits::CONTESTS_MAX;
 use crate::model::value::Value;
 
 /// Entities that are shown of a disagreement.
@@ -62,11 +63,17 @@ pub struct Rivals {
     differing: BTreeMap<(usize, usize), BTreeSet<u32>>,
     /// Entities of which something changed since it was last told.
     changed: BTreeSet<usize>,
+    /// Words that were not kept, as too many fields had several producers.
+    untold: u64,
 }
 
 impl Rivals {
     /// A producer's value stands, and what another said of the field is `said`.
     pub fn note(&mut self, place: Place, standing: (u32, Value), said: Word) {
+        if self.contests.len() >= CONTESTS_MAX && !self.contests.contains_key(&place) {
+            self.untold += 1;
+            return;
+        }
         let contest = self
             .contests
             .entry(place)
@@ -89,6 +96,11 @@ impl Rivals {
         }
     }
 
+    /// How many words were not kept, as too many fields had several producers.
+    pub fn untold(&self) -> u64 {
+        self.untold
+    }
+
     pub fn is_empty(&self) -> bool {
         self.contests.is_empty()
     }
@@ -106,7 +118,7 @@ impl Rivals {
         let slots = self.differing.entry((entity, field)).or_default();
         let changes = if differs { slots.insert(slot) } else { slots.remove(&slot) };
         // The values of one that is shown may have changed.
-        if changes || slots.range(..=slot).count() <= EXAMPLES_MAX {
+        if changes || slots.range(..=slot).take(EXAMPLES_MAX + 1).count() <= EXAMPLES_MAX {
             self.changed.insert(entity);
         }
     }

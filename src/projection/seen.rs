@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
 use crate::graph::{Reader, put};
+use crate::limits::RUNS_MAX;
 
 /// What an event is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ impl Runs {
     pub fn see(&mut self, version: u64) -> bool {
         let runs = &mut self.0;
         let next = runs.partition_point(|(first, _)| *first <= version);
+        let is_full = runs.len() >= RUNS_MAX;
         let joins_next = runs.get(next).is_some_and(|(first, _)| *first == version + 1);
         match next.checked_sub(1).map(|index| &mut runs[index]) {
             Some((_, end)) if version < *end => return false,
@@ -43,6 +45,8 @@ impl Runs {
                 }
             }
             _ if joins_next => runs[next].0 = version,
+            // The gaps before it are told all the same; once they close, this version will seem to be missing.
+            _ if is_full => {}
             _ => runs.insert(next, (version, version + 1)),
         }
         true

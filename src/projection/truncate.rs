@@ -27,10 +27,16 @@ impl Projector {
         let heard = Heard { truncation: truncation.clone(), partition, offset, appended_at };
         let source = self.graph.name(&truncation.source);
         let all = self.truncations.entry(source).or_default();
-        if all.iter().any(|known| known.truncation.id == truncation.id) {
+        let by_time = |heard: &Heard| (heard.truncation.time, heard.truncation.id.clone());
+        let by_commit = |heard: &Heard| (heard.truncation.commit, heard.truncation.id.clone());
+        let is_new = |known: &Heard| by_time(known) < by_time(&heard) || by_commit(known) < by_commit(&heard);
+        // What an earlier one deletes, a later one has deleted: the latest is enough, in each of the orders.
+        if !all.is_empty() && !all.iter().any(is_new) {
             return;
         }
         all.push(heard.clone());
+        let latest = (all.iter().map(by_time).max(), all.iter().map(by_commit).max());
+        all.retain(|known| Some(by_time(known)) == latest.0 || Some(by_commit(known)) == latest.1);
         let domains = self.topic(partition).domains.clone();
         let model = self.model.clone();
         let mut record = Record::default();

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::{Order, QueryError};
 use crate::graph::Node;
 use crate::model::cell::Cell;
-use crate::model::value::{Date, Instant, Money, Value};
+use crate::model::value::{Date, Instant, LONG_MAX, Money, Value};
 
 /// Seals personal sort keys. AES-GCM-SIV, because equal cursors must be equal texts: its nonce may repeat (RFC 8452).
 #[derive(Clone)]
@@ -87,6 +87,11 @@ fn to_json(value: Cell<'_>) -> Json {
     }
 }
 
+/// The days and seconds of the years 0000 to 9999, from 1970 on.
+const DAYS: std::ops::RangeInclusive<i32> = -719_528..=2_932_896;
+const SECONDS: std::ops::RangeInclusive<i64> = -719_528 * 86_400..=2_932_897 * 86_400 - 1;
+
+/// A value that some field may have: what is forged is none.
 fn from_json(value: &Json) -> Option<Value> {
     if value.is_null() {
         return Some(Value::Null);
@@ -97,14 +102,15 @@ fn from_json(value: &Json) -> Option<Value> {
         "i" => Value::Int(value.as_i64()?),
         "f" => Value::Float(f64::from_bits(value.as_u64()?)),
         "s" => Value::String(value.as_str()?.into()),
-        "d" => Value::Date(Date(i32::try_from(value.as_i64()?).ok()?)),
+        "d" => Value::Date(Date(i32::try_from(value.as_i64()?).ok().filter(|days| DAYS.contains(days))?)),
         "t" => Value::DateTime(Instant {
-            seconds: value.get(0)?.as_i64()?,
-            nanos: u32::try_from(value.get(1)?.as_u64()?).ok()?,
+            seconds: value.get(0)?.as_i64().filter(|seconds| SECONDS.contains(seconds))?,
+            nanos: u32::try_from(value.get(1)?.as_u64()?).ok().filter(|nanos| *nanos < 1_000_000_000)?,
         }),
         "m" => {
-            let currency = value.get(0)?.as_str()?.as_bytes().try_into().ok()?;
-            Value::Money(Money { minor: value.get(1)?.as_i64()?, currency })
+            let currency: [u8; 3] = value.get(0)?.as_str()?.as_bytes().try_into().ok()?;
+            let minor = value.get(1)?.as_i64().filter(|minor| (-LONG_MAX..=LONG_MAX).contains(minor))?;
+            currency.iter().all(u8::is_ascii_uppercase).then_some(Value::Money(Money { minor, currency }))?
         }
         "e" => Value::Enum(u16::try_from(value.as_u64()?).ok()?),
         _ => return None,

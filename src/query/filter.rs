@@ -56,6 +56,7 @@ pub enum Quantifier {
 pub enum Test {
     Equal(Value),
     NotEqual(Value),
+    /// Of values in their order.
     In(Vec<Value>),
     Less(Value),
     LessOrEqual(Value),
@@ -172,7 +173,11 @@ pub fn passes(value: Cell<'_>, tests: &[Test]) -> bool {
         match test {
             Test::Equal(other) => is(other, Ordering::is_eq),
             Test::NotEqual(other) => is(other, Ordering::is_ne),
-            Test::In(others) => others.iter().any(|other| is(other, Ordering::is_eq)),
+            Test::In(others) => {
+                // From the value's side, as the others are in the values' order.
+                let order = |other: &Value| value.compare(other.cell()).map_or(Ordering::Less, Ordering::reverse);
+                others.binary_search_by(order).is_ok()
+            }
             Test::Less(other) => is(other, Ordering::is_lt),
             Test::LessOrEqual(other) => is(other, Ordering::is_le),
             Test::Greater(other) => is(other, Ordering::is_gt),

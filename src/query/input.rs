@@ -1,5 +1,7 @@
 //! Filters read from GraphQL's input, already coerced, as JSON.
 
+use std::cell::Cell;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -7,26 +9,40 @@ use serde_json::Value as Json;
 use super::QueryError;
 use super::filter::{Filter, Quantifier, Test};
 use crate::graph::Completeness;
+use crate::limits::{FILTER_PARTS_MAX, ITEMS_MAX};
 use crate::model::value::{Date, GeoPoint, Instant, Value};
 use crate::model::{Kind, Model};
 
 /// Reads a filter of an entity. `personal` says whether personal fields may be filtered by.
 pub fn read(model: &Model, entity: usize, input: &Json, personal: bool) -> Result<Filter, QueryError> {
-    Reader { model, personal }.filter(entity, input)
+    Reader { model, personal, parts: Cell::new(0) }.filter(entity, input)
 }
 
 struct Reader<'a> {
     model: &'a Model,
     personal: bool,
+    /// How many were read.
+    parts: Cell<usize>,
 }
 
 impl Reader<'_> {
     fn filter(&self, entity: usize, input: &Json) -> Result<Filter, QueryError> {
         let mut parts = Vec::new();
         for (name, value) in members(input, "a filter")? {
+            self.count()?;
             parts.push(self.part(entity, name, value)?);
         }
         Ok(if parts.len() == 1 { parts.remove(0) } else { Filter::And(parts) })
+    }
+
+    fn count(&self) -> Result<(), QueryError> {
+        self.parts.set(self.parts.get() + 1);
+        match self.parts.get() <= FILTER_PARTS_MAX {
+            true => Ok(()),
+            false => Err(QueryError::bad_input(format!(
+                "a filter has at most {FILTER_PARTS_MAX} parts: `in` takes {ITEMS_MAX} values in one"
+            ))),
+        }
     }
 
     fn part(&self, entity: usize, name: &str, value: &Json) -> Result<Filter, QueryError> {
@@ -37,7 +53,8 @@ impl Reader<'_> {
             )));
         }
         let list = |value: &Json| -> Result<Vec<Filter>, QueryError> {
-            value.as_array().into_iter().flatten().map(|item| self.filter(entity, item)).collect()
+            let items = value.as_array().into_iter().flatten();
+            items.map(|item| self.count().and_then(|()| self.filter(entity, item))).collect()
         };
         match name {
             "and" => return Ok(Filter::And(list(value)?)),
@@ -114,14 +131,23 @@ impl Reader<'_> {
                 let message = format!("`{operator}` of `{field}` is null: write `{{ isNull: true }}` to ask for null");
                 return Err(QueryError::bad_input(message));
             }
+            self.count()?;
             let item = || self.value(kind, field, value);
             let text = || value.as_str().unwrap_or_default().to_owned();
             tests.push(match operator.as_str() {
                 "eq" => Test::Equal(item()?),
                 "ne" => Test::NotEqual(item()?),
                 "in" => {
-                    let items = value.as_array().into_iter().flatten();
-                    Test::In(items.map(|item| self.value(kind, field, item)).collect::<Result<_, _>>()?)
+                    let items = value.as_array().map_or(&[][..], Vec::as_slice);
+                    if items.len() > ITEMS_MAX {
+                        let message =
+                            format!("`in` of `{field}` has {} items, and at most {ITEMS_MAX} are taken", items.len());
+                        return Err(QueryError::bad_input(message));
+                    }
+                    let items = items.iter().map(|item| self.value(kind, field, item));
+                    let mut items = items.collect::<Result<Vec<Value>, _>>()?;
+                    items.sort_by(|a, b| a.cell().compare(b.cell()).unwrap_or(Ordering::Equal));
+                    Test::In(items)
                 }
                 "lt" => Test::Less(item()?),
                 "lte" => Test::LessOrEqual(item()?),

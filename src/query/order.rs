@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::QueryError;
 use crate::graph::Node;
+use crate::limits::ORDERS_MAX;
 use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::Value;
@@ -32,7 +33,12 @@ impl Order {
     pub fn read(model: &Model, entity: usize, input: Option<&Json>, personal: bool) -> Result<Order, QueryError> {
         let description = &model.entities[entity];
         let mut order = Order { terms: Vec::new(), signature: description.name.clone(), personal: false };
-        for term in input.and_then(Json::as_array).into_iter().flatten() {
+        let terms = input.and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
+        if terms.len() > ORDERS_MAX {
+            let message = format!("`orderBy` has {} members, and at most {ORDERS_MAX} are taken", terms.len());
+            return Err(QueryError::bad_input(message));
+        }
+        for term in terms {
             let members: Vec<_> =
                 term.as_object().into_iter().flatten().filter(|(_, direction)| !direction.is_null()).collect();
             let [(name, direction)] = members[..] else {

@@ -13,8 +13,7 @@ use crate::model::cell::Cell;
 
 /// Edges of a page where neither `first` nor `last` is given.
 pub const PAGE_DEFAULT: usize = 50;
-/// The most that may be asked for.
-pub const PAGE_MAX: usize = 1000;
+pub use crate::limits::PAGE_MAX;
 
 /// What is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use super::filter::{Filter, passes};
 use super::spans::{self, Spans};
 use super::{QueryError, Reading, Source};
 use crate::graph::{ALL, Code, Index, Owned, cover};
+use crate::limits::STEPS;
 use crate::model::Kind;
 use crate::model::cell::Cell;
 use crate::model::value::Value;
@@ -20,8 +21,6 @@ use crate::model::value::Value;
 const TARGETS_MAX: usize = 4096;
 /// Targets whose sources are counted one by one at most.
 const COUNTED_MAX: usize = 32;
-/// Slots between two reports of work.
-const STEPS: u64 = 64;
 /// Reading a record costs about as much as putting this many slots into a set of bits.
 const RECORD_COST: usize = 12;
 

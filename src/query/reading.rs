@@ -5,9 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{QUERY_TIMEOUT, QueryError};
 use crate::graph::{Completeness, Node, View};
-
-/// Nodes between two looks at the clock.
-const STEPS: u64 = 4096;
+use crate::limits::STEPS;
 
 /// What a request reads with.
 pub struct Reading {

@@ -22,7 +22,7 @@ pub struct Disk {
 }
 
 /// The outcomes of GraphQL requests.
-const OUTCOMES: [&str; 5] = ["ok", "error", "refused", "not_fresh_enough", "failed"];
+const OUTCOMES: [&str; 6] = ["ok", "error", "refused", "not_fresh_enough", "overloaded", "failed"];
 
 /// In seconds.
 const BUCKETS: [f64; 18] =
@@ -202,6 +202,9 @@ impl Metrics {
             registry.register(Box::new(gauge))
         };
         gauge("ready", "1 once hydrated.", f64::from(u8::from(serving.ready_at().is_some())))?;
+        gauge("waiters", "Requests that wait for a version.", serving.waiting() as f64)?;
+        let untold = "Words of producers on fields that several set, beyond those that are remembered.";
+        gauge("disagreements_untold", untold, snapshot.untold as f64)?;
         if let Some(Disk { log, free }) = disk {
             gauge("log_bytes", "Bytes that the embedded log takes on its disk.", log as f64)?;
             gauge("disk_free_bytes", "Bytes that are free on the embedded log's disk.", free as f64)?;

@@ -118,6 +118,7 @@ struct Reading<'a> {
     projector: Projector,
     read: [usize; PARTITIONS],
     facts: Vec<Fact>,
+    refused: BTreeSet<Id>,
     keys: BTreeSet<Id>,
     latest: Option<(Snapshot, Dump)>,
 }
@@ -143,11 +144,12 @@ impl Reading<'_> {
         let batch = self.world.batch(partition, &log[from.saturating_sub(back)..to], next_offset);
         self.projector.apply(&batch, Instant::EPOCH);
         self.facts.extend(self.world.facts(partition, &log[from..to]));
+        self.refused.extend(self.world.refused(partition, &log[from..to]));
         self.read[partition] = to;
         let snapshot = self.projector.publish();
 
         let now = dump(&snapshot.graph, &self.keys);
-        let oracle = Oracle::new(&self.world.model, &self.world.rules, &self.facts);
+        let oracle = Oracle::new(&self.world.model, &self.world.rules, &self.facts, &self.refused);
         prop_assert_eq!(&now, &oracle.dump(&self.keys));
         prop_assert_eq!(snapshot.graph.validate(), Ok(()));
         prop_assert_eq!(snapshot.applied[partition], next_offset);
@@ -176,6 +178,7 @@ fn read(world: &World, logs: &[world::Log], plan: &Plan) -> Result<Dump, TestCas
         projector: world.projector(),
         read: [0; PARTITIONS],
         facts: Vec::new(),
+        refused: BTreeSet::new(),
         keys: world.keys(),
         latest: None,
     };

@@ -37,14 +37,24 @@ fn every_option_and_its_default_is_the_pages() {
     let defaults: BTreeMap<&str, String> = [
         ("data_dir", config.data_dir.display().to_string()),
         ("listen", config.listen.clone()),
-        ("wait_max", format!("{}s", config.wait_max_ms / 1000)),
-        ("query_time_max", format!("{}s", config.query_time_max_ms / 1000)),
+        ("wait_max", format!("{}s", config.limits.wait_max_ms / 1000)),
+        ("query_time_max", format!("{}s", config.limits.query_time_max_ms / 1000)),
         ("depth_max", number(config.limits.depth_max as u64)),
         ("complexity_max", number(config.limits.complexity_max)),
         ("tokens_max", number(config.limits.tokens_max as u64)),
-        ("visited_max", number(config.visited_max as u64)),
-        ("body_bytes_max", number(config.body_bytes_max as u64)),
-        ("event_bytes_max", number(config.event_bytes_max as u64)),
+        ("visited_max", number(config.limits.visited_max as u64)),
+        ("aliases_max", number(config.limits.aliases_max as u64)),
+        ("root_fields_max", number(config.limits.root_fields_max as u64)),
+        ("directives_max", number(config.limits.directives_max as u64)),
+        ("queries_max", "twice the cores and 4 at least".into()),
+        ("queue_max", number(config.limits.queue_max as u64)),
+        ("waiters_max", number(config.limits.waiters_max as u64)),
+        ("connections_max", number(config.limits.connections_max as u64)),
+        ("peer_connections_max", number(config.limits.peer_connections_max as u64)),
+        ("idle_max", format!("{}s", config.limits.idle_max_ms / 1000)),
+        ("body_time_max", format!("{}s", config.limits.body_time_max_ms / 1000)),
+        ("body_bytes_max", number(config.limits.body_bytes_max as u64)),
+        ("event_bytes_max", number(config.limits.event_bytes_max as u64)),
         ("ids_remembered", number(config.ids_remembered as u64)),
         ("free_bytes_min", number(config.free_bytes_min)),
         ("verbose", number(config.verbose.into())),
@@ -136,6 +146,31 @@ fn every_route_of_the_page_is_there() {
     }
 }
 
+/// The deepest that can be configured works, and no deeper.
+#[test]
+fn the_greatest_depth_is_one_that_works() {
+    let data = folder();
+    let most = DEPTH_MAX.to_string();
+    let service = Service::start_with(data.path(), &root("model.graphql"), &["--depth-max", &most]);
+    let position = service.write(&[
+        event("person.registered", "ann", 1, json!({})),
+        event("reservation.booked", "r", 1, json!({ "guestId": "ann" })),
+    ]);
+    let nested = |depth: u64| {
+        let around = ["reservations(first: 1)", "nodes", "guest"];
+        let mut names = vec!["person(key: \"ann\")"];
+        names.extend(around.iter().cycle().take(depth as usize - 2));
+        let leaf = if names.last().is_some_and(|last| last.starts_with("reservations")) { "totalCount" } else { "key" };
+        format!("{{ {} {{ {leaf} }} {} }}", names.join(" { "), "}".repeat(names.len() - 1))
+    };
+    for depth in [DEPTH_MAX - 2, DEPTH_MAX - 1, DEPTH_MAX] {
+        let answer = service.read(&nested(depth), &position);
+        assert!(answer.to_string().contains("totalCount") || answer.to_string().contains("key"), "{depth}: {answer}");
+    }
+    let refused = service.ask(&nested(DEPTH_MAX + 1), &[]).json();
+    assert_eq!(refused["errors"][0]["extensions"]["code"], json!("QUERY_TOO_DEEP"), "{refused}");
+}
+
 /// Names, and of each the labels of its series.
 fn series(text: &str) -> BTreeMap<String, BTreeSet<String>> {
     let kinds: BTreeMap<&str, &str> =
@@ -163,8 +198,10 @@ fn every_metric_is_on_the_page_and_there_from_the_start() {
     std::fs::write(&config, text).unwrap();
     let service = Service::start_with(data.path(), &root("model.graphql"), &["--config", config.to_str().unwrap()]);
     let mut metrics = service.get("/metrics", &[]).text;
-    // Positions are told once the source has answered.
-    while !metrics.contains("staygraph_ready 1") {
+    // What is of partitions is told once the source has answered and a version is as of then.
+    let started = clock::tick();
+    while !(metrics.contains("staygraph_ready 1") && metrics.contains("staygraph_staleness_seconds{")) {
+        assert!(clock::tick().saturating_sub(started).as_secs() < 30, "{metrics}");
         metrics = service.get("/metrics", &[]).text;
     }
     let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -173,12 +210,7 @@ fn every_metric_is_on_the_page_and_there_from_the_start() {
         let labels = labels.split(", ").filter(|label| !label.is_empty()).map(str::to_owned).collect();
         told.insert(row[0].trim_matches('`').to_owned(), labels);
     }
-    let mut found = series(&metrics);
-    assert_eq!(
-        found.remove("staygraph_staleness_seconds").is_some(),
-        told.remove("staygraph_staleness_seconds").is_some()
-    );
-    assert_eq!(found, told);
+    assert_eq!(series(&metrics), told);
     let zero = |line: String| {
         assert!(metrics.contains(&format!("\n{line} 0\n")), "{line} is not 0 from the start:\n{metrics}")
     };
@@ -203,7 +235,7 @@ fn every_metric_is_on_the_page_and_there_from_the_start() {
                         && line.contains(&format!("\"{label}\""))
                 })
             };
-            assert!(labels.iter().all(|label| line(&label)), "{name} {domain}");
+            assert!(labels.iter().all(line), "{name} {domain}");
         };
         ones("staygraph_freshness_status", &Status::ALL.map(Status::name));
         ones("staygraph_freshness_cause", &Cause::ALL.map(Cause::name));
@@ -249,7 +281,7 @@ fn said(data: &std::path::Path, more: &[&str], environment: &[(&str, &str)]) -> 
         let mut answer = agent.post(format!("{url}/graphql")).send_json(body).unwrap();
         answer.body_mut().read_to_string().unwrap()
     };
-    ask(json!({ "query": "query Wrong { nothing(secretly: \"hidden\") }", "operationName": "Wrong" }));
+    ask(json!({ "query": "# hidden\nquery Wrong { nothing(secretly: \"hidden\") }" }));
     ask(
         json!({ "query": "query Right($k: String!) { person(key: $k) { key } }", "operationName": "Right", "variables": { "k": "hidden" } }),
     );

@@ -147,11 +147,12 @@ pub struct Oracle<'a> {
     aliases: BTreeMap<Id, Id>,
     erased: BTreeSet<Id>,
     named: BTreeSet<Id>,
+    refused: BTreeSet<Id>,
 }
 
 impl<'a> Oracle<'a> {
-    /// Takes the set of events: their order here does not matter.
-    pub fn new(model: &'a Model, rules: &[DomainRules], facts: &[Fact]) -> Oracle<'a> {
+    /// Takes the set of events: their order here does not matter. `refused` are those whose events could not be applied.
+    pub fn new(model: &'a Model, rules: &[DomainRules], facts: &[Fact], refused: &BTreeSet<Id>) -> Oracle<'a> {
         let events = without_duplicates(facts);
         let mut by_entity: BTreeMap<Id, Vec<(Order, &Fact)>> = BTreeMap::new();
         for fact in &events {
@@ -165,9 +166,10 @@ impl<'a> Oracle<'a> {
             own.insert(id, fold(&events, rules));
         }
         let aliases = aliases(&own);
-        let named = named(model, &own);
+        // What is refused of an entity names it too.
+        let named = named(model, &own).into_iter().chain(refused.iter().cloned()).collect();
         let erased = erased(&events);
-        Oracle { model, own, aliases, erased, named }
+        Oracle { model, own, aliases, erased, named, refused: refused.clone() }
     }
 
     /// Whether "no `@personal` value" of it may be anywhere.
@@ -228,7 +230,8 @@ impl<'a> Oracle<'a> {
         node.completeness = match own {
             _ if self.is_erased(id) => "ERASED",
             own if own.is_deleted => "DELETED",
-            own if !own.missing_versions.is_empty() => "INCOMPLETE",
+            // "While there are any its completeness is `INCOMPLETE`".
+            own if !own.missing_versions.is_empty() || self.refused.contains(id) => "INCOMPLETE",
             _ => "COMPLETE",
         };
         node.missing_versions = own.missing_versions.clone();
@@ -297,7 +300,7 @@ impl<'a> Oracle<'a> {
         }
         if node.listed {
             counts.listed += 1;
-            counts.incomplete += i64::from(!node.missing_versions.is_empty());
+            counts.incomplete += i64::from(!node.missing_versions.is_empty() || self.refused.contains(id));
             for (filled, field) in counts.filled.iter_mut().zip(&self.model.entities[id.0].fields) {
                 *filled += i64::from(node.fields.contains_key(&field.name));
             }

@@ -6,17 +6,23 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use staygraph::app;
+use staygraph::clock;
 use staygraph::config::{Config, LogOptions, ModelText, Options};
+use staygraph::source::log::{Log, NewRecord};
 use staygraph::threads::Lasts;
 
 use crate::support::{BINARY, Service, event, folder, root, run};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
+
+fn since(tick: Duration) -> Duration {
+    clock::tick().saturating_sub(tick)
+}
 
 fn command(what: &str, data: &Path) -> Command {
     let mut command = Command::new(BINARY);
@@ -62,9 +68,9 @@ fn looks(folder: &Path) -> Vec<(PathBuf, u64)> {
 
 /// Waits until a folder has changed so often, or the process has ended.
 fn changes(child: &mut Child, folder: &Path, count: usize) {
-    let (mut seen, mut left, started) = (looks(folder), count, Instant::now());
+    let (mut seen, mut left, started) = (looks(folder), count, clock::tick());
     while left > 0 && child.try_wait().unwrap().is_none() {
-        assert!(started.elapsed() < LONG, "nothing changes any more in {}", folder.display());
+        assert!(since(started) < LONG, "nothing changes any more in {}", folder.display());
         let now = looks(folder);
         if now != seen {
             (seen, left) = (now, left - 1);
@@ -101,9 +107,9 @@ fn a_start_that_is_cut_off_anywhere_starts_again() {
         end(cut);
         let before = appended(&data);
         let mut again = command("demo", &data).spawn().unwrap();
-        let started = Instant::now();
+        let started = clock::tick();
         while appended(&data) == before && again.try_wait().unwrap().is_none() {
-            assert!(started.elapsed() < LONG, "it appends nothing, cut off after {count} changes");
+            assert!(since(started) < LONG, "it appends nothing, cut off after {count} changes");
             std::thread::yield_now();
         }
         signal(&again, "KILL");
@@ -169,9 +175,9 @@ fn what_a_cut_leaves_is_made_again_and_what_holds_records_is_not() {
 /// A demo's folder with something in its log, as a demo that was stopped leaves it.
 fn stopped_demo(data: &Path) {
     let mut demo = command("demo", data).spawn().unwrap();
-    let started = Instant::now();
+    let started = clock::tick();
     while appended(data) == 0 && demo.try_wait().unwrap().is_none() {
-        assert!(started.elapsed() < LONG, "it appends nothing");
+        assert!(since(started) < LONG, "it appends nothing");
         std::thread::yield_now();
     }
     signal(&demo, "INT");
@@ -229,12 +235,12 @@ fn fresh_touches_nothing_that_is_not_the_demos() {
     std::os::unix::fs::symlink(&mine, &link).unwrap();
     let before = std::fs::read(mine.join("demo.json")).unwrap();
     let mut fresh = command("demo", &link).arg("--fresh").spawn().unwrap();
-    let started = Instant::now();
+    let started = clock::tick();
     // Appended anew from the start: the state goes back, and on again.
     let mut was_back = false;
     while !(was_back && appended(&mine) > 0) && fresh.try_wait().unwrap().is_none() {
         was_back |= appended(&mine) == 0;
-        assert!(started.elapsed() < LONG, "it never started over");
+        assert!(since(started) < LONG, "it never started over");
         std::thread::yield_now();
     }
     signal(&fresh, "TERM");
@@ -244,7 +250,7 @@ fn fresh_touches_nothing_that_is_not_the_demos() {
     assert_eq!(std::fs::read(mine.join("notes.txt")).unwrap(), b"mine");
     assert_eq!(std::fs::read(mine.join("photos/a.jpg")).unwrap(), b"mine too");
     // The log holds what was appended since, and not what was before: no event is there twice.
-    let log = staygraph::source::log::Log::open(&mine.join("log"), 0, staygraph::clock::now).unwrap();
+    let log = Log::open(&mine.join("log"), 0, clock::now).unwrap();
     let records: u64 = log.holds().unwrap().iter().map(|(_, records)| records).sum();
     assert_eq!(records, appended(&mine));
 }
@@ -298,10 +304,34 @@ fn a_second_signal_ends_it_at_once() {
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     signal(&child, "TERM");
     assert!(said.any(|line| line.contains("stopping")), "it says that it stops");
-    let started = Instant::now();
+    let started = clock::tick();
     signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(since(started) < Duration::from_secs(4), "{:?}", since(started));
+}
+
+/// A registry that takes a question and never answers holds up a reader, and not the stop.
+#[test]
+fn a_stop_has_a_deadline() {
+    let data = folder();
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    {
+        let log = Log::open(&data.path().join("log"), 0, clock::now).unwrap();
+        let topic = log.topic("people").unwrap();
+        log.append(vec![NewRecord { topic, key: b"k".to_vec(), bytes: b"\0\0\0\0\x01x".to_vec() }]).unwrap();
+    }
+    let config = data.path().join("staygraph.toml");
+    let url = format!("http://{}", registry.local_addr().unwrap());
+    let text =
+        format!("[sources.main]\nkind = \"log\"\nschema_registry = \"{url}\"\n[domains.people]\nencoding = \"avro\"\n");
+    std::fs::write(&config, text).unwrap();
+    let service = Service::start_with(data.path(), &root("model.graphql"), &["--config", config.to_str().unwrap()]);
+    // From here on somebody waits for an answer.
+    let _asked = registry.accept().unwrap();
+    let started = clock::tick();
+    service.signal("TERM");
+    assert_eq!(service.ended(), Some(0));
+    assert!(since(started) < Duration::from_secs(20), "{:?}", since(started));
 }
 
 #[test]

@@ -137,6 +137,15 @@ mod tests {
     }
 
     #[test]
+    fn the_page_names_what_is_refused() {
+        let page = include_str!("../../../docs/kafka.md");
+        let named = page.split("Not to be set:").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
+        for (name, ..) in REFUSED {
+            assert!(named.contains(&format!("`{name}`")), "docs/kafka.md does not name {name}");
+        }
+    }
+
+    #[test]
     fn what_would_break_the_promise_or_cannot_work_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let absent = folder.path().join("absent.pem");

@@ -119,6 +119,18 @@ impl World {
         });
         decoded.collect()
     }
+
+    /// The entities whose events are refused.
+    pub fn refused(&self, partition: usize, records: &[(u64, Vec<u8>)]) -> Vec<Id> {
+        let topic = self.partitions[partition].topic;
+        let mut buffer = Buffer::default();
+        let refused = records.iter().filter_map(|(_, bytes)| {
+            let rejection = self.decoder.decode(bytes, &[topic], &mut buffer).err()?;
+            let (kind, subject) = (rejection.kind?, rejection.subject?);
+            Some((self.model.entity_of_event(kind.split_once('.')?.0)?, subject))
+        });
+        refused.collect()
+    }
 }
 
 /// An event as small numbers, which proptest makes smaller still.
