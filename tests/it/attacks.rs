@@ -141,7 +141,12 @@ fn documents_that_multiply_are_refused() {
         ),
         (
             "introspection asked often",
-            document(format!("{{{}}}", many(190, |n| format!("a{n}:__schema{{types{{name fields{{name}}}}}}")))),
+            document(format!(
+                "{{{}}}",
+                many(190, |n| format!(
+                    "a{n}:__schema{{types{{name fields{{name args{{name type{{name}}}} type{{name}}}}}}}}"
+                ))
+            )),
             &[COMPLEX],
         ),
         (
