@@ -215,7 +215,8 @@ fn documents_that_multiply_are_refused() {
         let reply = target.post(&body);
         let took = clock::tick().saturating_sub(started);
         let got = codes(&reply);
-        let fits = |got: &String| wanted.contains(&got.as_str());
+        // What is too long is not even read.
+        let fits = |got: &String| wanted.contains(&got.as_str()) || got == UNREAD;
         let answered = got.is_empty() && wanted.contains(&"");
         assert!(answered || (!got.is_empty() && got.iter().all(fits)), "{name}: {} {:.400}", reply.status, reply.text);
         assert!(answered || reply.status == 400, "{name}: {}", reply.status);
