@@ -2,9 +2,6 @@
 //! lives, answers small queries and grows no larger.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use staygraph::clock;
@@ -54,13 +51,6 @@ impl Target {
         Target { service, _data: data, before_kib }
     }
 
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.service.url.trim_start_matches("http://")).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(40))).unwrap();
-        stream
-    }
-
     /// It lives, and answers a small query.
     fn is_well(&self, during: &str) {
         assert_eq!(self.service.get("/health/live", &[]).status, 200, "{during}");
@@ -85,13 +75,6 @@ fn resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// The time that a process has had of all cores, in ticks of a hundredth of a second.
-fn cpu_ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let after = stat.rsplit(')').next().unwrap();
-    after.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
 fn codes(reply: &Reply) -> Vec<String> {

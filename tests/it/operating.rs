@@ -399,8 +399,8 @@ fn every_fixed_limit_is_the_pages() {
     let fixed: [u64; 20] = [
         limits::NESTING_MAX as u64,
         limits::GRAPHQL_BYTES_MAX as u64,
-        limits::SMALL_COST_MAX as u64,
-        limits::QUEUE_MS_MAX as u64,
+        limits::SMALL_COST_MAX,
+        limits::QUEUE_MS_MAX,
         limits::ITEMS_MAX as u64,
         limits::FILTER_PARTS_MAX as u64,
         limits::ORDERS_MAX as u64,
