@@ -27,7 +27,9 @@ pub async fn hold(State(room): State<Arc<Semaphore>>, request: Request, next: Ne
 
 fn is_large(headers: &HeaderMap) -> bool {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length > SMALL_BYTES_MAX)
+    // A body that is packed does not say how large it is either.
+    let unsaid = [header::TRANSFER_ENCODING, header::CONTENT_ENCODING].iter().any(|name| headers.contains_key(name));
+    unsaid || length.is_some_and(|length| length > SMALL_BYTES_MAX)
 }
 
 /// Answers for a body that did not come. `most` is how many bytes it may have.

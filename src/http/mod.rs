@@ -106,10 +106,15 @@ fn is_local_origin(origin: &str) -> bool {
 
 /// Whether a host, with or without a port, names this machine to itself.
 fn is_local_host(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    let (host, port) = match authority.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((host, port))) => (host, port),
+        Some(None) => return false,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
+        return false;
+    }
     host == "localhost"
         || host.ends_with(".localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -165,4 +170,32 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
 
 fn json(status: StatusCode, body: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.to_string()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_only_begins_like_this_machine_is_another() {
+        for host in
+            ["localhost", "localhost:8080", "app.localhost:1", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:8080"]
+        {
+            assert!(is_local_host(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "[::1].evil.example",
+            "[::1",
+            "[::1]8080",
+            "127.0.0.1.evil.example",
+            "localhost:evil.example",
+            "localhost.evil.example",
+            "127.0.0.1:80:evil.example",
+            "10.0.0.1",
+        ] {
+            assert!(!is_local_host(host), "{host}");
+        }
+    }
 }
