@@ -15,11 +15,19 @@ use std::sync::Arc;
 pub struct LogId(pub u32);
 
 impl LogId {
+    /// Of a text that only this log has (FNV-1a).
+    pub fn of(text: &str) -> LogId {
+        LogId(0x811c_9dc5).and(text.bytes())
+    }
+
     /// The log once it has lost its records from an offset on: what others lie there now are not those that positions in the
     /// old one mean.
     pub fn cut(self, end: u64) -> LogId {
-        let next = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-        LogId(end.to_be_bytes().into_iter().fold(next(self.0, 1), next))
+        self.and([1].into_iter().chain(end.to_be_bytes()))
+    }
+
+    fn and(self, bytes: impl Iterator<Item = u8>) -> LogId {
+        LogId(bytes.fold(self.0, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)))
     }
 }
 

@@ -118,14 +118,14 @@ impl Api {
                 return self.refusal(&self.serving.pin(), &[ApiError::new(BAD_USER_INPUT, message)], &domains);
             }
         };
-        let Ok((pinned, short)) = self.meet(demand, wanted, prepared.cost).await else {
+        let Ok((pinned, turn, short)) = self.meet(demand, wanted, prepared.cost).await else {
             return self.overloaded(&domains);
         };
         if !short.is_empty() && demand.otherwise == Otherwise::Fail {
-            return self.not_fresh_enough(&pinned.0, &short, &domains);
+            return self.not_fresh_enough(&pinned, &short, &domains);
         }
         let short = short.into_iter().map(|short| short.name).collect();
-        let (pinned, turn) = (Arc::new(pinned.0), pinned.1);
+        let pinned = Arc::new(pinned);
         let operational = prepared.operational;
         let Ok(executed) = self.execute(prepared, request, pinned.clone(), turn).await else {
             tracing::error!("a query panicked: the line above says where");
@@ -210,7 +210,7 @@ impl Api {
         demand: &Demand,
         mut wanted: Wanted,
         cost: u64,
-    ) -> Result<((Pinned, Turn), Vec<Short>), Overloaded> {
+    ) -> Result<(Pinned, Turn, Vec<Short>), Overloaded> {
         let wait_ms = (demand.wait_ms.unwrap_or(0).max(0) as u64).min(self.limits.wait_max_ms);
         if wait_ms > 0 && !wanted.is_empty() && !wanted.short(&self.serving.pin()).is_empty() {
             let waits = self.serving.wait_for(&mut wanted, self.limits.waiters_max);
@@ -222,7 +222,7 @@ impl Api {
         // The newest, not the one that met the demand: that was a turn ago.
         let pinned = self.serving.pin();
         let short = wanted.short(&pinned);
-        Ok(((pinned, turn), short))
+        Ok((pinned, turn, short))
     }
 
     fn overloaded(&self, domains: &[usize]) -> Answer {

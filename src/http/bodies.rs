@@ -32,10 +32,15 @@ fn is_large(headers: &HeaderMap) -> bool {
     unsaid || length.is_some_and(|length| length > SMALL_BYTES_MAX)
 }
 
+/// Answers for a body of too many bytes.
+pub fn too_large(what: &str, most: usize) -> Response {
+    problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("{what} has at most {most} bytes"))
+}
+
 /// Answers for a body that did not come. `most` is how many bytes it may have.
 pub fn refusal(rejection: &BytesRejection, what: &str, most: usize) -> Response {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("{what} has at most {most} bytes"));
+        return too_large(what, most);
     }
     let mut cause: Option<&(dyn Error + 'static)> = Some(rejection);
     while let Some(error) = cause {

@@ -38,21 +38,21 @@ pub async fn post(
             return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("the body's `Content-Type` must be {taken}"));
         }
     };
-    let too_large = format!("a body of events has at most {} bytes", service.limits.body_bytes_max);
+    let (what, most) = ("a body of events", service.limits.body_bytes_max);
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     // Said before it is read: a client that expects to be told so sends nothing.
-    if length.is_some_and(|length| length > service.limits.body_bytes_max) {
-        return problem(StatusCode::PAYLOAD_TOO_LARGE, &too_large);
+    if length.is_some_and(|length| length > most) {
+        return bodies::too_large(what, most);
     }
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
-        Err(rejection) => return bodies::refusal(&rejection, "a body of events", service.limits.body_bytes_max),
+        Err(rejection) => return bodies::refusal(&rejection, what, most),
     };
     let body = match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
         None | Some(b"identity") => body,
-        Some(b"gzip") => match unpack(&body, service.limits.body_bytes_max) {
+        Some(b"gzip") => match unpack(&body, most) {
             Ok(Some(unpacked)) => unpacked.into(),
-            Ok(None) => return problem(StatusCode::PAYLOAD_TOO_LARGE, &too_large),
+            Ok(None) => return bodies::too_large(what, most),
             Err(_) => {
                 return problem(StatusCode::BAD_REQUEST, "the body is no gzip, though `Content-Encoding` says so");
             }

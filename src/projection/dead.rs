@@ -54,12 +54,11 @@ pub struct DeadLetters {
     letters: Pages<Option<DeadLetter>>,
     first_kept: usize,
     bytes: usize,
-    kept: usize,
 }
 
 impl DeadLetters {
     pub fn push(&mut self, letter: DeadLetter) {
-        (self.bytes, self.kept) = (self.bytes + letter.size(), self.kept + 1);
+        self.bytes += letter.size();
         self.letters.push(Some(letter));
         while self.letters.len() - self.first_kept > LETTERS_MAX || self.bytes > LETTER_BYTES_MAX {
             self.remove(self.first_kept);
@@ -71,7 +70,7 @@ impl DeadLetters {
     /// Takes a letter away: it was applied after all, or nobody wants it.
     pub fn remove(&mut self, number: usize) -> Option<DeadLetter> {
         let letter = self.letters.get_mut(number)?.take()?;
-        (self.bytes, self.kept) = (self.bytes - letter.size(), self.kept - 1);
+        self.bytes -= letter.size();
         Some(letter)
     }
 
@@ -89,16 +88,6 @@ impl DeadLetters {
     /// All that ever came.
     pub fn count(&self) -> usize {
         self.letters.len()
-    }
-
-    /// How many are kept.
-    pub fn kept(&self) -> usize {
-        self.kept
-    }
-
-    /// Bytes that they take, about.
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// Those that are kept, oldest first, each with its number from 0.

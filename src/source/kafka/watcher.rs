@@ -12,10 +12,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::describe::{Described, describe};
 use super::{Context, Isolation, Kafka, Known, Renewed, moment, offset_in};
 use crate::position::LogId;
-use crate::source::{Asked, Extent, Found, Registrar, Source};
+use crate::source::{Asked, Extent, Found, HEARTBEAT, Registrar, Source};
 
-/// How often ends are asked for when nothing else asks: well below the least sensible `fresh_within`.
-const HEARTBEAT: Duration = Duration::from_millis(250);
 /// How often topics, partitions and leaders are asked for.
 const TOPICS_EVERY: Duration = Duration::from_secs(1);
 /// How often the group's offsets are committed, for who watches groups.
@@ -42,6 +40,11 @@ impl Clients {
     }
 }
 
+/// The clients that ask now.
+fn newest(clients: &Mutex<Arc<Clients>>) -> Arc<Clients> {
+    clients.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// Runs until nobody listens.
 pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
     let Some(clients) = Clients::new(kafka, registrar) else { return };
@@ -61,7 +64,7 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
         };
         let (mut topics_at, mut committed_at, mut all_committed_at, mut seen) = (None, moment(), moment(), 0);
         while !registrar.is_closed() {
-            let clients = watcher.clients();
+            let clients = newest(watcher.clients);
             // What librdkafka has to say to these clients is not heard otherwise.
             drop(clients.committed.poll(Duration::ZERO));
             drop(clients.all.poll(Duration::ZERO));
@@ -105,10 +108,6 @@ struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    fn clients(&self) -> Arc<Clients> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Says once that the cluster does not answer, and once that it does again.
     fn note(&mut self, outcome: Result<(), String>) {
         let source = self.kafka.name.as_ref();
@@ -166,7 +165,7 @@ impl<'a> Watcher<'a> {
         let names: Vec<String> = self.kafka.topics.iter().map(|topic| topic.name.to_string()).collect();
         // Before the question, so that the answer is of a time after what was seen.
         let short = std::mem::take(&mut self.kafka.shared().short);
-        let (clients, asked) = (self.clients(), self.registrar.asked());
+        let (clients, asked) = (newest(self.clients), self.registrar.asked());
         let client = clients.committed.client();
         let described = describe(client, &names, TIMEOUT).or_else(|_| {
             // The broker that such questions go to may be gone, and another is not known before somebody asks for brokers.
@@ -292,7 +291,8 @@ impl<'a> Watcher<'a> {
         for number in &new {
             let _ = asked.add_partition_offset(&name, *number, Offset::Beginning);
         }
-        let starts = self.clients().committed.offsets_for_times(asked, TIMEOUT).map_err(|error| error.to_string())?;
+        let starts =
+            newest(self.clients).committed.offsets_for_times(asked, TIMEOUT).map_err(|error| error.to_string())?;
         for element in starts.elements() {
             let (Ok(()), Offset::Offset(start)) = (element.error(), element.offset()) else { continue };
             let (number, start) = (element.partition(), start.max(0).cast_unsigned());
@@ -323,7 +323,7 @@ impl<'a> Watcher<'a> {
             }
         }
         if list.count() > 0
-            && let Err(error) = self.clients().committed.commit(&list, CommitMode::Async)
+            && let Err(error) = newest(self.clients).committed.commit(&list, CommitMode::Async)
         {
             tracing::debug!(source = self.kafka.name.as_ref(), %error, "the group's offsets are not committed");
         }
@@ -368,7 +368,7 @@ impl Asker<'_> {
 
     /// Has the clients find out who leads the partitions now: they would ask the broker that they knew for a quarter of an hour.
     fn learn(&self, known: &[(usize, Known)]) {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let clients = newest(self.clients);
         let topics: BTreeSet<usize> = known.iter().map(|(_, known)| known.topic).collect();
         for client in [&clients.committed, &clients.all] {
             for topic in &topics {
@@ -379,7 +379,7 @@ impl Asker<'_> {
     }
 
     fn extents(&self, known: &[(usize, Known)]) -> Result<Vec<Extent>, rdkafka::error::KafkaError> {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let clients = newest(self.clients);
         let name = |known: &Known| self.kafka.topics[known.topic].name.clone();
         let list = |offset: Offset| {
             let mut list = TopicPartitionList::new();
@@ -425,8 +425,7 @@ impl Asker<'_> {
     }
 }
 
-/// Eight hex digits of the cluster's id and the topic's (FNV-1a).
+/// Of the cluster's id and the topic's.
 fn log_id(cluster: &str, topic: &str, id: u128) -> LogId {
-    let text = format!("{cluster}/{topic}/{id:032x}");
-    LogId(text.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)))
+    LogId::of(&format!("{cluster}/{topic}/{id:032x}"))
 }
