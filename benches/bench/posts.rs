@@ -54,8 +54,7 @@ fn once(bodies: &[String], media_type: &str, events: u64) -> Run {
         std::thread::park_timeout(std::time::Duration::from_millis(20));
     }
     let (took, spent) = (started.elapsed().as_secs_f64(), cpu() - before);
-    let threads =
-        threads(process).into_iter().map(|(name, seconds)| (name, seconds * 1e6 / events as f64)).collect();
+    let threads = threads(process).into_iter().map(|(name, seconds)| (name, seconds * 1e6 / events as f64)).collect();
     Run { micros: spent * 1e6 / events as f64, rate: events as f64 / took, threads }
 }
 

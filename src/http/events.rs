@@ -62,14 +62,17 @@ pub async fn post(
     let Some(intake) = service.intake.clone() else {
         return problem(StatusCode::NOT_FOUND, "the sources are elsewhere: write events to their topics");
     };
-    let taken = tokio::task::spawn_blocking(move || intake.take(&body, shape)).await;
-    match taken {
-        Ok(Ok(receipt)) => {
-            let codes = receipt.fates.iter().filter_map(|fate| fate.outcome.as_ref().err()).map(|refused| refused.code);
-            service.metrics.written(receipt.accepted(), codes);
-            let refused = receipt.accepted() == 0 && receipt.rejected() > 0;
-            json(if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &receipt.to_json())
-        }
+    let metrics = service.metrics.clone();
+    let taken = tokio::task::spawn_blocking(move || {
+        let receipt = intake.take(&body, shape)?;
+        metrics.written(receipt.accepted, receipt.refusals().map(|rejection| rejection.code));
+        let refused = receipt.accepted == 0 && receipt.rejected > 0;
+        // Names are texts, and memory takes all: it cannot fail.
+        let text = serde_json::to_string(&receipt).unwrap_or_default();
+        Ok((if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, text))
+    });
+    match taken.await {
+        Ok(Ok((status, receipt))) => json(status, receipt),
         Ok(Err(Refusal::Unreadable(message))) => problem(StatusCode::BAD_REQUEST, &message),
         Ok(Err(Refusal::TooMany(message))) => problem(StatusCode::PAYLOAD_TOO_LARGE, &message),
         Ok(Err(Refusal::TooLarge(message))) => {
