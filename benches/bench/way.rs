@@ -85,10 +85,15 @@ pub struct Service {
 
 impl Service {
     pub fn start(data: &Path, more: &[&str]) -> Service {
+        Service::run(data, &[&["serve", "--model", "model.graphql"], more].concat())
+    }
+
+    /// Runs one of the program's commands that serve.
+    pub fn run(data: &Path, arguments: &[&str]) -> Service {
         let mut child = Command::new(BINARY)
-            .args(["serve", "--listen", "127.0.0.1:0", "--model", "model.graphql", "--data"])
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(data)
-            .args(more)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -137,6 +142,10 @@ impl Service {
     pub fn metrics(&self) -> String {
         let metrics = ureq::get(format!("{}/metrics", self.url)).call().ok();
         metrics.and_then(|mut answer| answer.body_mut().read_to_string().ok()).unwrap_or_default()
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     fn resident(&self) -> u64 {

@@ -49,6 +49,8 @@ pub struct Parts {
     pub serving: Arc<Serving>,
     pub metrics: Arc<Metrics>,
     pub clock: fn() -> Moment,
+    /// The time since some moment, by a clock that only goes forward.
+    pub tick: fn() -> Duration,
     /// Among which the pipeline's are.
     pub threads: Threads,
 }
@@ -95,8 +97,19 @@ pub struct Pipeline {
 
 impl Pipeline {
     pub fn start(parts: Parts) -> std::io::Result<Pipeline> {
-        let Parts { sources, formats, decoder, outlet, projector, gate, serving, metrics, clock, threads: supervised } =
-            parts;
+        let Parts {
+            sources,
+            formats,
+            decoder,
+            outlet,
+            projector,
+            gate,
+            serving,
+            metrics,
+            clock,
+            tick,
+            threads: supervised,
+        } = parts;
         let stop = Arc::new(AtomicBool::new(false));
         let (work, waiting) = sync_channel(BATCHES_MAX);
         // Applied batches go back to be filled again: their buffers are as large as batches are by then.
@@ -134,6 +147,7 @@ impl Pipeline {
                 serving,
                 metrics,
                 clock,
+                tick,
                 waiting: Vec::new(),
                 appended: Vec::new(),
                 outlet,
@@ -171,6 +185,7 @@ struct Loop {
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
     clock: fn() -> Moment,
+    tick: fn() -> Duration,
     outlet: Option<Box<dyn Outlet>>,
     poison: Poison,
     /// Letters from this number on are not written yet.
@@ -208,9 +223,11 @@ impl Loop {
 
     /// Makes a version of what was applied.
     fn publish(&mut self) {
+        let began = (self.tick)();
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
         self.serving.publish(snapshot);
+        self.metrics.published((self.tick)().saturating_sub(began));
         let published_at = (self.clock)().at;
         for done in self.waiting.drain(..) {
             let _ = done.try_send(());
