@@ -32,6 +32,8 @@ use sink::{Numbers, PartitionSink, Tellers};
 const BATCHES_MAX: usize = 8;
 /// While more waits, a version is published this often: a flood is seen in steps.
 const PUBLISH_MS_MAX: i64 = 250;
+/// And as soon as it has so many records: making a version takes a few microseconds for each.
+const PUBLISH_RECORDS_MAX: usize = 4096;
 /// How often what is held back is looked at while nothing comes.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -143,6 +145,7 @@ impl Pipeline {
                 full: Vec::new(),
                 held: Vec::new(),
                 has_changed: false,
+                unpublished: 0,
                 applied,
                 serving,
                 metrics,
@@ -181,6 +184,8 @@ struct Loop {
     held: Vec<Option<Waits>>,
     /// Whether something happened since the newest version.
     has_changed: bool,
+    /// Records that the newest version does not have.
+    unpublished: usize,
     applied: Sender<Batch>,
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
@@ -208,6 +213,7 @@ impl Loop {
                 next = match self.is_hydrating() {
                     // The next one comes: fewer versions of more events cost less, and nobody calls this fresh yet.
                     true => waiting.recv_timeout(Duration::from_millis(left_ms as u64)).ok(),
+                    false if self.unpublished >= PUBLISH_RECORDS_MAX => None,
                     false => waiting.try_recv().ok(),
                 };
             }
@@ -223,6 +229,7 @@ impl Loop {
 
     /// Makes a version of what was applied.
     fn publish(&mut self) {
+        self.unpublished = 0;
         let began = (self.tick)();
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
@@ -313,11 +320,14 @@ impl Loop {
 
     /// Applies what the gate lets through.
     fn pass(&mut self, open: impl FnOnce(&mut Gate, Moment, Steps<'_>)) {
-        let Loop { projector, gate, full, held, has_changed, serving, metrics, appended, applied, .. } = self;
+        let Loop { projector, gate, full, held, has_changed, unpublished, serving, metrics, appended, applied, .. } =
+            self;
         let (now, topics) = ((self.clock)(), projector.topics().clone());
         let mut apply = |batch: &Batch, until: u64| {
             let model = projector.model().clone();
-            let new = batch.records_in(batch.between(projector.position(batch.partition), until));
+            let new = batch.between(projector.position(batch.partition), until);
+            *unpublished += new.len();
+            let new = batch.records_in(new);
             let live = new.filter(|record| record.appended_at >= serving.started_at);
             let domain = |record: crate::event::Record<'_>| {
                 let event = record.outcome.ok()?;
