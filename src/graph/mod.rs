@@ -54,6 +54,11 @@ const FEW: usize = 16;
 /// Bytes that a processor fetches together.
 const CACHE_LINE: usize = 64;
 
+/// Bytes that a record takes.
+fn weight(record: &Record) -> i64 {
+    (record.len() + 2 * size_of::<usize>()) as i64
+}
+
 /// What all versions share.
 struct Shared {
     model: Arc<Model>,
@@ -155,6 +160,7 @@ impl Graph {
     fn add(&mut self, entity: usize, key: &str) -> u32 {
         let slot = self.newest[entity].len() as u32;
         let record = record::reference(key);
+        self.counts[entity].bytes += weight(&record);
         self.newest[entity].push(record);
         self.written[entity].push(slot);
         self.shared.keys[entity].insert(key, slot);
@@ -239,8 +245,27 @@ impl Graph {
     }
 
     fn put(&mut self, entity: usize, slot: u32, record: Record) {
-        self.newest[entity][slot as usize] = record;
+        let place = &mut self.newest[entity][slot as usize];
+        self.counts[entity].bytes += weight(&record) - weight(place);
+        *place = record;
         self.written[entity].push(slot);
+    }
+
+    /// Bytes of what the writer keeps for itself: records' addresses, how often each is named, what waits for a version, names.
+    pub fn size(&self) -> usize {
+        let slots = |slots: &Vec<Record>| slots.capacity() * size_of::<Record>();
+        let named = self.named.iter().chain(&self.written).map(|all| all.capacity() * size_of::<u32>());
+        self.newest.iter().map(slots).sum::<usize>()
+            + named.sum::<usize>()
+            + self.waiting.iter().map(Waiting::size).sum::<usize>()
+            + self.shared.names.size()
+    }
+
+    /// Gives back what the writer keeps to be quick and will not need soon.
+    pub fn shrink(&mut self) {
+        self.newest.iter_mut().for_each(Vec::shrink_to_fit);
+        self.named.iter_mut().chain(&mut self.written).for_each(Vec::shrink_to_fit);
+        self.waiting.iter_mut().for_each(Waiting::shrink);
     }
 
     /// Something names another target than before.

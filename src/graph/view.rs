@@ -9,6 +9,7 @@ use super::index::{Code, Index};
 use super::record::{Node, Record};
 use super::sets::Sets;
 use super::slots::{PAGE, Pin};
+use super::tree::Tree;
 use super::{Packed, Shared};
 use crate::model::Model;
 use crate::model::cell::Cell;
@@ -36,9 +37,6 @@ pub struct Memory {
     pub slots: usize,
     /// Records, with the header of a shared allocation each.
     pub records: usize,
-    /// Of the records: lineage and what the rules keep.
-    pub lineage: usize,
-    pub stamps: usize,
     /// Pages' entries for records.
     pub pages: usize,
     /// Tables from key to slot.
@@ -257,35 +255,41 @@ impl View {
         Some(Owned { tree: &sets.owned[link][place], owner })
     }
 
-    /// What an entity takes in memory. Walks its records.
+    /// Bytes of an entity's parts. Looks at no record.
     pub fn memory(&self, entity: usize) -> Memory {
-        let mut memory = Memory { slots: self.0.lengths[entity] as usize, ..Memory::default() };
-        let shared = &self.0.shared;
-        for slot in 0..self.0.lengths[entity] {
-            let Some(record) = self.record(entity, slot) else { continue };
-            memory.records += record.len() + 2 * size_of::<usize>();
+        let slots = self.0.lengths[entity] as usize;
+        let sets = self.sets(entity);
+        let indexes = sets.fields.iter().chain(&sets.words).chain([&sets.keys]);
+        Memory {
+            slots,
+            records: self.0.counts[entity].bytes.max(0).cast_unsigned() as usize,
+            pages: slots.div_ceil(PAGE) * PAGE * size_of::<(u64, Record)>(),
+            keys: self.0.shared.keys[entity].size(),
+            links: sets.links.iter().map(Tree::size).sum::<usize>() + sets.aliases.size(),
+            indexes: indexes.map(Index::size).sum(),
+            owned: sets.owned.iter().flatten().map(Tree::size).sum(),
+        }
+    }
+
+    /// Bytes of an entity's records that are lineage, and that are what the rules keep. Looks at every record.
+    pub fn beside(&self, entity: usize) -> (usize, usize) {
+        let (mut lineage, mut stamps) = (0, 0);
+        for record in (0..self.0.lengths[entity]).filter_map(|slot| self.record(entity, slot)) {
             let packed = self.packed(entity, &record);
             if !packed.is_reference() {
                 let sections = packed.sections();
-                memory.lineage += sections.lineage.len();
-                memory.stamps += sections.stamps.len();
+                lineage += sections.lineage.len();
+                stamps += sections.stamps.len();
             }
         }
-        memory.pages = memory.slots.div_ceil(PAGE) * PAGE * size_of::<(u64, Record)>();
-        memory.keys = shared.keys[entity].size();
-        let sets = self.sets(entity);
-        memory.links = sets.links.iter().map(super::tree::Tree::size).sum::<usize>() + sets.aliases.size();
-        let indexes = sets.fields.iter().chain(&sets.words).chain([&sets.keys]);
-        memory.indexes = indexes.map(Index::size).sum();
-        memory.owned = sets.owned.iter().flatten().map(super::tree::Tree::size).sum();
-        memory
+        (lineage, stamps)
     }
 }
 
 /// An owner's own index.
 #[derive(Clone, Copy)]
 pub struct Owned<'v> {
-    tree: &'v super::tree::Tree<[u32; 5]>,
+    tree: &'v Tree<[u32; 5]>,
     owner: u32,
 }
 

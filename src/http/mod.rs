@@ -26,7 +26,7 @@ use crate::api::Api;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::pipeline::Retrier;
-use crate::telemetry::{Disk, Metrics};
+use crate::telemetry::{Metrics, Store};
 use crate::threads::Threads;
 
 /// What the routes work with.
@@ -152,14 +152,14 @@ async fn is_ready(State(service): State<Arc<Service>>) -> Response {
 }
 
 async fn metrics(State(service): State<Arc<Service>>) -> Response {
-    let disk = service.intake.as_ref().and_then(|intake| match intake.log().disk() {
-        Ok((log, free)) => Some(Disk { log, free }),
+    let store = service.intake.as_ref().and_then(|intake| match intake.log().disk() {
+        Ok((log, free)) => Some(Store { log, free, memory: intake.log().memory() }),
         Err(error) => {
             tracing::warn!(%error, "what the log takes of its disk is not known");
             None
         }
     });
-    match service.metrics.render(&service.api.serving, disk) {
+    match service.metrics.render(&service.api.serving, store) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");

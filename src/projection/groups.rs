@@ -26,6 +26,12 @@ pub struct Joined {
 }
 
 impl Groups {
+    /// Bytes that they take, about.
+    pub fn size(&self) -> usize {
+        let members = self.of.len() * size_of::<Member>() + self.groups.capacity() * size_of::<Group>();
+        members + self.of.capacity() * size_of::<(Member, usize)>()
+    }
+
     fn of(&mut self, member: Member) -> usize {
         *self.of.entry(member).or_insert_with(|| {
             self.groups.push(Group { members: vec![member], erased: false });

@@ -291,6 +291,11 @@ impl Log {
         writing.map_or(now, |micros| now.min(Instant::from_micros(micros)))
     }
 
+    /// Bytes of memory that the store holds of it: what is not in its files yet, and what it keeps of them.
+    pub fn memory(&self) -> u64 {
+        self.shared.database.write_buffer_size() + self.shared.database.cache_size()
+    }
+
     /// How many commits there were; with [`Log::wait`], a way to sleep until the next.
     pub fn commits(&self) -> u64 {
         *self.shared.commits.lock().unwrap_or_else(PoisonError::into_inner)
