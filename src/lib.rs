@@ -29,7 +29,6 @@ pub mod pipeline;
 pub mod serving;
 pub mod source;
 
-mod allocator;
 pub mod api;
 pub mod app;
 pub mod cli;

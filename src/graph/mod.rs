@@ -7,6 +7,7 @@
 //! The graph knows fields and links by number and nothing of events' order: which value stands is `projection`'s to say.
 
 mod bytes;
+mod column;
 mod counts;
 mod draft;
 mod index;
@@ -43,6 +44,7 @@ pub use words::{words, words_of};
 
 use crate::model::Model;
 use crate::model::value::Instant;
+use column::Column;
 use draft::Drafted;
 use layout::Layout;
 use record::{Packed, Record};
@@ -75,9 +77,9 @@ pub struct Graph {
     shared: Arc<Shared>,
     naming: names::Naming,
     /// By entity and slot: the newest record, for the writer's own looks, which then need no lock.
-    newest: Vec<Vec<Record>>,
+    newest: Vec<Column<Record>>,
     /// By entity and slot: how many links and merges name it.
-    named: Vec<Vec<u32>>,
+    named: Vec<Column<u32>>,
     sets: Vec<Sets>,
     waiting: Vec<Waiting>,
     counts: Vec<Counts>,
@@ -98,8 +100,8 @@ impl Graph {
             model.entities.iter().zip(&layouts).map(|(entity, layout)| Sets::new(entity, layout)).collect();
         Graph {
             naming: names::Naming::default(),
-            newest: vec![Vec::new(); entities],
-            named: vec![Vec::new(); entities],
+            newest: (0..entities).map(|_| Column::default()).collect(),
+            named: (0..entities).map(|_| Column::default()).collect(),
             waiting: sets.iter().map(Waiting::new).collect(),
             sets,
             counts: model.entities.iter().map(Counts::new).collect(),
@@ -253,18 +255,16 @@ impl Graph {
 
     /// Bytes of what the writer keeps for itself: records' addresses, how often each is named, what waits for a version, names.
     pub fn size(&self) -> usize {
-        let slots = |slots: &Vec<Record>| slots.capacity() * size_of::<Record>();
-        let named = self.named.iter().chain(&self.written).map(|all| all.capacity() * size_of::<u32>());
-        self.newest.iter().map(slots).sum::<usize>()
-            + named.sum::<usize>()
+        self.newest.iter().map(Column::size).sum::<usize>()
+            + self.named.iter().map(Column::size).sum::<usize>()
+            + self.written.iter().map(|all| all.capacity() * size_of::<u32>()).sum::<usize>()
             + self.waiting.iter().map(Waiting::size).sum::<usize>()
             + self.shared.names.size()
     }
 
     /// Gives back what the writer keeps to be quick and will not need soon.
     pub fn shrink(&mut self) {
-        self.newest.iter_mut().for_each(Vec::shrink_to_fit);
-        self.named.iter_mut().chain(&mut self.written).for_each(Vec::shrink_to_fit);
+        self.written.iter_mut().for_each(Vec::shrink_to_fit);
         self.waiting.iter_mut().for_each(Waiting::shrink);
     }
 

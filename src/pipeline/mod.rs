@@ -12,7 +12,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::allocator;
 use crate::event::{Batch, Decoder};
 use crate::freshness::Moment;
 use crate::model::value::Instant;
@@ -232,6 +231,7 @@ impl Loop {
         self.metrics.versions(self.projector.pinned(), self.projector.backlog());
         if !self.is_settled && self.serving.ready_at().is_some() {
             self.settle();
+            return self.publish();
         }
         tracing::trace!("a version is published");
     }
@@ -245,7 +245,6 @@ impl Loop {
         }
         drop(spare);
         self.projector.shrink();
-        allocator::give_back();
     }
 
     /// Waits for work; a look at what is held back is some. None once the readers are gone.
@@ -321,7 +320,8 @@ impl Loop {
 
     /// Applies what the gate lets through.
     fn pass(&mut self, open: impl FnOnce(&mut Gate, Moment, Steps<'_>)) {
-        let Loop { projector, gate, full, held, has_changed, serving, metrics, appended, applied, is_settled, .. } = self;
+        let Loop { projector, gate, full, held, has_changed, serving, metrics, appended, applied, is_settled, .. } =
+            self;
         let (now, topics) = ((self.clock)(), projector.topics().clone());
         let mut apply = |batch: &Batch, until: u64| {
             let model = projector.model().clone();

@@ -125,7 +125,17 @@ impl PartitionSink {
         stop: Arc<AtomicBool>,
     ) -> PartitionSink {
         let translator = Translator::new(decoder, formats, metrics.clone());
-        PartitionSink { work, spare, translator, metrics, numbers, serving, stop, open: Vec::new(), blocked: HashSet::new() }
+        PartitionSink {
+            work,
+            spare,
+            translator,
+            metrics,
+            numbers,
+            serving,
+            stop,
+            open: Vec::new(),
+            blocked: HashSet::new(),
+        }
     }
 
     /// Opens a batch of the partition, where none is open.

@@ -389,10 +389,7 @@ impl Projector {
     fn memory(&self) -> Memory {
         let recent = self.recent.iter().map(seen::Recent::size).sum::<usize>();
         let rejected = self.rejected.capacity() * size_of::<((usize, u32), u32)>();
-        Memory {
-            writer: self.graph.size(),
-            rules: self.groups.size() + self.rivals.size() + recent + rejected,
-        }
+        Memory { writer: self.graph.size(), rules: self.groups.size() + self.rivals.size() + recent + rejected }
     }
 
     /// Gives back what it keeps to be quick and will not need soon: once hydration is over.

@@ -2,25 +2,41 @@
 //! says.
 
 use prometheus::Registry;
+use tikv_jemalloc_ctl::{background_thread, epoch, stats};
 
 use super::metrics::gauges;
+use crate::graph::Memory;
 use crate::projection::Snapshot;
 
-/// The parts, in the order of docs/service.md.
-pub const PARTS: [&str; 12] = [
-    "records", "pages", "keys", "links", "indexes", "owners", "writer", "rules", "dead_letters", "batches", "log", "program",
+/// The parts, in the order of docs/service.md: those that are counted, and what remains.
+pub const PARTS: [&str; 14] = [
+    "records",
+    "pages",
+    "keys",
+    "links",
+    "indexes",
+    "owners",
+    "writer",
+    "rules",
+    "dead_letters",
+    "batches",
+    "log",
+    "other",
+    "program",
+    "free",
 ];
 
-/// What remains: memory that the allocator has free, libraries' buffers, stacks, answers under way.
-pub const REST: &str = "rest";
+/// Has the allocator give back what is free by a thread of its own, ten seconds after it came free.
+pub fn give_back() -> Result<(), String> {
+    background_thread::write(true).map_err(|error| error.to_string())
+}
 
 /// Bytes by part.
 pub fn parts(registry: &Registry, snapshot: &Snapshot, batches: usize, log: u64) -> Result<(), prometheus::Error> {
     let help = "Resident memory by part; the sum is the process's.";
     let gauge = gauges(registry, "memory_bytes", help, &["part"])?;
     let graph: Vec<_> = (0..snapshot.catalogue.len()).map(|entity| snapshot.graph.memory(entity)).collect();
-    let sum = |of: fn(&crate::graph::Memory) -> usize| graph.iter().map(of).sum::<usize>() as f64;
-    let resident = resident();
+    let sum = |of: fn(&Memory) -> usize| graph.iter().map(of).sum::<usize>();
     let counted = [
         sum(|memory| memory.records),
         sum(|memory| memory.pages),
@@ -28,18 +44,20 @@ pub fn parts(registry: &Registry, snapshot: &Snapshot, batches: usize, log: u64)
         sum(|memory| memory.links),
         sum(|memory| memory.indexes),
         sum(|memory| memory.owned),
-        snapshot.memory.writer as f64,
-        snapshot.memory.rules as f64,
-        snapshot.dead_letters.bytes() as f64,
-        batches as f64,
-        log as f64,
-        resident.map_or(0.0, |(_, program)| program as f64),
+        snapshot.memory.writer,
+        snapshot.memory.rules,
+        snapshot.dead_letters.bytes(),
+        batches,
+        log as usize,
     ];
-    for (part, bytes) in PARTS.iter().zip(counted) {
+    // Where another allocator is the program's, as in tests, nothing but the counted parts is known.
+    let used = epoch::advance().and_then(|_| stats::allocated::read()).unwrap_or(0);
+    let other = used.saturating_sub(counted.iter().sum());
+    let Some((all, program)) = resident() else { return Ok(()) };
+    let free = all as f64 - (program as usize + other + counted.iter().sum::<usize>()) as f64;
+    let remaining = [other as f64, program as f64, free];
+    for (part, bytes) in PARTS.iter().zip(counted.into_iter().map(|bytes| bytes as f64).chain(remaining)) {
         gauge.with_label_values(&[part]).set(bytes);
-    }
-    if let Some((all, _)) = resident {
-        gauge.with_label_values(&[REST]).set(all as f64 - counted.iter().sum::<f64>());
     }
     Ok(())
 }

@@ -216,7 +216,12 @@ impl Metrics {
         gauge("waiters", "Requests that wait for a version.", serving.waiting() as f64)?;
         let untold = "Words of producers on fields that several set, beyond those that are remembered.";
         gauge("disagreements_untold", untold, snapshot.untold as f64)?;
-        memory::parts(&registry, snapshot, self.batches.load(Ordering::Relaxed), store.map_or(0, |store| store.memory))?;
+        memory::parts(
+            &registry,
+            snapshot,
+            self.batches.load(Ordering::Relaxed),
+            store.map_or(0, |store| store.memory),
+        )?;
         if let Some(Store { log, free, .. }) = store {
             gauge("log_bytes", "Bytes that the embedded log takes on its disk.", log as f64)?;
             gauge("disk_free_bytes", "Bytes that are free on the embedded log's disk.", free as f64)?;
@@ -235,6 +240,11 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Res
     kept(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
 }
 
-pub(super) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+pub(super) fn gauges(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<GaugeVec, prometheus::Error> {
     kept(registry, GaugeVec::new(Opts::new(name, help), labels)?)
 }

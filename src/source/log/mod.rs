@@ -98,6 +98,9 @@ pub struct Appended {
     pub offset: u64,
 }
 
+/// What is appended stays in memory until it comes to so many bytes.
+const MEMTABLE_BYTES: u64 = 16 << 20;
+
 /// A topic of the log.
 #[derive(Debug)]
 pub struct Topic {
@@ -160,7 +163,8 @@ impl Log {
         threads: &Threads,
     ) -> Result<Log, LogError> {
         let database = making::open(path)?;
-        let records = database.keyspace("records", KeyspaceCreateOptions::default)?;
+        let records =
+            database.keyspace("records", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))?;
         let meta = database.keyspace("meta", KeyspaceCreateOptions::default)?;
         let cluster = match meta.get("format")? {
             None => {
