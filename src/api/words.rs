@@ -91,13 +91,9 @@ pub fn value(model: &Model, index: usize, value: usize) -> String {
 
 /// The fields that hold an enum's values.
 fn fields_of(model: &Model, enumeration: usize) -> impl Iterator<Item = (&Entity, usize)> {
-    let holds = move |kind: &Kind| match kind {
-        Kind::Enum(index) => *index == enumeration,
-        Kind::List(item) => **item == Kind::Enum(enumeration),
-        _ => false,
-    };
     model.entities.iter().flat_map(move |entity| {
-        let fields = entity.fields.iter().enumerate().filter(move |(_, field)| holds(&field.kind));
+        let fields = entity.fields.iter().enumerate();
+        let fields = fields.filter(move |(_, field)| field.kind == Kind::Enum(enumeration));
         fields.map(move |(field, _)| (entity, field))
     })
 }

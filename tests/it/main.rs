@@ -19,6 +19,7 @@ mod plans;
 mod queries;
 mod registry;
 mod rows;
+mod schema;
 mod soak;
 mod starts;
 mod strangler;
