@@ -17,7 +17,7 @@ const SCHEMA: &str = r#"{"type":"record","name":"Event","fields":[
     {"name":"data","type":{"type":"record","name":"Data","fields":[{"name":"name","type":["null","string"]}]}}]}"#;
 
 /// A registry that knows the schemas it is given, by their ids; gives its URL.
-fn registry(known: Arc<Mutex<Vec<u32>>>) -> String {
+pub fn registry(known: Arc<Mutex<Vec<u32>>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -43,7 +43,7 @@ fn registry(known: Arc<Mutex<Vec<u32>>>) -> String {
 }
 
 /// A person's event in Confluent's wire format.
-fn avro(schema: u32, key: &str, version: u8, kind: &str, name: &str) -> Vec<u8> {
+pub fn avro(schema: u32, key: &str, version: u8, kind: &str, name: &str) -> Vec<u8> {
     let mut bytes = vec![0];
     bytes.extend(schema.to_be_bytes());
     let id = format!("{key}-{version}");

@@ -6,6 +6,7 @@ mod cdc;
 mod concurrency;
 mod conformance;
 mod demo;
+mod documents;
 mod durability;
 mod golden;
 mod importers;

@@ -80,7 +80,7 @@ fn everything_in_the_schema_says_what_it_is() {
     let bare = data.path().join("bare.graphql");
     std::fs::write(&bare, BARE).unwrap();
     let bare = Service::start_with(&data.path().join("bare"), &bare, &[]);
-    for (schema, elements) in [(shipped, 700), (introspected(&bare), 500)] {
+    for (schema, elements) in [(shipped, 600), (introspected(&bare), 400)] {
         let (seen, faults) = unexplained(&schema);
         assert!(faults.is_empty(), "{}", faults.join("\n"));
         assert!(seen > elements, "only {seen} elements were looked at");

@@ -42,8 +42,6 @@ pub const SCALARS: &[(&str, &str, &str)] = &[
     ("JSON", "Any JSON value. Its numbers keep every digit.", "https://www.rfc-editor.org/rfc/rfc8259"),
 ];
 
-pub const ID: &str =
-    "A name that is compared to the letter and never computed with. It is a text; arguments may be an integer.";
 pub const QUERY: &str = "Everything that can be read. Each answer comes from one version of the graph, across all domains, and says \
                          under `extensions.freshness` how fresh it is.";
 pub const NODE: &str = "Whatever has a global id.";
