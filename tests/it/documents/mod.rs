@@ -61,10 +61,11 @@ fn with_a_letter(reader: &mut Reader, blocks: &[Block]) -> usize {
         log.append((1..=8).map(record).collect()).unwrap();
     }
     let config = data.path().join("staygraph.toml");
-    let text = format!("[sources.main]\nschema_registry = \"{url}\"\n[domains.people]\nencoding = \"avro\"\n");
+    let text =
+        format!("[sources.main]\nkind = \"log\"\nschema_registry = \"{url}\"\n[domains.people]\nencoding = \"avro\"\n");
     std::fs::write(&config, text).unwrap();
     let service = Service::start_with(data.path(), &root("model.graphql"), &["--config", config.to_str().unwrap()]);
-    let letters = service.read("{ projection { deadLetters { nodes { id } } } }", "people/0@8");
+    let letters = service.read("{ people { totalCount } projection { deadLetters { nodes { id } } } }", "people/0@8");
     assert_eq!(letters["projection"]["deadLetters"]["nodes"][0]["id"], "DeadLetter:people/0@7", "{letters}");
     // The cause is mended.
     known.lock().unwrap().push(2);
