@@ -1,7 +1,6 @@
 //! The blocks of README.md and docs/kafka.md that need a Kafka, in order, with real ones. tests/it runs the others.
 
 #[path = "../it/documents/blocks.rs"]
-#[expect(dead_code, reason = "shared with tests/it, which shows blocks")]
 mod blocks;
 #[path = "../it/documents/reader.rs"]
 #[expect(dead_code, reason = "shared with tests/it, which runs the other blocks")]

@@ -142,7 +142,7 @@ impl Reader {
         }
     }
 
-    /// Types a block into the shell; what it prints as JSON is judged.
+    /// Types a block into the shell; an answer to a query that it prints is judged.
     fn types(&mut self, block: &Block, text: &str) {
         write!(self.typed, "{text}\nprintf '\\n%s\\n' '{DONE}'\n").unwrap();
         let mut printed = String::new();
@@ -156,8 +156,9 @@ impl Reader {
                 }
             }
         }
+        // An event has `data` too.
         for json in printed.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok()) {
-            if json.get("data").is_some() && json.get("specversion").is_none() {
+            if json.get("errors").is_some() || json.get("data").is_some() && json.get("specversion").is_none() {
                 full(&json).unwrap_or_else(|why| panic!("{block}: {why}"));
             }
         }
