@@ -109,7 +109,7 @@ fn a_letter_lands_in_its_place_once_its_cause_is_mended() {
     // Nothing is mended yet: the letter stays one.
     let (code, out, err) = run(&[&["dead-letters", "retry", &id], &to[..]].concat());
     assert_eq!(code, 1, "{out}{err}");
-    assert!(out.contains("1 letters read once more: 0 events applied, 1 refused again"), "{out}");
+    assert!(out.contains("1 letter read once more: 0 events applied, 1 refused again"), "{out}");
     known.lock().unwrap().push(2);
     let (code, out, err) = run(&[&["dead-letters", "retry", "--code", "BAD_ENCODING"], &to[..]].concat());
     assert_eq!(code, 1, "{out}{err}");
@@ -122,7 +122,7 @@ fn a_letter_lands_in_its_place_once_its_cause_is_mended() {
     assert_eq!(now["projection"]["deadLetters"]["totalCount"], json!(1));
 
     let (code, out, err) = run(&[&["dead-letters", "discard", "--domain", "people"], &to[..]].concat());
-    assert_eq!((code, out.trim()), (0, "1 letters taken away"), "{err}");
+    assert_eq!((code, out.trim()), (0, "1 letter taken away"), "{err}");
     assert_eq!(service.read(query, "")["projection"]["deadLetters"]["totalCount"], json!(0));
 }
 

@@ -141,3 +141,27 @@ fn the_shipped_model_describes_itself() {
     }
     assert!(bare.is_empty(), "{bare:?}");
 }
+
+/// What GraphiQL opens with is called as its operation, and is answered.
+#[test]
+fn the_queries_that_graphiql_opens_with_have_names_and_answers() {
+    let data = folder();
+    let bare = data.path().join("bare.graphql");
+    std::fs::write(&bare, BARE).unwrap();
+    let services =
+        [Service::start(&data.path().join("shipped")), Service::start_with(&data.path().join("bare"), &bare, &[])];
+    for service in services {
+        let starters = service.get("/graphiql/starters.json", &[]).json();
+        let starters = starters.as_array().unwrap();
+        assert!(starters.len() >= 2);
+        for starter in starters {
+            let query = starter["query"].as_str().unwrap();
+            let name = query.strip_prefix("query ").and_then(|rest| rest.split([' ', '(']).next()).unwrap_or_default();
+            assert!(name.starts_with(|first: char| first.is_ascii_uppercase()), "{query}");
+            let variables: Json = serde_json::from_str(starter["variables"].as_str().unwrap()).unwrap_or_default();
+            let body = serde_json::json!({ "query": query, "variables": variables });
+            let answer = service.post("/graphql", "application/json", body.to_string().as_bytes()).json();
+            assert!(answer.get("errors").is_none() && answer["data"].is_object(), "{query}: {answer}");
+        }
+    }
+}
