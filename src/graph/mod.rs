@@ -284,14 +284,24 @@ impl Graph {
         self.rename(Some(entity), (!rejected).then_some(slot), rejected.then_some(slot));
     }
 
-    /// Sets, replaces or undoes the merge of a slot, and voids the one merge of a cycle that does not count.
-    pub fn set_merge(&mut self, entity: usize, slot: u32, merge: Option<(u32, (Instant, &str, &str))>) {
+    /// Sets, replaces or undoes the merge of a slot, and voids the one merge of a cycle that does not count. `may_close` is
+    /// whether the target may lead to the slot already: where it cannot, no chain is walked.
+    pub fn set_merge(
+        &mut self,
+        entity: usize,
+        slot: u32,
+        merge: Option<(u32, (Instant, &str, &str))>,
+        may_close: bool,
+    ) {
         for member in self.cycle(entity, slot) {
             self.set_void(entity, member, false);
         }
         let mut draft = self.edit(entity, slot);
         draft.set_merge(merge.map(|(into, order)| Merge { into, order, void: false }));
         self.commit(draft);
+        if !may_close {
+            return;
+        }
         let order = |member: &u32| {
             let node = self.node(entity, *member);
             node.merge().map(|merge| (merge.order.0, merge.order.1.to_owned(), merge.order.2.to_owned()))
@@ -314,18 +324,24 @@ impl Graph {
 
     /// The members of the cycle of merges that the slot is in; none where it is in none.
     fn cycle(&self, entity: usize, start: u32) -> Vec<u32> {
+        let layout = &self.shared.layouts[entity];
         let mut members = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        let mut slot = start;
-        while seen.insert(slot) {
+        // The way may lead into a cycle that the start is not in: each time that it has doubled, where it is is remembered
+        // (Brent, 1980).
+        let (mut slot, mut mark) = (start, start);
+        loop {
             members.push(slot);
-            match self.node(entity, slot).merge().map(|merge| merge.into) {
+            let record = Packed { layout, bytes: &self.newest[entity][slot as usize] };
+            match record.merge().map(|merge| merge.into) {
                 Some(into) if into == start => return members,
+                None => return Vec::new(),
+                Some(into) if into == mark => return Vec::new(),
                 Some(into) => slot = into,
-                None => break,
+            }
+            if members.len().is_power_of_two() {
+                mark = slot;
             }
         }
-        Vec::new()
     }
 
     /// Makes all that was written the next version, and drops old records that no version needs any more.

@@ -1,7 +1,8 @@
 //! One immutable version of the graph, across all domains.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::counts::Counts;
 use super::index::{Code, Index};
@@ -11,6 +12,9 @@ use super::slots::{PAGE, Pin};
 use super::{Packed, Shared};
 use crate::model::Model;
 use crate::model::cell::Cell;
+
+/// Merges that a look-up follows without remembering where they led.
+const SHORT: usize = 8;
 
 /// A version. As long as one of its clones lives, what it needs is kept.
 #[derive(Clone)]
@@ -22,6 +26,8 @@ struct Inner {
     counts: Vec<Counts>,
     lengths: Vec<u32>,
     pin: Pin,
+    /// By entity and slot: the ends of long chains of merges that somebody walked.
+    afar: Mutex<HashMap<(usize, u32), u32>>,
 }
 
 /// Bytes of one entity's parts in memory.
@@ -47,7 +53,7 @@ pub struct Memory {
 
 impl View {
     pub(super) fn new(shared: Arc<Shared>, sets: Vec<Sets>, counts: Vec<Counts>, lengths: Vec<u32>, pin: Pin) -> View {
-        View(Arc::new(Inner { shared, sets, counts, lengths, pin }))
+        View(Arc::new(Inner { shared, sets, counts, lengths, pin, afar: Mutex::default() }))
     }
 
     pub fn model(&self) -> &Arc<Model> {
@@ -106,18 +112,45 @@ impl View {
     }
 
     /// Follows merges to the end.
-    pub fn survivor(&self, entity: usize, mut slot: u32) -> u32 {
+    pub fn survivor(&self, entity: usize, start: u32) -> u32 {
         // Almost nobody merges: the set of merges tells that without a record.
         if self.sets(entity).aliases.is_empty() {
-            return slot;
+            return start;
         }
-        while let Some(into) = self
-            .record(entity, slot)
-            .and_then(|record| self.packed(entity, &record).merge().filter(|merge| !merge.void).map(|merge| merge.into))
-        {
-            slot = into;
+        let mut slot = start;
+        for _ in 0..SHORT {
+            match self.into(entity, slot) {
+                Some(into) => slot = into,
+                None => return slot,
+            }
         }
-        slot
+        self.survivor_afar(entity, slot)
+    }
+
+    /// The end of a long chain of merges, which is walked once a version.
+    fn survivor_afar(&self, entity: usize, start: u32) -> u32 {
+        let mut known = self.0.afar.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut slot, mut walked) = (start, Vec::new());
+        let end = loop {
+            if let Some(end) = known.get(&(entity, slot)) {
+                break *end;
+            }
+            match self.into(entity, slot) {
+                Some(into) => {
+                    walked.push((entity, slot));
+                    slot = into;
+                }
+                None => break slot,
+            }
+        };
+        known.extend(walked.into_iter().map(|passed| (passed, end)));
+        end
+    }
+
+    /// What a slot was merged into, where that counts.
+    fn into(&self, entity: usize, slot: u32) -> Option<u32> {
+        let record = self.record(entity, slot)?;
+        self.packed(entity, &record).merge().filter(|merge| !merge.void).map(|merge| merge.into)
     }
 
     /// The slot that a link field names, or its survivor's.

@@ -396,9 +396,14 @@ fn browsers_may_send_the_headers_that_are_configured() {
 
 #[test]
 fn every_fixed_limit_is_the_pages() {
-    let fixed: [u64; 20] = [
+    let fixed: [u64; 25] = [
         limits::NESTING_MAX as u64,
         limits::GRAPHQL_BYTES_MAX as u64,
+        limits::LETTERS_REQUEST_BYTES_MAX as u64,
+        limits::VALUES_MAX as u64,
+        limits::SMALL_BODY_BYTES_MAX as u64,
+        limits::BODIES_BYTES_MAX as u64,
+        limits::BODIES_WORK_MAX as u64,
         limits::SMALL_COST_MAX,
         limits::QUEUE_MS_MAX,
         limits::ITEMS_MAX as u64,
