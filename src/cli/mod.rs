@@ -150,6 +150,11 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// So many of something: `1 event`, `2 events`.
+fn counted(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
 fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }
