@@ -57,7 +57,7 @@ const FEW: usize = 16;
 const CACHE_LINE: usize = 64;
 
 /// Bytes that a record takes.
-fn weight(record: &Record) -> i64 {
+fn weight(record: &[u8]) -> i64 {
     (record.len() + 2 * size_of::<usize>()) as i64
 }
 

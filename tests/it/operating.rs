@@ -11,8 +11,8 @@ use staygraph::config::{Config, DEPTH_MAX, LogOptions, ModelText, Options};
 use staygraph::event::Code;
 use staygraph::freshness::{Cause, Status};
 use staygraph::limits;
-use staygraph::telemetry::PARTS;
 use staygraph::source::log::{Log, NewRecord};
+use staygraph::telemetry::PARTS;
 
 use crate::support::{BINARY, Service, event, folder, root};
 
@@ -218,7 +218,8 @@ fn every_metric_is_on_the_page_and_there_from_the_start() {
     assert_eq!(parts, PARTS);
     let value = |line: &str| -> f64 { line.rsplit(' ').next().unwrap().parse().unwrap() };
     let all = |name: &str| metrics.lines().filter(move |line| line.starts_with(name));
-    let (sum, resident) = (all("staygraph_memory_bytes{").map(value).sum::<f64>(), all("process_resident").map(value).sum());
+    let sum: f64 = all("staygraph_memory_bytes{").map(value).sum();
+    let resident: f64 = all("process_resident").map(value).sum();
     assert!(all("staygraph_memory_bytes{").all(|line| value(line) >= 0.0), "{metrics}");
     // Read one after the other: what was taken in between is little.
     assert!((sum - resident).abs() < f64::max(resident * 0.05, 4e6), "{sum} in parts, {resident} in all");
