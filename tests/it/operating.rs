@@ -217,7 +217,7 @@ fn every_metric_is_on_the_page_and_there_from_the_start() {
         table("docs/service.md", "| part | what it is |").iter().map(|row| row[0].replace('`', "")).collect();
     assert_eq!(parts, PARTS);
     let value = |line: &str| -> f64 { line.rsplit(' ').next().unwrap().parse().unwrap() };
-    let all = |name: &str| metrics.lines().filter(move |line| line.starts_with(name));
+    let all = |name: &'static str| metrics.lines().filter(move |line| line.starts_with(name));
     let sum: f64 = all("staygraph_memory_bytes{").map(value).sum();
     let resident: f64 = all("process_resident").map(value).sum();
     assert!(all("staygraph_memory_bytes{").all(|line| value(line) >= 0.0), "{metrics}");
