@@ -13,7 +13,7 @@ use crate::cdc::Skipped;
 use crate::clock;
 use crate::config::{Config, SourceConfig, SourceKind, TopicConfig};
 use crate::event::Decoder;
-use crate::http::{Service, router, server};
+use crate::http::{Room, Service, router, server};
 use crate::intake::Intake;
 use crate::model::Model;
 use crate::pipeline::{Carries, Format, Parts, Pipeline};
@@ -210,6 +210,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         cors_origins: config.cors_origins,
         cors_headers: config.cors_headers,
         limits,
+        room: Room::default(),
     };
     Ok(App { api, threads, about, started, service, pipeline })
 }

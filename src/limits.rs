@@ -81,6 +81,16 @@ impl Default for Limits {
 pub const NESTING_MAX: usize = 200;
 /// Bytes of a GraphQL request's body.
 pub const GRAPHQL_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a request to retry or discard dead letters.
+pub const LETTERS_REQUEST_BYTES_MAX: usize = 64 << 10;
+/// Values in a request's variables, within one another included: each is copied several times before it is judged.
+pub const VALUES_MAX: usize = 20_000;
+/// Bytes of a body that needs no room, however many there are.
+pub const SMALL_BODY_BYTES_MAX: usize = 64 << 10;
+/// Bytes of larger bodies that are here at once, of all requests.
+pub const BODIES_BYTES_MAX: usize = 256 << 20;
+/// Larger bodies of events that are judged at once: each event's fate is kept until all are.
+pub const BODIES_WORK_MAX: usize = 8;
 /// Documents of more bytes are read where they hold up no other request.
 pub const INLINE_BYTES_MAX: usize = 16 << 10;
 /// Queries that can give more fields than these are large: they leave room for small ones.

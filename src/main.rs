@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-/// The graph is many small pieces, made on one thread and freed on others, which mimalloc is made for.
+/// Tells how much of its memory is used, and gives the rest back in the background. docs/performance.md has what it was
+/// chosen by.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     staygraph::cli::run()

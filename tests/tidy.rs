@@ -28,7 +28,7 @@ const IMPURE: [(&str, &str); 10] = [
 ];
 
 /// A package and the files that may use it: a folder ends in `/`.
-const PACKAGES: [(&str, &[&str]); 38] = [
+const PACKAGES: [(&str, &[&str]); 39] = [
     ("petgraph", &["graph/walk.rs"]),
     ("hashbrown", &["graph/"]),
     ("caseless", &["graph/words.rs"]),
@@ -53,7 +53,8 @@ const PACKAGES: [(&str, &[&str]); 38] = [
     ("axum", &["http/", "app.rs"]),
     ("tower_http", &["http/"]),
     ("rust_embed", &["http/pages.rs"]),
-    ("prometheus", &["telemetry/metrics.rs"]),
+    ("prometheus", &["telemetry/metrics.rs", "telemetry/memory.rs"]),
+    ("tikv_jemalloc_ctl", &["telemetry/memory.rs"]),
     ("tracing_subscriber", &["telemetry/logs.rs"]),
     ("clap", &["cli/", "config/options.rs", "telemetry/logs.rs"]),
     ("indicatif", &["cli/progress.rs", "cli/demo.rs"]),

@@ -276,20 +276,21 @@ fn measure(entities: u64) {
             publications.longest
         ),
     );
-    let memory = newest.lock().map(|newest| newest.graph.memory(0)).unwrap_or_default();
+    let (memory, (lineage, stamps)) =
+        newest.lock().map(|newest| (newest.graph.memory(0), newest.graph.beside(0))).unwrap_or_default();
     let each = |bytes: usize| bytes as f64 / memory.slots as f64;
-    let core = memory.records - memory.lineage - memory.stamps + memory.pages + memory.keys + memory.links;
+    let core = memory.records - lineage - stamps + memory.pages + memory.keys + memory.links;
     say(
         "graph: bytes an entity",
         &format!(
             "{:.0} = record {:.0}, page {:.0}, id {:.0}, links {:.0}; lineage {:.0} and stamps {:.0} beside, key order {:.0}",
             each(core),
-            each(memory.records - memory.lineage - memory.stamps),
+            each(memory.records - lineage - stamps),
             each(memory.pages),
             each(memory.keys),
             each(memory.links),
-            each(memory.lineage),
-            each(memory.stamps),
+            each(lineage),
+            each(stamps),
             each(memory.indexes),
         ),
     );

@@ -134,7 +134,7 @@ pub fn run() {
     println!("the demo's data decoded and applied in {took:?}; {} versions pinned", projector.pinned());
     let mut slots = 0;
     for (index, description) in model.entities.iter().enumerate() {
-        let memory = view.memory(index);
+        let (memory, (lineage, stamps)) = (view.memory(index), view.beside(index));
         slots += memory.slots;
         let each = |bytes: usize| bytes as f64 / memory.slots.max(1) as f64;
         say(
@@ -142,8 +142,8 @@ pub fn run() {
             &format!(
                 "record {:.0} (of it lineage {:.0}, stamps {:.0}), page {:.0}, id {:.0}, links to it and from it {:.0}, indexes {:.0}, owners' {:.0}",
                 each(memory.records),
-                each(memory.lineage),
-                each(memory.stamps),
+                each(lineage),
+                each(stamps),
                 each(memory.pages),
                 each(memory.keys),
                 each(memory.links),

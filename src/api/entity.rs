@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_graphql::Value as GraphValue;
-use async_graphql::dynamic::{Field, FieldValue, InputValue, Object, ResolverContext, SchemaBuilder};
+use async_graphql::dynamic::{Field, FieldValue, Object, ResolverContext, SchemaBuilder};
 use serde_json::Value as Json;
 
 use super::Context;
-use super::types::{Described, argument, context, field, refusable, ty};
+use super::types::{argument, context, field, input, refusable};
+use super::{fixed, words};
 use crate::graph::Node;
 use crate::model::cell::Cell;
 use crate::model::value::Money;
@@ -41,60 +42,70 @@ type Resolved<'a> = async_graphql::Result<Option<FieldValue<'a>>>;
 pub fn register(builder: SchemaBuilder, model: &Arc<Model>, index: usize) -> SchemaBuilder {
     let entity = &model.entities[index];
     let name = &entity.name;
-    let mut object = Object::new(name).described(&entity.description).implement("Entity").implement("Node");
-    for common in common_fields(model, index) {
-        object = object.field(common);
+    let mut object = Object::new(name).description(words::entity(model, index)).implement("Entity").implement("Node");
+    for (common, (_, _, says)) in common_fields(model, index).into_iter().zip(fixed::COMMON) {
+        object = object.field(common.description(says));
     }
-    for (field_index, field) in entity.fields.iter().enumerate() {
-        object = object.field(attribute(model, index, field_index).described(&field.description));
+    for field in 0..entity.fields.len() {
+        object = object.field(attribute(model, index, field).description(words::field(model, index, field)));
     }
     for (reverse, description) in entity.reverses.iter().enumerate() {
-        object = object.field(reverse_field(model, description.entity, reverse, &description.name));
+        let field = reverse_field(model, description.entity, reverse, &description.name);
+        object = object.field(field.description(words::reverse(model, index, reverse)));
     }
-    let connection = Object::new(format!("{name}Connection"))
-        .field(field("edges", &format!("[{name}Edge!]!"), |resolver| {
+    builder.register(object).register(connection_object(name)).register(edge_object(name))
+}
+
+fn connection_object(name: &str) -> Object {
+    let edges = field("edges", &format!("[{name}Edge!]!"), |resolver| {
+        let connection = parent::<Connection>(resolver)?;
+        let edge = |slot: &u32| Edge { entity: connection.entity, slot: *slot, order: connection.order.clone() };
+        Ok(Some(FieldValue::list(connection.page.slots.iter().map(|slot| FieldValue::owned_any(edge(slot))))))
+    });
+    let nodes = field("nodes", &format!("[{name}!]!"), |resolver| {
+        let connection = parent::<Connection>(resolver)?;
+        let node = |slot: &u32| FieldValue::owned_any(NodeRef { entity: connection.entity, slot: *slot });
+        Ok(Some(FieldValue::list(connection.page.slots.iter().map(node))))
+    });
+    let counted = refusable(
+        "totalCount",
+        "Int!",
+        || Some(FieldValue::value(0)),
+        |resolver| {
             let connection = parent::<Connection>(resolver)?;
-            let edge = |slot: &u32| Edge { entity: connection.entity, slot: *slot, order: connection.order.clone() };
-            Ok(Some(FieldValue::list(connection.page.slots.iter().map(|slot| FieldValue::owned_any(edge(slot))))))
-        }))
-        .field(field("nodes", &format!("[{name}!]!"), |resolver| {
-            let connection = parent::<Connection>(resolver)?;
-            let node = |slot: &u32| FieldValue::owned_any(NodeRef { entity: connection.entity, slot: *slot });
-            Ok(Some(FieldValue::list(connection.page.slots.iter().map(node))))
-        }))
-        .field(field("pageInfo", "PageInfo!", page_info))
-        .field(refusable(
-            "totalCount",
-            "Int!",
-            || Some(FieldValue::value(0)),
-            |resolver| {
-                let connection = parent::<Connection>(resolver)?;
-                let context = context(resolver)?;
-                let counted = match (connection.page.total, &connection.arguments) {
-                    (Some(total), _) => Ok(total),
-                    (None, Some(arguments)) => total(&context.reading, connection.entity, connection.source, arguments),
-                    (None, None) => Ok(0),
-                };
-                Ok(counted.map(|total| Some(FieldValue::value(total as u64))))
-            },
-        ));
-    let edge = Object::new(format!("{name}Edge"))
-        .field(field("cursor", "String!", |resolver| {
-            let edge = parent::<Edge>(resolver)?;
             let context = context(resolver)?;
-            Ok(Some(FieldValue::value(Page::cursor(
-                &context.reading,
-                edge.entity,
-                edge.slot,
-                &edge.order,
-                &context.seal,
-            ))))
-        }))
-        .field(field("node", &format!("{name}!"), |resolver| {
-            let edge = parent::<Edge>(resolver)?;
-            Ok(Some(FieldValue::owned_any(NodeRef { entity: edge.entity, slot: edge.slot })))
-        }));
-    builder.register(object).register(connection).register(edge)
+            let counted = match (connection.page.total, &connection.arguments) {
+                (Some(total), _) => Ok(total),
+                (None, Some(arguments)) => total(&context.reading, connection.entity, connection.source, arguments),
+                (None, None) => Ok(0),
+            };
+            Ok(counted.map(|total| Some(FieldValue::value(total as u64))))
+        },
+    );
+    Object::new(format!("{name}Connection"))
+        .description(format!("A page of a list of `{name}`."))
+        .field(edges.description("The page's nodes, each with its cursor."))
+        .field(nodes.description("The page's nodes."))
+        .field(field("pageInfo", "PageInfo!", page_info).description("Where the page lies in the list."))
+        .field(counted.description("How many the whole list has, on all pages."))
+}
+
+fn edge_object(name: &str) -> Object {
+    let cursor = field("cursor", "String!", |resolver| {
+        let edge = parent::<Edge>(resolver)?;
+        let context = context(resolver)?;
+        let cursor = Page::cursor(&context.reading, edge.entity, edge.slot, &edge.order, &context.seal);
+        Ok(Some(FieldValue::value(cursor)))
+    });
+    let node = field("node", &format!("{name}!"), |resolver| {
+        let edge = parent::<Edge>(resolver)?;
+        Ok(Some(FieldValue::owned_any(NodeRef { entity: edge.entity, slot: edge.slot })))
+    });
+    let says = "Its place in the list, for `after` and `before` of this very list and order. It holds though others come and go.";
+    Object::new(format!("{name}Edge"))
+        .description(format!("A `{name}` in a list."))
+        .field(cursor.description(says))
+        .field(node.description(format!("The `{name}`.")))
 }
 
 /// The root fields of an entity: one by its key, and the list.
@@ -106,10 +117,11 @@ pub fn roots(query: Object, model: &Model, index: usize) -> Object {
         Ok(context.reading.find(index, key.as_str().unwrap_or_default()).map(|slot| node_value(index, slot)))
     });
     let one = one
-        .argument(InputValue::new("key", ty("String!")))
-        .description(format!("One {} by its domain's own id.", entity.name));
+        .argument(input("key", "String!", "The domain's own id: the `subject` of its events."))
+        .description(format!("One `{}` by its domain's own id; null where nothing has it.", entity.name));
     let list = connection_field(&entity.plural, &entity.name, index, |_| Ok(Source::All));
-    query.field(one).field(list)
+    let says = format!("Each `{}` that is there, filtered, sorted, a page at a time.", entity.name);
+    query.field(one).field(list.description(says))
 }
 
 pub fn node_value<'a>(entity: usize, slot: u32) -> FieldValue<'a> {
@@ -293,15 +305,13 @@ where
 {
     let of_type = format!("{entity_name}Connection!");
     let field = refusable(name, &of_type, nothing, move |resolver| connection(resolver, entity, source(resolver)?));
-    let arguments = [
-        ("filter", format!("{entity_name}Filter")),
-        ("orderBy", format!("[{entity_name}Order!]")),
-        ("first", "Int".to_owned()),
-        ("after", "String".to_owned()),
-        ("last", "Int".to_owned()),
-        ("before", "String".to_owned()),
-    ];
-    arguments.iter().fold(field, |field, (name, of_type)| field.argument(InputValue::new(*name, ty(of_type))))
+    let says = "What they must fit. Without it, all that are there: nothing deleted, and no references.";
+    let filter = input("filter", &format!("{entity_name}Filter"), says);
+    let says = "What they are sorted by, one field a member, 16 members at most; ties, and all without it, by `key`.";
+    let order = input("orderBy", &format!("[{entity_name}Order!]"), says);
+    let window = fixed::LIST
+        .map(|(name, says)| input(name, if matches!(name, "first" | "last") { "Int" } else { "String" }, says));
+    [filter, order].into_iter().chain(window).fold(field, Field::argument)
 }
 
 /// What stands in for a connection that was refused.
@@ -342,15 +352,3 @@ fn page_info<'a>(resolver: &ResolverContext<'a>) -> Resolved<'a> {
     let members = members.into_iter().map(|(name, value)| (async_graphql::Name::new(name), value));
     Ok(Some(FieldValue::value(GraphValue::Object(members.collect()))))
 }
-
-/// The fields of every entity, for the interface.
-pub const COMMON: [(&str, &str); 8] = [
-    ("id", "ID!"),
-    ("key", "String!"),
-    ("completeness", "Completeness!"),
-    ("missingVersions", "[Long!]!"),
-    ("breaches", "[String!]!"),
-    ("rejected", "[DeadLetter!]!"),
-    ("lastEvent", "EventRef"),
-    ("attributes", "JSON"),
-];

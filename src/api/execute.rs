@@ -14,7 +14,7 @@ use super::freshness::AnswerFreshness;
 use super::mending::Mending;
 use super::{Context, Schema};
 use crate::freshness::{Demand, Otherwise};
-use crate::limits::{INLINE_BYTES_MAX, Limits};
+use crate::limits::{INLINE_BYTES_MAX, Limits, VALUES_MAX};
 use crate::model::Model;
 use crate::query::{BAD_USER_INPUT, Reading, Seal};
 use crate::serving::{Pinned, Serving, Short, TooMany, Wanted};
@@ -149,6 +149,10 @@ impl Api {
     async fn read(&self, request: Request) -> Result<Read, JoinError> {
         let (schema, model, limits) = (self.schema.clone(), self.model.clone(), self.limits.clone());
         let is_short = request.query.len() <= INLINE_BYTES_MAX;
+        if request.variables.values().map(count).sum::<usize>() > VALUES_MAX {
+            let message = format!("the variables have more than {VALUES_MAX} values");
+            return Ok((Err(vec![ApiError::new(BAD_USER_INPUT, message)]), request));
+        }
         let read = move || {
             let (operation, variables) = (request.operation_name.as_deref(), &request.variables);
             let prepared =
@@ -277,6 +281,15 @@ impl Api {
     /// A refusal of what is no GraphQL request at all.
     pub fn unreadable(&self, message: &str) -> Answer {
         self.refusal(&self.serving.pin(), &[ApiError::new(BAD_USER_INPUT, message)], &[])
+    }
+}
+
+/// How many values a value is, those within it included.
+fn count(value: &Json) -> usize {
+    1 + match value {
+        Json::Array(items) => items.iter().map(count).sum(),
+        Json::Object(members) => members.values().map(count).sum(),
+        _ => 0,
     }
 }
 

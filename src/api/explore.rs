@@ -1,12 +1,13 @@
 //! Exploring across domains: `search` by words, `paths` between two entities.
 
 use async_graphql::Value as GraphValue;
-use async_graphql::dynamic::{Enum, FieldValue, InputValue, Object, ResolverContext, SchemaBuilder};
+use async_graphql::dynamic::{Enum, EnumItem, Field, FieldValue, Object, ResolverContext, SchemaBuilder};
 use serde_json::Value as Json;
 
 use super::Context;
 use super::entity::node_value;
-use super::types::{argument, context, field, refusable, ty};
+use super::types::{argument, context, field, input, refusable};
+use super::words;
 use crate::graph::{Bounds, Halt, Hop, paths};
 use crate::model::{Model, constant_name};
 use crate::query::{Hit, PAGE_DEFAULT, PAGE_MAX, QUERY_TIMEOUT, QueryError, search};
@@ -25,14 +26,27 @@ struct Step {
 }
 
 pub fn register(builder: SchemaBuilder, model: &Model) -> SchemaBuilder {
-    let kinds = model.entities.iter().map(|entity| constant_name(&entity.name));
+    let kinds = model
+        .entities
+        .iter()
+        .enumerate()
+        .map(|(index, entity)| EnumItem::new(constant_name(&entity.name)).description(words::entity(model, index)));
     let builder = builder.register(Enum::new("EntityKind").description("The entities of the model.").items(kinds));
     let builder = builder.register(search_hit());
     let links = links(model);
     if links.is_empty() {
         return builder;
     }
-    let kinds = links.iter().map(|link| link_name(model, *link));
+    let kinds = links.iter().map(|link| {
+        let (holder, field) = (&model.entities[link.0], &model.entities[link.0].fields[link.1]);
+        let says = format!(
+            "From a `{}` to the `{}` that its `{}` names.",
+            holder.name,
+            model.type_name(&field.kind),
+            field.name
+        );
+        EnumItem::new(link_name(model, *link)).description(says)
+    });
     let link_kind =
         Enum::new("LinkKind").description("The links of the model: the entity that holds it, and its name.");
     builder.register(link_kind.items(kinds)).register(path()).register(path_link())
@@ -45,10 +59,13 @@ pub fn roots(query: Object, model: &Model) -> Object {
         Ok(hits(context, resolver).map(|hits| Some(FieldValue::list(hits.into_iter().map(FieldValue::owned_any)))))
     });
     let found = found
-        .argument(InputValue::new("text", ty("String!")))
-        .argument(InputValue::new("kinds", ty("[EntityKind!]")))
-        .argument(InputValue::new("first", ty("Int")))
-        .description("Entities that have all the words of a text in their searchable fields, the best first.");
+        .argument(input("text", "String!", "The words, all of which must be found; the last one also as a beginning."))
+        .argument(input("kinds", "[EntityKind!]", "Only these entities; all of them unless given."))
+        .argument(input("first", "Int", "How many, 0 to 1,000; 50 unless given. More is `BAD_USER_INPUT`."))
+        .description(
+            "Entities that have all the words of a text in their searchable fields, the best first. Case and accents do not \
+             count. Personal fields are searched only for who may see them.",
+        );
     let query = query.field(found);
     if links(model).is_empty() {
         return query;
@@ -58,10 +75,17 @@ pub fn roots(query: Object, model: &Model) -> Object {
         let found = between(context, resolver);
         Ok(found.map(|paths| Some(FieldValue::list(paths.into_iter().map(FieldValue::owned_any)))))
     });
-    let arguments = [("from", "ID!"), ("to", "ID!"), ("maxHops", "Int"), ("via", "[LinkKind!]"), ("first", "Int")];
-    let between =
-        arguments.iter().fold(between, |field, (name, of_type)| field.argument(InputValue::new(*name, ty(of_type))));
-    query.field(between.description("The shortest paths between two entities, along links in either direction."))
+    let arguments = [
+        input("from", "ID!", "The global id of the one end, `Person:abc`."),
+        input("to", "ID!", "The global id of the other end."),
+        input("maxHops", "Int", "How many links a path may have, 0 to 12; 6 unless given. More is `BAD_USER_INPUT`."),
+        input("via", "[LinkKind!]", "Only along these links; along all of them unless given."),
+        input("first", "Int", "How many paths, 0 to 1,000; 10 unless given. More is `BAD_USER_INPUT`."),
+    ];
+    query.field(arguments.into_iter().fold(between, Field::argument).description(
+        "All paths of the least length between two entities, along links in either direction; none where they are not connected \
+         so, or one is not there. A search that visits too many entities ends with `QUERY_TIMEOUT`.",
+    ))
 }
 
 /// The links of a model: (entity, field).
@@ -98,7 +122,9 @@ fn search_hit() -> Object {
         let names = hit.fields.iter().map(|field| GraphValue::from(fields[*field].name.as_str()));
         Ok(Some(FieldValue::value(GraphValue::List(names.collect()))))
     });
-    let object = Object::new("SearchHit").description("An entity that has all the words.").field(node);
+    let object = Object::new("SearchHit")
+        .description("An entity that has all the words.")
+        .field(node.description("The entity."));
     object
         .field(score.description("1 where it has just these words; less where words were completed, or it has others."))
         .field(fields.description("Where they were found."))
@@ -123,9 +149,9 @@ fn path() -> Object {
     });
     Object::new("Path")
         .description("A way from one entity to another.")
-        .field(length)
+        .field(length.description("How many links it has."))
         .field(nodes.description("From the one to the other, both among them."))
-        .field(links)
+        .field(links.description("Its links, in the order that it walks them."))
 }
 
 fn path_link() -> Object {
@@ -142,7 +168,7 @@ fn path_link() -> Object {
         field("forward", "Boolean!", |resolver| Ok(Some(FieldValue::value(parent::<Step>(resolver)?.hop.forward))));
     Object::new("PathLink")
         .description("One link of a path.")
-        .field(kind)
+        .field(kind.description("Which link of the model it is."))
         .field(from.description("Who holds the link."))
         .field(to.description("Whom it names."))
         .field(forward.description("Whether the path walks it from holder to named."))

@@ -9,12 +9,14 @@ mod entity;
 mod error;
 mod execute;
 mod explore;
+mod fixed;
 mod freshness;
 mod inputs;
 mod mending;
 mod operations;
 mod schema;
 mod types;
+mod words;
 mod written;
 
 pub use admission::Admission;

@@ -1,11 +1,12 @@
 //! The operational part of the schema: freshness, projection, dead letters, catalogue.
 
 use async_graphql::Value as GraphValue;
-use async_graphql::dynamic::{Enum, Field, FieldValue, InputValue, Object, ResolverContext, SchemaBuilder};
+use async_graphql::dynamic::{Field, FieldValue, Object, ResolverContext, SchemaBuilder};
 use serde_json::{Value as Json, json};
 
 use super::entity::to_graphql;
-use super::types::{argument, context, field, plain_field, plain_object, refusable, ty};
+use super::fixed::operations::{DEAD_LETTER_ARGUMENTS, DEAD_LETTERS, PROJECTION};
+use super::types::{argument, context, field, input, plain_object, refusable};
 use super::{Context, freshness};
 use crate::model::Model;
 use crate::model::value::Value;
@@ -13,37 +14,7 @@ use crate::projection::{Catalogue, DeadLetter, Disagreement, Example, Seen};
 use crate::query::{PAGE_DEFAULT, PAGE_MAX, QueryError};
 
 pub fn register(builder: SchemaBuilder) -> SchemaBuilder {
-    let enums: [(&str, &[&str]); 4] = [
-        ("FreshnessStatus", &["FRESH", "LATENT", "STALE", "HYDRATING", "UNKNOWN"]),
-        (
-            "FreshnessCause",
-            &[
-                "CAUGHT_UP",
-                "CATCHING_UP",
-                "STALLED",
-                "SOURCE_UNREACHABLE",
-                "SOURCE_SILENT",
-                "PAUSED",
-                "BLOCKED",
-                "RETENTION_RISK",
-                "DATA_LOST",
-            ],
-        ),
-        ("AsOfBasis", &["APPEND", "PRODUCER"]),
-        ("DriftKind", &["ATTRIBUTE", "EVENT_TYPE", "EXTENSION"]),
-    ];
-    let builder = enums
-        .into_iter()
-        .fold(builder, |builder, (name, values)| builder.register(Enum::new(name).items(values.iter().copied())));
-    let projection = PROJECTION
-        .iter()
-        .fold(Object::new("Projection"), |object, (name, of_type)| object.field(plain_field(name, of_type)));
-    let projection =
-        projection.description("Where the projection stands, and what it could not apply.").field(dead_letters());
-    let builder = builder.register(projection);
-    OBJECTS
-        .iter()
-        .fold(builder, |builder, (name, description, fields)| builder.register(plain_object(name, description, fields)))
+    builder.register(plain_object(&PROJECTION).field(dead_letters()))
 }
 
 pub fn roots(query: Object) -> Object {
@@ -64,7 +35,11 @@ pub fn roots(query: Object) -> Object {
     query
         .field(
             freshness
-                .argument(InputValue::new("domains", ty("[String!]")))
+                .argument(input(
+                    "domains",
+                    "[String!]",
+                    "Only these; all of them unless given. An unknown one is `BAD_USER_INPUT`.",
+                ))
                 .description("How fresh each domain is, and why."),
         )
         .field(projection.description("The projection's progress, for operations."))
@@ -105,7 +80,6 @@ fn projection(context: &Context) -> Json {
 }
 
 fn dead_letters() -> Field {
-    let arguments = [("domain", "String"), ("code", "String"), ("first", "Int"), ("after", "String")];
     let none = || {
         let empty = json!({ "edges": [], "nodes": [], "pageInfo": { "hasNextPage": false, "hasPreviousPage": false }, "totalCount": 0 });
         GraphValue::from_json(empty).ok().map(FieldValue::value)
@@ -117,7 +91,8 @@ fn dead_letters() -> Field {
             .and_then(|first| dead_letter_page(context, text("domain"), text("code"), first, text("after")));
         page.map_or_else(|error| Ok(Err(error)), |page| plain(page).map(Ok))
     });
-    arguments.iter().fold(letters, |field, (name, of_type)| field.argument(InputValue::new(*name, ty(of_type))))
+    let arguments = DEAD_LETTER_ARGUMENTS.map(|(name, of_type, says)| input(name, of_type, says));
+    arguments.into_iter().fold(letters.description(DEAD_LETTERS), Field::argument)
 }
 
 fn size(resolver: &ResolverContext<'_>) -> Result<usize, QueryError> {
@@ -246,160 +221,3 @@ fn disagreements(context: &Context, model: &Model, index: usize) -> Vec<Json> {
     };
     context.pinned.snapshot.catalogue[index].disagreements.iter().map(disagreement).collect()
 }
-
-type Fields = &'static [(&'static str, &'static str)];
-
-const PROJECTION: Fields = &[
-    ("version", "Long!"),
-    ("position", "String!"),
-    ("model", "String!"),
-    ("startedAt", "DateTime!"),
-    ("readyAt", "DateTime"),
-    ("eventsApplied", "Long!"),
-    ("duplicates", "Long!"),
-    ("conflicts", "Long!"),
-    ("domains", "[DomainFreshness!]!"),
-];
-
-const OBJECTS: &[(&str, &str, Fields)] = &[
-    (
-        "DomainFreshness",
-        "How fresh a domain is: docs/freshness.md has the words.",
-        &[
-            ("domain", "String!"),
-            ("status", "FreshnessStatus!"),
-            ("cause", "FreshnessCause!"),
-            ("reason", "String!"),
-            ("asOf", "DateTime"),
-            ("asOfBasis", "AsOfBasis"),
-            ("stalenessMs", "Long"),
-            ("lagEvents", "Long"),
-            ("caughtUpInMs", "Long"),
-            ("partitions", "[PartitionProgress!]!"),
-        ],
-    ),
-    (
-        "PartitionProgress",
-        "Where a partition stands.",
-        &[
-            ("source", "String!"),
-            ("topic", "String!"),
-            ("partition", "Int!"),
-            ("start", "Long"),
-            ("applied", "Long!"),
-            ("end", "Long"),
-            ("contactAt", "DateTime"),
-            ("lagEvents", "Long"),
-            ("asOf", "DateTime"),
-            ("stalenessMs", "Long"),
-            ("appliedPerSecond", "Float!"),
-            ("appendedPerSecond", "Float"),
-            ("caughtUpInMs", "Long"),
-            ("status", "FreshnessStatus!"),
-            ("cause", "FreshnessCause!"),
-            ("reason", "String!"),
-            ("windowComplete", "Float!"),
-        ],
-    ),
-    (
-        "DeadLetterConnection",
-        "Events that could not be applied, oldest first.",
-        &[
-            ("edges", "[DeadLetterEdge!]!"),
-            ("nodes", "[DeadLetter!]!"),
-            ("pageInfo", "PageInfo!"),
-            ("totalCount", "Int!"),
-        ],
-    ),
-    ("DeadLetterEdge", "One of them, with its cursor.", &[("cursor", "String!"), ("node", "DeadLetter!")]),
-    (
-        "DeadLetter",
-        "An event that could not be applied, and why.",
-        &[
-            ("id", "ID!"),
-            ("domain", "String"),
-            ("code", "String!"),
-            ("field", "String"),
-            ("message", "String!"),
-            ("topic", "String!"),
-            ("partition", "Int!"),
-            ("offset", "Long!"),
-            ("at", "DateTime!"),
-            ("type", "String"),
-            ("subject", "String"),
-            ("size", "Int!"),
-        ],
-    ),
-    ("Catalog", "What can be discovered.", &[("entities", "[CatalogEntity!]!")]),
-    (
-        "CatalogEntity",
-        "An entity of the model, and what was seen of it.",
-        &[
-            ("name", "String!"),
-            ("domain", "String!"),
-            ("topics", "[String!]!"),
-            ("count", "Long!"),
-            ("references", "Long!"),
-            ("incomplete", "Long!"),
-            ("deleted", "Long!"),
-            ("erased", "Long!"),
-            ("fields", "[CatalogField!]!"),
-            ("breaches", "[CatalogCount!]!"),
-            ("eventTypes", "[CatalogSeen!]!"),
-            ("producers", "[CatalogSeen!]!"),
-            ("drift", "[CatalogDrift!]!"),
-            ("deadLetters", "[CatalogCount!]!"),
-            ("lastWords", "[CatalogShare!]!"),
-            ("disagreements", "[CatalogDisagreement!]!"),
-        ],
-    ),
-    (
-        "CatalogShare",
-        "Of how many entities a producer's event is the last, deleted ones included.",
-        &[("producer", "String!"), ("count", "Long!"), ("share", "Float!")],
-    ),
-    (
-        "CatalogDisagreement",
-        "A field of which producers that write the same entities say different things: in how many entities, and some of them.",
-        &[("field", "String!"), ("count", "Long!"), ("examples", "[CatalogExample!]!")],
-    ),
-    (
-        "CatalogExample",
-        "An entity, and what each producer said last of the field: first what stands.",
-        &[("key", "ID!"), ("claims", "[CatalogClaim!]!")],
-    ),
-    (
-        "CatalogClaim",
-        "What a producer said last; null also where the field is personal and not for the asker.",
-        &[("producer", "String!"), ("value", "JSON")],
-    ),
-    (
-        "CatalogField",
-        "A field, and in how many nodes it has a value.",
-        &[
-            ("name", "String!"),
-            ("type", "String!"),
-            ("indexed", "Boolean!"),
-            ("searchable", "Boolean!"),
-            ("personal", "Boolean!"),
-            ("filled", "Long!"),
-        ],
-    ),
-    (
-        "CatalogSeen",
-        "An event type or a producer; first and last seen by the log's time.",
-        &[
-            ("name", "String!"),
-            ("inModel", "Boolean!"),
-            ("count", "Long!"),
-            ("firstSeen", "DateTime!"),
-            ("lastSeen", "DateTime!"),
-        ],
-    ),
-    (
-        "CatalogDrift",
-        "What arrived beyond the model.",
-        &[("kind", "DriftKind!"), ("name", "String!"), ("count", "Long!"), ("lastSeen", "DateTime!")],
-    ),
-    ("CatalogCount", "How many of something.", &[("name", "String!"), ("count", "Long!")]),
-];

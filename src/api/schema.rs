@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use apollo_compiler::validation::Valid;
-use async_graphql::dynamic::{self, Enum, EnumItem, FieldValue, InputValue, Interface, InterfaceField, Object, Scalar};
+use async_graphql::SDLExportOptions;
+use async_graphql::dynamic::{self, Enum, EnumItem, FieldValue, Interface, InterfaceField, Object, Scalar};
 
 use super::document::Shape;
-use super::types::{Described, argument, context, field, path, plain_object, refusable, ty};
-use super::{entity, explore, inputs, operations};
+use super::types::{argument, context, field, input, path, plain_object, refusable, ty};
+use super::{entity, explore, fixed, inputs, operations, words};
 use crate::limits::ITEMS_MAX;
 use crate::model::Model;
 
@@ -24,24 +25,28 @@ pub struct Schema {
 /// Makes the schema. An error is a fault of ours: the model was checked before.
 pub fn make(model: &Arc<Model>) -> Result<Schema, String> {
     let mut builder = dynamic::Schema::build("Query", None, None);
-    for (name, description) in SCALARS {
-        builder = builder.register(Scalar::new(*name).description(*description));
+    for (name, says, standard) in fixed::SCALARS {
+        builder = builder.register(Scalar::new(*name).description(*says).specified_by_url(*standard));
     }
-    builder = builder.register(Interface::new("Node").field(InterfaceField::new("id", ty("ID!"))));
-    let interface = Interface::new("Entity").implement("Node").description("What every entity has.");
-    let common = entity::COMMON.iter().map(|(name, of_type)| InterfaceField::new(*name, ty(of_type)));
-    builder = builder.register(common.fold(interface, Interface::field));
-    builder =
-        builder.register(Enum::new("Completeness").items(["COMPLETE", "INCOMPLETE", "REFERENCE", "DELETED", "ERASED"]));
-    builder = builder.register(Enum::new("OrderDirection").items(["ASC", "DESC"]));
-    for (name, description, fields) in OBJECTS {
-        builder = builder.register(plain_object(name, description, fields));
+    let id = InterfaceField::new("id", ty("ID!")).description(fixed::NODE_ID);
+    builder = builder.register(Interface::new("Node").description(fixed::NODE).field(id));
+    let interface = Interface::new("Entity").implement("Node").description(fixed::ENTITY);
+    let common = |(name, of_type, says): (&str, &str, &str)| InterfaceField::new(name, ty(of_type)).description(says);
+    builder = builder.register(fixed::COMMON.map(common).into_iter().fold(interface, Interface::field));
+    for (name, says, values) in fixed::enumerations() {
+        let items = values.iter().map(|(name, says)| EnumItem::new(*name).description(*says));
+        builder = builder.register(Enum::new(*name).description(*says).items(items));
     }
-    for enumeration in &model.enums {
-        let items = enumeration.values.iter().map(|value| EnumItem::new(&value.name).described(&value.description));
-        builder = builder.register(Enum::new(&enumeration.name).described(&enumeration.description).items(items));
+    for object in fixed::objects() {
+        builder = builder.register(plain_object(object));
     }
-    let mut query = Object::new("Query").field(node()).field(nodes());
+    for (index, enumeration) in model.enums.iter().enumerate() {
+        let items = enumeration.values.iter().enumerate();
+        let items = items.map(|(at, value)| EnumItem::new(&value.name).description(words::value(model, index, at)));
+        let made = Enum::new(&enumeration.name).description(words::enumeration(model, index));
+        builder = builder.register(made.items(items));
+    }
+    let mut query = Object::new("Query").description(fixed::QUERY).field(node()).field(nodes());
     for index in 0..model.entities.len() {
         builder = entity::register(builder, model, index);
         query = entity::roots(query, model, index);
@@ -49,7 +54,7 @@ pub fn make(model: &Arc<Model>) -> Result<Schema, String> {
     builder = explore::register(operations::register(inputs::register(builder, model)), model);
     builder = builder.register(operations::roots(explore::roots(query, model)));
     let executable = builder.finish().map_err(|error| error.to_string())?;
-    let sdl = executable.sdl();
+    let sdl = executable.sdl_with_options(SDLExportOptions::new().include_specified_by());
     let validated = apollo_compiler::Schema::parse_and_validate(sdl.as_str(), "schema.graphql")
         .map_err(|error| error.to_string())?;
     Ok(Schema { executable, shape: Shape::of(&validated), validated: Arc::new(validated), sdl })
@@ -60,8 +65,8 @@ fn node() -> dynamic::Field {
         let context = context(resolver)?;
         Ok(argument(resolver, "id").as_str().and_then(|id| entity::node_of_interface(context, id)))
     });
-    node.argument(InputValue::new("id", ty("ID!")))
-        .description("One of any entity by its global id, such as `Reservation:abc`.")
+    node.argument(input("id", "ID!", fixed::NODE_ID))
+        .description("One of any entity by its global id; null where nothing has it.")
 }
 
 fn nodes() -> dynamic::Field {
@@ -80,48 +85,6 @@ fn nodes() -> dynamic::Field {
         Ok(Ok(Some(FieldValue::list(found.into_iter().flatten()))))
     });
     nodes
-        .argument(InputValue::new("ids", ty("[ID!]!")))
+        .argument(input("ids", "[ID!]!", "The global ids, 1,000 at most: more are `BAD_USER_INPUT`."))
         .description("Several by their global ids, in that order; null for what is not there.")
 }
-
-type Fields = &'static [(&'static str, &'static str)];
-
-const SCALARS: &[(&str, &str)] = &[
-    ("Date", "A calendar date, `2024-06-01`."),
-    ("DateTime", "An instant in UTC, `2024-06-01T12:30:00Z`."),
-    ("Long", "An integer within ±(2^53 − 1), a JSON number."),
-    ("JSON", "Any JSON value."),
-];
-
-const OBJECTS: &[(&str, &str, Fields)] = &[
-    ("Money", "An amount in minor units of a currency.", &[("minor", "Long!"), ("currency", "String!")]),
-    ("GeoPoint", "A place on the globe, in degrees.", &[("lat", "Float!"), ("lon", "Float!")]),
-    (
-        "PageInfo",
-        "Where a page lies in its list.",
-        &[
-            ("hasNextPage", "Boolean!"),
-            ("hasPreviousPage", "Boolean!"),
-            ("startCursor", "String"),
-            ("endCursor", "String"),
-        ],
-    ),
-    (
-        "EventRef",
-        "The event that an entity's current state comes from.",
-        &[
-            ("id", "String!"),
-            ("type", "String!"),
-            ("source", "String!"),
-            ("sequence", "String"),
-            ("time", "DateTime!"),
-            ("topic", "String!"),
-            ("partition", "Int!"),
-            ("offset", "Long!"),
-            ("appendedAt", "DateTime!"),
-            ("appliedAt", "DateTime!"),
-            ("dataschema", "String"),
-            ("traceparent", "String"),
-        ],
-    ),
-];

@@ -72,13 +72,13 @@ pub fn path(resolver: &ResolverContext<'_>) -> Path {
 }
 
 /// An object whose parent value is GraphQL's own: each field is the parent's member of that name.
-pub fn plain_object(name: &str, description: &str, fields: &[(&'static str, &str)]) -> Object {
-    fields.iter().fold(Object::new(name).description(description), |object, (name, of_type)| {
-        object.field(plain_field(name, of_type))
+pub fn plain_object((name, says, fields): &'static super::fixed::Object) -> Object {
+    fields.iter().fold(Object::new(*name).description(*says), |object, (name, of_type, says)| {
+        object.field(plain_field(name, of_type).description(*says))
     })
 }
 
-pub fn plain_field(name: &'static str, of_type: &str) -> Field {
+fn plain_field(name: &'static str, of_type: &str) -> Field {
     field(name, of_type, move |resolver| {
         let value = match resolver.parent_value.as_value() {
             Some(Value::Object(members)) => members.get(name).cloned(),
@@ -88,10 +88,13 @@ pub fn plain_field(name: &'static str, of_type: &str) -> Field {
     })
 }
 
-pub fn input_object(name: &str, fields: &[(&str, String)]) -> InputObject {
-    fields
-        .iter()
-        .fold(InputObject::new(name), |object, (name, of_type)| object.field(InputValue::new(*name, ty(of_type))))
+/// An argument, or a member of an input, with what it says.
+pub fn input(name: &str, of_type: &str, says: impl Into<String>) -> InputValue {
+    InputValue::new(name, ty(of_type)).description(says)
+}
+
+pub fn input_object(name: &str, says: impl Into<String>, members: impl IntoIterator<Item = InputValue>) -> InputObject {
+    members.into_iter().fold(InputObject::new(name).description(says), InputObject::field)
 }
 
 /// The request's context.
@@ -103,23 +106,3 @@ pub fn context<'a>(resolver: &ResolverContext<'a>) -> async_graphql::Result<&'a 
 pub fn argument(resolver: &ResolverContext<'_>, name: &str) -> serde_json::Value {
     resolver.args.get(name).and_then(|value| value.as_value().clone().into_json().ok()).unwrap_or_default()
 }
-
-/// Descriptions are free of the contract, so a type may have one or not.
-pub trait Described: Sized {
-    fn described(self, text: &Option<String>) -> Self;
-}
-
-macro_rules! described {
-    ($($kind:ty),*) => {
-        $(impl Described for $kind {
-            fn described(self, text: &Option<String>) -> Self {
-                match text {
-                    Some(text) => self.description(text.clone()),
-                    None => self,
-                }
-            }
-        })*
-    };
-}
-
-described!(Field, Object, async_graphql::dynamic::Enum, async_graphql::dynamic::EnumItem);

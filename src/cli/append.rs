@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::progress::{Progress, Unit};
 use super::service::service_url;
-use super::{Failure, one, say};
+use super::{Failure, counted, one, say};
 use crate::app;
 use crate::config::{Config, LogOptions, ModelText, Options};
 use crate::intake::{Intake, Refusal, Shape, too_large_line};
@@ -81,7 +81,9 @@ impl Append {
         let mut tally = Tally::default();
         let start = beginning(&mut lines).map_err(|error| one(format!("the input cannot be read: {error}")))?;
         if let Some(why) = no_lines(&start) {
-            return Err(one(format!("{} {why}", self.file.display())));
+            let shown =
+                if self.file.as_os_str() == "-" { "standard input".into() } else { self.file.display().to_string() };
+            return Err(one(format!("{shown} {why}")));
         }
         let mut lines = BufReader::new(start.as_slice().chain(lines));
         let (mut chunk, mut line) = (Chunk::default(), Vec::new());
@@ -102,13 +104,13 @@ impl Append {
             chunk.push(&line);
         }
         progress.done();
-        say(&format!("{} events appended, {} refused", tally.accepted, tally.rejected));
+        say(&format!("{} appended, {} refused", counted(tally.accepted, "event"), tally.rejected));
         if !tally.position.is_empty() {
             say(&format!("position {}", tally.position));
         }
         match tally.rejected {
             0 => Ok(()),
-            rejected => Err(one(format!("{rejected} events were refused; they are named above"))),
+            rejected => Err(one(format!("{} refused, and named above", counted(rejected, "event")))),
         }
     }
 }
@@ -130,8 +132,14 @@ fn beginning(lines: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
+/// How compressed files begin, and what unpacks them.
+const COMPRESSED: [(&[u8], &str); 2] = [(b"\x1f\x8b", "gzip -dc"), (b"\x28\xb5\x2f\xfd", "zstd -dc")];
+
 /// Why an input is no lines of events, by its beginning. One bad line among others is not a reason.
 fn no_lines(start: &[u8]) -> Option<String> {
+    if let Some((_, unpacks)) = COMPRESSED.iter().find(|(begins, _)| start.starts_with(begins)) {
+        return Some(format!("is compressed: `{unpacks} FILE | staygraph append -` appends what is in it"));
+    }
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     let lines: Vec<&[u8]> =
         start.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
@@ -252,6 +260,9 @@ mod tests {
             let told = no_lines(&found);
             assert_eq!(told.is_some(), said.is_some(), "{start:?}: {told:?}");
             assert!(said.is_none_or(|said| told.is_some_and(|told| told.contains(said))), "{start:?}");
+        }
+        for (start, unpacks) in [(&b"\x1f\x8b\x08\0"[..], "gzip -dc"), (&b"\x28\xb5\x2f\xfd\x04"[..], "zstd -dc")] {
+            assert!(no_lines(start).is_some_and(|told| told.contains(unpacks)), "{start:?}");
         }
     }
 }

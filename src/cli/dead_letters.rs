@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
 use super::service::service_url;
-use super::{Failure, misused, one, say};
+use super::{Failure, counted, misused, one, say};
 use crate::config::LogOptions;
 use crate::event::Code;
 use crate::model::nearest;
@@ -100,14 +100,15 @@ impl DeadLetters {
                 let number = |name: &str| done[name].as_u64().unwrap_or(0);
                 let (letters, refused) = (number("letters"), number("refused"));
                 say(&format!(
-                    "{letters} letters read once more: {} events applied, {refused} refused again",
-                    number("applied")
+                    "{} read once more: {} applied, {refused} refused again",
+                    counted(letters, "letter"),
+                    counted(number("applied"), "event")
                 ));
                 if refused > 0 { Err(one("`staygraph dead-letters list` says why".into())) } else { Ok(()) }
             }
             What::Discard { id, wanted } => {
                 let done = post(to, "discard", id, &wanted)?;
-                say(&format!("{} letters taken away", done["letters"]));
+                say(&format!("{} taken away", counted(done["letters"].as_u64().unwrap_or(0), "letter")));
                 Ok(())
             }
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
-use super::{Failure, one, say};
+use super::{Failure, counted, one, say};
 use crate::cdc::{Logged, Mapping, Message, Outcome};
 use crate::config::{Config, LogOptions, ModelText, Options};
 use crate::encoding::{Connect, EncodingError, json_of};
@@ -86,7 +86,7 @@ impl Map {
             cases(file)?.iter().for_each(|case| trial.take(case));
         }
         let Tally { events, skipped, refused } = trial.tally;
-        tell(Told::Note, &format!("{} events, {skipped} skipped, {refused} refused", events.len()));
+        tell(Told::Note, &format!("{}, {skipped} skipped, {refused} refused", counted(events.len() as u64, "event")));
         let differs = match &self.diff {
             None => {
                 events.iter().for_each(|event| say(event));
@@ -103,7 +103,7 @@ impl Map {
         match (refused, differs) {
             (0, false) => Ok(()),
             (0, true) => Err(one("the events differ".into())),
-            (refused, _) => Err(one(format!("{refused} messages were refused; they are named above"))),
+            (refused, _) => Err(one(format!("{} refused, and named above", counted(refused as u64, "message")))),
         }
     }
 }

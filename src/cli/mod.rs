@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app;
 use crate::config::{Config, LogOptions, ModelText, Options};
-use crate::telemetry::{Told, start_logs, tell};
+use crate::telemetry::{Told, give_back, start_logs, tell};
 use stop::Stop;
 
 /// How long queries and appends on the runtime's threads may take to end at a shutdown, when all else has.
@@ -121,6 +121,7 @@ fn serve(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
 
 /// Serves until somebody asks for an end. What still runs on the runtime then has a moment, and no more.
 fn run_app(app: app::App, listener: std::net::TcpListener, stop: Stop) -> Result<(), Failure> {
+    give_back().map_err(|why| one(format!("the allocator has no thread of its own: {why}")))?;
     let runtime = runtime()?;
     let served = runtime.block_on(async { app.serve(listener, stop.asked()).await });
     runtime.shutdown_timeout(RUNTIME_STOP);
@@ -147,6 +148,11 @@ fn misused(message: String) -> Failure {
 fn say(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// So many of something: `1 event`, `2 events`.
+fn counted(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 fn url(address: SocketAddr) -> String {

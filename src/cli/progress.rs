@@ -75,12 +75,34 @@ impl Progress {
         let now = clock::tick();
         if !self.has_bar && now.saturating_sub(self.said_at) >= LINE_EVERY {
             self.said_at = now;
-            let of = self.total.map(|total| format!(" of {}", self.unit.of(total))).unwrap_or_default();
-            tell(Told::Note, &format!("{} {}{of}", self.what, self.unit.of(position)));
+            tell(Told::Note, &line(self.what, self.unit, position, self.total));
         }
     }
 
     pub fn done(self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// How far it is, as a line.
+fn line(what: &str, unit: Unit, position: u64, total: Option<u64>) -> String {
+    let of = total.map(|total| format!(" of {}", unit.of(total))).unwrap_or_default();
+    format!("{what} {}{of}", unit.of(position))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_says_its_unit() {
+        for (unit, position, total, said) in [
+            (Unit::Bytes, 4 << 20, Some(10 << 20), "appending 4.00 MiB of 10.00 MiB"),
+            (Unit::Lines, 1_000, None, "appending 1,000 lines"),
+            (Unit::Events, 200_000, Some(386_255), "appending 200,000 events of 386,255 events"),
+            (Unit::Records, 0, Some(12), "appending 0 records of 12 records"),
+        ] {
+            assert_eq!(line("appending", unit, position, total), said);
+        }
     }
 }

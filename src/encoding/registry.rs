@@ -1,14 +1,15 @@
 //! A client of a schema registry that speaks Confluent's API, and the schemas that it has seen.
 //!
 //! A schema's id never changes its meaning, so what was fetched is kept for good. That an id is unknown or its schema no
-//! schema is kept for a while only, since somebody may mend it; that the registry is away is not kept at all.
+//! schema is kept for a while only, since somebody may mend it; that the registry is away is not kept, unless it took long to
+//! say so. Whoever reads a log never waits long for it: an answer that is slow is awaited by another thread.
 
 mod client;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -21,6 +22,12 @@ use client::Client;
 const BAD_FOR: Duration = Duration::from_secs(10);
 /// Ids that may be remembered so: records with ids made up must not fill the memory.
 const BAD_IDS_MAX: usize = 1_024;
+/// How long a fetch is waited for: other topics of the same reader wait too.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How long it is remembered that the registry did not answer in that time, and why.
+const AWAY_FOR: Duration = Duration::from_secs(5);
+/// Fetches under way at once.
+const FETCHES_MAX: usize = 4;
 /// Schemas that one may name, those included that they name.
 const REFERENCES_MAX: usize = 256;
 /// How long a chain of references may be.
@@ -28,7 +35,10 @@ const CHAIN_MAX: usize = 16;
 
 /// A registry and what is known of it. Shared among the reader threads.
 #[derive(Debug)]
-pub struct Registry {
+pub struct Registry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     client: Client,
     known: RwLock<HashMap<u32, Known>>,
 }
@@ -36,7 +46,16 @@ pub struct Registry {
 #[derive(Debug)]
 enum Known {
     Schema(Arc<Schema>),
-    Bad { error: EncodingError, until: Instant },
+    Bad {
+        error: EncodingError,
+        until: Instant,
+    },
+    /// A fetch is under way.
+    Asked,
+    Away {
+        error: EncodingError,
+        until: Instant,
+    },
 }
 
 /// A schema, compiled.
@@ -92,45 +111,84 @@ impl Registry {
     /// A registry at a URL such as `https://user:password@registry:8081/apis/ccompat/v7`. Nothing is asked of it yet. The
     /// error says what is wrong with the URL, and does not repeat it.
     pub fn new(url: &str) -> Result<Registry, String> {
-        Ok(Registry { client: Client::new(url)?, known: RwLock::default() })
+        Ok(Registry(Arc::new(Inner { client: Client::new(url)?, known: RwLock::default() })))
     }
 
     /// Forgets that some ids have no schema, or a wrong one: they are asked for again.
     pub fn forget_bad(&self) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, known| matches!(known, Known::Schema(_)));
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, known| matches!(known, Known::Schema(_) | Known::Asked));
     }
 
-    /// The schema of an id, fetched if it is not known yet.
+    /// The schema of an id, fetched if it is not known yet. It is away while a fetch takes long, and is to be asked for again.
     pub fn schema(&self, id: u32) -> Result<Arc<Schema>, EncodingError> {
-        match self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
-            Some(Known::Schema(schema)) => return Ok(schema.clone()),
-            Some(Known::Bad { error, until }) if Instant::now() < *until => return Err(error.clone()),
-            _ => {}
+        if let Some(known) = self.0.known(&self.0.known.read().unwrap_or_else(PoisonError::into_inner), id) {
+            return known;
         }
-        // Two threads may fetch the same schema at once, which harms nobody; none waits for another's fetch.
-        let fetched = self.fetch(id);
+        {
+            let mut all = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = self.0.known(&all, id) {
+                return known;
+            }
+            if all.values().filter(|known| matches!(known, Known::Asked)).count() >= FETCHES_MAX {
+                return Err(self.0.client.away("has other questions to answer first"));
+            }
+            all.insert(id, Known::Asked);
+        }
+        let (settled, fetched) = mpsc::sync_channel(1);
+        let inner = self.0.clone();
+        let asks = move || drop(settled.send(inner.settle(id, Instant::now())));
+        if let Err(error) = std::thread::Builder::new().name("schemas".into()).spawn(asks) {
+            self.0.forget(id);
+            return Err(self.0.client.away(&format!("cannot be asked: no thread: {error}")));
+        }
+        fetched.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(self.0.client.slow()))
+    }
+}
+
+impl Inner {
+    /// What is known of an id; none where it is to be fetched.
+    fn known(&self, known: &HashMap<u32, Known>, id: u32) -> Option<Result<Arc<Schema>, EncodingError>> {
+        match known.get(&id)? {
+            Known::Schema(schema) => Some(Ok(schema.clone())),
+            Known::Bad { error, until } | Known::Away { error, until } => {
+                (Instant::now() < *until).then(|| Err(error.clone()))
+            }
+            Known::Asked => Some(Err(self.client.slow())),
+        }
+    }
+
+    fn forget(&self, id: u32) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// Fetches a schema, and keeps what came of it.
+    fn settle(&self, id: u32, asked_at: Instant) -> Result<Arc<Schema>, EncodingError> {
+        let fetched = self.fetch(id).map(Arc::new);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        match fetched {
-            Ok(schema) => {
-                let schema = Arc::new(schema);
-                known.insert(id, Known::Schema(schema.clone()));
-                Ok(schema)
+        known.remove(&id);
+        let now = Instant::now();
+        match &fetched {
+            Ok(schema) => _ = known.insert(id, Known::Schema(schema.clone())),
+            Err(error) if error.is_away() => {
+                // Said at once, it costs nobody anything to ask again.
+                if now.duration_since(asked_at) >= PATIENCE {
+                    known.insert(id, Known::Away { error: error.clone(), until: now + AWAY_FOR });
+                }
             }
             Err(error) => {
-                if !error.is_away() {
-                    let now = Instant::now();
-                    if known.len() >= BAD_IDS_MAX {
-                        known.retain(|_, known| !matches!(known, Known::Bad { until, .. } if *until <= now));
-                    }
-                    let bad = known.values().filter(|known| matches!(known, Known::Bad { .. })).count();
-                    if bad < BAD_IDS_MAX {
-                        known.insert(id, Known::Bad { error: error.clone(), until: now + BAD_FOR });
-                    }
+                if known.len() >= BAD_IDS_MAX {
+                    known.retain(|_, known| {
+                        !matches!(known, Known::Bad { until, .. } | Known::Away { until, .. } if *until <= now)
+                    });
                 }
-                Err(error)
+                let bad = known.values().filter(|known| matches!(known, Known::Bad { .. })).count();
+                if bad < BAD_IDS_MAX {
+                    known.insert(id, Known::Bad { error: error.clone(), until: now + BAD_FOR });
+                }
             }
         }
+        fetched
     }
 
     fn fetch(&self, id: u32) -> Result<Schema, EncodingError> {

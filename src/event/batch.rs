@@ -23,6 +23,8 @@ pub struct Batch {
     pub ends: Vec<(Instant, End)>,
     /// Of the records' values.
     pub bytes: usize,
+    /// What it was counted as among the batches' memory: its keeper's.
+    pub counted: usize,
     /// When the newest of its records was appended.
     pub newest_at: Instant,
     buffer: Buffer,
@@ -77,6 +79,7 @@ impl Batch {
             parts: Vec::new(),
             ends: Vec::new(),
             bytes: 0,
+            counted: 0,
             newest_at: Instant::EPOCH,
             buffer: Buffer::default(),
             lines: Vec::new(),
@@ -107,6 +110,11 @@ impl Batch {
     pub fn shrink(&mut self) {
         self.buffer.shrink();
         self.lines.shrink_to_fit();
+    }
+
+    /// Bytes of memory that it holds, used or not.
+    pub fn size(&self) -> usize {
+        self.buffer.size() + self.lines.capacity() * size_of::<Line>()
     }
 
     pub fn len(&self) -> usize {

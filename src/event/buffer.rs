@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::tape::{Span, Tape};
+use super::tape::{Span, Tape, Token};
 use super::{Action, Envelope, Event};
 use crate::model::cell::{Cell, List};
 use crate::model::value::{Date, GeoPoint, Instant, Money};
@@ -163,6 +163,18 @@ impl Buffer {
         kept.extensions.shrink_to_fit();
         kept.packed.shrink_to_fit();
         kept.made.shrink_to_fit();
+    }
+
+    /// Bytes that it holds, used or not.
+    pub fn size(&self) -> usize {
+        let Buffer { tape, kept } = self;
+        let texts = tape.text.capacity() + kept.packed.capacity() + kept.made.capacity();
+        texts
+            + tape.tokens.capacity() * size_of::<Token>()
+            + tape.quotes.capacity() * size_of::<u64>()
+            + kept.patch.capacity() * size_of::<(usize, Slot)>()
+            + kept.attributes.capacity() * size_of::<(Span, Span)>()
+            + kept.extensions.capacity() * size_of::<Span>()
     }
 
     pub(super) fn mark(&self) -> Mark {

@@ -8,6 +8,8 @@ use crate::model::Entity;
 pub struct Counts {
     /// What lists hold.
     pub listed: i64,
+    /// Bytes of the newest records of all slots, with the header of a shared allocation each.
+    pub bytes: i64,
     pub references: i64,
     pub incomplete: i64,
     pub deleted: i64,
@@ -22,6 +24,7 @@ impl Counts {
     pub fn new(entity: &Entity) -> Counts {
         Counts {
             listed: 0,
+            bytes: 0,
             references: 0,
             incomplete: 0,
             deleted: 0,

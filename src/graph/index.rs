@@ -132,6 +132,24 @@ impl Pending {
             Pending::Text(changes) => changes.push((entry(code, slot), holds)),
         }
     }
+
+    /// Bytes that it holds, used or not.
+    pub fn size(&self) -> usize {
+        match self {
+            Pending::Narrow(changes) => changes.capacity() * size_of::<([u32; 2], bool)>(),
+            Pending::Wide(changes) => changes.capacity() * size_of::<([u32; 3], bool)>(),
+            Pending::Text(changes) => changes.capacity() * size_of::<([u32; 4], bool)>(),
+        }
+    }
+
+    /// Gives back what it does not use.
+    pub fn shrink(&mut self) {
+        match self {
+            Pending::Narrow(changes) => changes.shrink_to_fit(),
+            Pending::Wide(changes) => changes.shrink_to_fit(),
+            Pending::Text(changes) => changes.shrink_to_fit(),
+        }
+    }
 }
 
 fn entry<const N: usize>(code: Code, slot: u32) -> [u32; N] {

@@ -7,6 +7,7 @@
 //! The graph knows fields and links by number and nothing of events' order: which value stands is `projection`'s to say.
 
 mod bytes;
+mod column;
 mod counts;
 mod draft;
 mod index;
@@ -43,6 +44,7 @@ pub use words::{words, words_of};
 
 use crate::model::Model;
 use crate::model::value::Instant;
+use column::Column;
 use draft::Drafted;
 use layout::Layout;
 use record::{Packed, Record};
@@ -53,6 +55,11 @@ use slots::{Garbage, Pins, Slots, page_of};
 const FEW: usize = 16;
 /// Bytes that a processor fetches together.
 const CACHE_LINE: usize = 64;
+
+/// Bytes that a record takes.
+fn weight(record: &[u8]) -> i64 {
+    (record.len() + 2 * size_of::<usize>()) as i64
+}
 
 /// What all versions share.
 struct Shared {
@@ -70,9 +77,9 @@ pub struct Graph {
     shared: Arc<Shared>,
     naming: names::Naming,
     /// By entity and slot: the newest record, for the writer's own looks, which then need no lock.
-    newest: Vec<Vec<Record>>,
+    newest: Vec<Column<Record>>,
     /// By entity and slot: how many links and merges name it.
-    named: Vec<Vec<u32>>,
+    named: Vec<Column<u32>>,
     sets: Vec<Sets>,
     waiting: Vec<Waiting>,
     counts: Vec<Counts>,
@@ -93,8 +100,8 @@ impl Graph {
             model.entities.iter().zip(&layouts).map(|(entity, layout)| Sets::new(entity, layout)).collect();
         Graph {
             naming: names::Naming::default(),
-            newest: vec![Vec::new(); entities],
-            named: vec![Vec::new(); entities],
+            newest: (0..entities).map(|_| Column::default()).collect(),
+            named: (0..entities).map(|_| Column::default()).collect(),
             waiting: sets.iter().map(Waiting::new).collect(),
             sets,
             counts: model.entities.iter().map(Counts::new).collect(),
@@ -155,6 +162,7 @@ impl Graph {
     fn add(&mut self, entity: usize, key: &str) -> u32 {
         let slot = self.newest[entity].len() as u32;
         let record = record::reference(key);
+        self.counts[entity].bytes += weight(&record);
         self.newest[entity].push(record);
         self.written[entity].push(slot);
         self.shared.keys[entity].insert(key, slot);
@@ -239,8 +247,25 @@ impl Graph {
     }
 
     fn put(&mut self, entity: usize, slot: u32, record: Record) {
-        self.newest[entity][slot as usize] = record;
+        let place = &mut self.newest[entity][slot as usize];
+        self.counts[entity].bytes += weight(&record) - weight(place);
+        *place = record;
         self.written[entity].push(slot);
+    }
+
+    /// Bytes of what the writer keeps for itself: records' addresses, how often each is named, what waits for a version, names.
+    pub fn size(&self) -> usize {
+        self.newest.iter().map(Column::size).sum::<usize>()
+            + self.named.iter().map(Column::size).sum::<usize>()
+            + self.written.iter().map(|all| all.capacity() * size_of::<u32>()).sum::<usize>()
+            + self.waiting.iter().map(Waiting::size).sum::<usize>()
+            + self.shared.names.size()
+    }
+
+    /// Gives back what the writer keeps to be quick and will not need soon.
+    pub fn shrink(&mut self) {
+        self.written.iter_mut().for_each(Vec::shrink_to_fit);
+        self.waiting.iter_mut().for_each(Waiting::shrink);
     }
 
     /// Something names another target than before.
@@ -284,14 +309,24 @@ impl Graph {
         self.rename(Some(entity), (!rejected).then_some(slot), rejected.then_some(slot));
     }
 
-    /// Sets, replaces or undoes the merge of a slot, and voids the one merge of a cycle that does not count.
-    pub fn set_merge(&mut self, entity: usize, slot: u32, merge: Option<(u32, (Instant, &str, &str))>) {
+    /// Sets, replaces or undoes the merge of a slot, and voids the one merge of a cycle that does not count. `may_close` is
+    /// whether the target may lead to the slot already: where it cannot, no chain is walked.
+    pub fn set_merge(
+        &mut self,
+        entity: usize,
+        slot: u32,
+        merge: Option<(u32, (Instant, &str, &str))>,
+        may_close: bool,
+    ) {
         for member in self.cycle(entity, slot) {
             self.set_void(entity, member, false);
         }
         let mut draft = self.edit(entity, slot);
         draft.set_merge(merge.map(|(into, order)| Merge { into, order, void: false }));
         self.commit(draft);
+        if !may_close {
+            return;
+        }
         let order = |member: &u32| {
             let node = self.node(entity, *member);
             node.merge().map(|merge| (merge.order.0, merge.order.1.to_owned(), merge.order.2.to_owned()))
@@ -314,18 +349,24 @@ impl Graph {
 
     /// The members of the cycle of merges that the slot is in; none where it is in none.
     fn cycle(&self, entity: usize, start: u32) -> Vec<u32> {
+        let layout = &self.shared.layouts[entity];
         let mut members = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        let mut slot = start;
-        while seen.insert(slot) {
+        // The way may lead into a cycle that the start is not in: each time that it has doubled, where it is is remembered
+        // (Brent, 1980).
+        let (mut slot, mut mark) = (start, start);
+        loop {
             members.push(slot);
-            match self.node(entity, slot).merge().map(|merge| merge.into) {
+            let record = Packed { layout, bytes: &self.newest[entity][slot as usize] };
+            match record.merge().map(|merge| merge.into) {
                 Some(into) if into == start => return members,
+                None => return Vec::new(),
+                Some(into) if into == mark => return Vec::new(),
                 Some(into) => slot = into,
-                None => break,
+            }
+            if members.len().is_power_of_two() {
+                mark = slot;
             }
         }
-        Vec::new()
     }
 
     /// Makes all that was written the next version, and drops old records that no version needs any more.

@@ -2,6 +2,7 @@
 //!
 //! Not for what an entity owns: a person's values lie in that person's record alone.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
@@ -9,9 +10,15 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 #[derive(Default)]
 pub struct Names {
     texts: RwLock<Vec<Arc<str>>>,
+    bytes: AtomicUsize,
 }
 
 impl Names {
+    /// Bytes that they take, about.
+    pub fn size(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     pub fn text(&self, name: u32) -> Arc<str> {
         let texts = self.texts.read().unwrap_or_else(PoisonError::into_inner);
         texts.get(name as usize).cloned().unwrap_or_default()
@@ -44,6 +51,9 @@ impl Naming {
         let mut texts = names.texts.write().unwrap_or_else(PoisonError::into_inner);
         let number = texts.len() as u32;
         texts.push(text.clone());
+        // Its counts, its address in the list, and its entry in the writer's table.
+        let beside = 4 * size_of::<usize>() + size_of::<(Arc<str>, u32)>();
+        names.bytes.fetch_add(text.len() + beside, Ordering::Relaxed);
         self.numbers.insert(text, number);
         number
     }

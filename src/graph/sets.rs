@@ -90,6 +90,23 @@ impl Waiting {
         }
     }
 
+    /// Bytes that it holds, used or not.
+    pub fn size(&self) -> usize {
+        let pairs = self.links.iter().chain([&self.aliases]).map(|all| all.capacity() * size_of::<([u32; 2], bool)>());
+        let owned = self.owned.iter().flatten().map(|all| all.capacity() * size_of::<([u32; 5], bool)>());
+        let indexes = self.fields.iter().chain(&self.words).chain(&self.keys).map(Pending::size);
+        let owners = self.owners.iter().map(HashSet::allocation_size);
+        pairs.chain(owned).chain(indexes).chain(owners).sum()
+    }
+
+    /// Gives back what it does not use.
+    pub fn shrink(&mut self) {
+        self.links.iter_mut().for_each(Vec::shrink_to_fit);
+        self.aliases.shrink_to_fit();
+        self.owned.iter_mut().flatten().for_each(Vec::shrink_to_fit);
+        self.fields.iter_mut().chain(&mut self.words).chain(&mut self.keys).for_each(Pending::shrink);
+    }
+
     /// Notes what a slot's new record changes. `changed` is what was set, where both records are listed; otherwise all.
     pub fn note(
         &mut self,

@@ -57,6 +57,7 @@ impl View {
                 return Err(format!("{} {}: its key does not lead to it", description.name, node.key()));
             }
             counts.count(packed, 1);
+            counts.bytes += super::weight(node.bytes());
             for link in &packed.layout.links {
                 let target = description.fields[*link].kind.link().zip(packed.link(*link));
                 named.extend(target);

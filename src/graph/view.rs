@@ -1,16 +1,21 @@
 //! One immutable version of the graph, across all domains.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::counts::Counts;
 use super::index::{Code, Index};
 use super::record::{Node, Record};
 use super::sets::Sets;
 use super::slots::{PAGE, Pin};
+use super::tree::Tree;
 use super::{Packed, Shared};
 use crate::model::Model;
 use crate::model::cell::Cell;
+
+/// Merges that a look-up follows without remembering where they led.
+const SHORT: usize = 8;
 
 /// A version. As long as one of its clones lives, what it needs is kept.
 #[derive(Clone)]
@@ -22,6 +27,8 @@ struct Inner {
     counts: Vec<Counts>,
     lengths: Vec<u32>,
     pin: Pin,
+    /// By entity and slot: the ends of long chains of merges that somebody walked.
+    afar: Mutex<HashMap<(usize, u32), u32>>,
 }
 
 /// Bytes of one entity's parts in memory.
@@ -30,9 +37,6 @@ pub struct Memory {
     pub slots: usize,
     /// Records, with the header of a shared allocation each.
     pub records: usize,
-    /// Of the records: lineage and what the rules keep.
-    pub lineage: usize,
-    pub stamps: usize,
     /// Pages' entries for records.
     pub pages: usize,
     /// Tables from key to slot.
@@ -47,7 +51,7 @@ pub struct Memory {
 
 impl View {
     pub(super) fn new(shared: Arc<Shared>, sets: Vec<Sets>, counts: Vec<Counts>, lengths: Vec<u32>, pin: Pin) -> View {
-        View(Arc::new(Inner { shared, sets, counts, lengths, pin }))
+        View(Arc::new(Inner { shared, sets, counts, lengths, pin, afar: Mutex::default() }))
     }
 
     pub fn model(&self) -> &Arc<Model> {
@@ -106,18 +110,45 @@ impl View {
     }
 
     /// Follows merges to the end.
-    pub fn survivor(&self, entity: usize, mut slot: u32) -> u32 {
+    pub fn survivor(&self, entity: usize, start: u32) -> u32 {
         // Almost nobody merges: the set of merges tells that without a record.
         if self.sets(entity).aliases.is_empty() {
-            return slot;
+            return start;
         }
-        while let Some(into) = self
-            .record(entity, slot)
-            .and_then(|record| self.packed(entity, &record).merge().filter(|merge| !merge.void).map(|merge| merge.into))
-        {
-            slot = into;
+        let mut slot = start;
+        for _ in 0..SHORT {
+            match self.into(entity, slot) {
+                Some(into) => slot = into,
+                None => return slot,
+            }
         }
-        slot
+        self.survivor_afar(entity, slot)
+    }
+
+    /// The end of a long chain of merges, which is walked once a version.
+    fn survivor_afar(&self, entity: usize, start: u32) -> u32 {
+        let mut known = self.0.afar.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut slot, mut walked) = (start, Vec::new());
+        let end = loop {
+            if let Some(end) = known.get(&(entity, slot)) {
+                break *end;
+            }
+            match self.into(entity, slot) {
+                Some(into) => {
+                    walked.push((entity, slot));
+                    slot = into;
+                }
+                None => break slot,
+            }
+        };
+        known.extend(walked.into_iter().map(|passed| (passed, end)));
+        end
+    }
+
+    /// What a slot was merged into, where that counts.
+    fn into(&self, entity: usize, slot: u32) -> Option<u32> {
+        let record = self.record(entity, slot)?;
+        self.packed(entity, &record).merge().filter(|merge| !merge.void).map(|merge| merge.into)
     }
 
     /// The slot that a link field names, or its survivor's.
@@ -224,35 +255,41 @@ impl View {
         Some(Owned { tree: &sets.owned[link][place], owner })
     }
 
-    /// What an entity takes in memory. Walks its records.
+    /// Bytes of an entity's parts. Looks at no record.
     pub fn memory(&self, entity: usize) -> Memory {
-        let mut memory = Memory { slots: self.0.lengths[entity] as usize, ..Memory::default() };
-        let shared = &self.0.shared;
-        for slot in 0..self.0.lengths[entity] {
-            let Some(record) = self.record(entity, slot) else { continue };
-            memory.records += record.len() + 2 * size_of::<usize>();
+        let slots = self.0.lengths[entity] as usize;
+        let sets = self.sets(entity);
+        let indexes = sets.fields.iter().chain(&sets.words).chain([&sets.keys]);
+        Memory {
+            slots,
+            records: self.0.counts[entity].bytes.max(0).cast_unsigned() as usize,
+            pages: slots.div_ceil(PAGE) * PAGE * size_of::<(u64, Record)>(),
+            keys: self.0.shared.keys[entity].size(),
+            links: sets.links.iter().map(Tree::size).sum::<usize>() + sets.aliases.size(),
+            indexes: indexes.map(Index::size).sum(),
+            owned: sets.owned.iter().flatten().map(Tree::size).sum(),
+        }
+    }
+
+    /// Bytes of an entity's records that are lineage, and that are what the rules keep. Looks at every record.
+    pub fn beside(&self, entity: usize) -> (usize, usize) {
+        let (mut lineage, mut stamps) = (0, 0);
+        for record in (0..self.0.lengths[entity]).filter_map(|slot| self.record(entity, slot)) {
             let packed = self.packed(entity, &record);
             if !packed.is_reference() {
                 let sections = packed.sections();
-                memory.lineage += sections.lineage.len();
-                memory.stamps += sections.stamps.len();
+                lineage += sections.lineage.len();
+                stamps += sections.stamps.len();
             }
         }
-        memory.pages = memory.slots.div_ceil(PAGE) * PAGE * size_of::<(u64, Record)>();
-        memory.keys = shared.keys[entity].size();
-        let sets = self.sets(entity);
-        memory.links = sets.links.iter().map(super::tree::Tree::size).sum::<usize>() + sets.aliases.size();
-        let indexes = sets.fields.iter().chain(&sets.words).chain([&sets.keys]);
-        memory.indexes = indexes.map(Index::size).sum();
-        memory.owned = sets.owned.iter().flatten().map(super::tree::Tree::size).sum();
-        memory
+        (lineage, stamps)
     }
 }
 
 /// An owner's own index.
 #[derive(Clone, Copy)]
 pub struct Owned<'v> {
-    tree: &'v super::tree::Tree<[u32; 5]>,
+    tree: &'v Tree<[u32; 5]>,
     owner: u32,
 }
 

@@ -1,48 +1,127 @@
-//! Bodies of requests: how many large ones are read at once, and what one that does not come is answered with.
+//! Bodies of requests: read within a bound of each and of all together, so that nobody fills the memory or holds up the others
+//! by sending slowly.
 
 use std::error::Error;
+use std::future::poll_fn;
+use std::io::Read;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
+use axum::body::HttpBody;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::problem;
 use super::server::TookTooLong;
+use crate::limits::{BODIES_BYTES_MAX, BODIES_WORK_MAX, RETRY_AFTER_S, SMALL_BODY_BYTES_MAX};
 
-/// Bodies of more bytes, and those that do not say how many they have, are large.
-const SMALL_BYTES_MAX: u64 = 64 << 10;
-/// Large bodies that are read, and what comes of them, at once: what they take of the memory together.
-pub const LARGE_MAX: usize = 32;
+/// The bytes that are counted together.
+const UNIT: usize = 1 << 10;
 
-/// Lets a large body wait until there is room for it.
-pub async fn hold(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let is_large = is_large(request.headers());
-    let _place = if is_large { room.acquire_owned().await.ok() } else { None };
-    next.run(request).await
+/// The room for large bodies, in memory and at work.
+#[derive(Clone)]
+pub struct Room {
+    units: Arc<Semaphore>,
+    work: Arc<Semaphore>,
 }
 
-fn is_large(headers: &HeaderMap) -> bool {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    // A body that is packed does not say how large it is either.
-    let unsaid = [header::TRANSFER_ENCODING, header::CONTENT_ENCODING].iter().any(|name| headers.contains_key(name));
-    unsaid || length.is_some_and(|length| length > SMALL_BYTES_MAX)
+impl Default for Room {
+    fn default() -> Room {
+        let units = Semaphore::new(BODIES_BYTES_MAX / UNIT);
+        Room { units: Arc::new(units), work: Arc::new(Semaphore::new(BODIES_WORK_MAX)) }
+    }
+}
+
+/// A body, and its share of the room for as long as it is here.
+pub struct Held {
+    pub bytes: Vec<u8>,
+    share: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// Reads a body of at most so many bytes. What has too many is said before it is read, where it says so itself: a client
+    /// that waits for leave to send sends nothing.
+    pub async fn read(&self, request: Request, what: &str, most: usize) -> Result<Held, Response> {
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        if length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok()).is_some_and(|length| length > most) {
+            return Err(too_large(what, most));
+        }
+        let mut body = request.into_body();
+        let mut held = Held { bytes: Vec::new(), share: None };
+        while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            let frame = frame.map_err(|error| broken(&error))?;
+            let Some(bytes) = frame.data_ref() else { continue };
+            if held.bytes.len() + bytes.len() > most {
+                return Err(too_large(what, most));
+            }
+            self.reserve(&mut held, bytes.len())?;
+            held.bytes.extend_from_slice(bytes);
+        }
+        Ok(held)
+    }
+
+    /// Unpacks gzip into at most so many bytes.
+    pub fn unpack(&self, packed: &Held, what: &str, most: usize) -> Result<Held, Response> {
+        let mut held = Held { bytes: Vec::new(), share: None };
+        self.reserve(&mut held, most)?;
+        let read = flate2::read::MultiGzDecoder::new(&packed.bytes[..])
+            .take(most as u64 + 1)
+            .read_to_end(&mut held.bytes)
+            .map_err(|_| problem(StatusCode::BAD_REQUEST, "the body is no gzip, though `Content-Encoding` says so"))?;
+        if read > most {
+            return Err(too_large(what, most));
+        }
+        // What it did not come to is free for others again.
+        let unused = held.share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits).saturating_sub(units(read));
+        drop(held.share.as_mut().and_then(|share| share.split(unused)));
+        Ok(held)
+    }
+
+    /// Waits for a large body's turn to be worked at, one that is packed included. Who has one waits for no peer.
+    pub async fn turn(&self, held: &Held, is_packed: bool) -> Option<OwnedSemaphorePermit> {
+        if held.share.is_some() || is_packed { self.work.clone().acquire_owned().await.ok() } else { None }
+    }
+
+    /// Makes room for more bytes of a body that is no small one, or turns it away.
+    fn reserve(&self, held: &mut Held, more: usize) -> Result<(), Response> {
+        let wanted = held.bytes.len() + more;
+        let has = held.share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let lacking = units(wanted).saturating_sub(has);
+        if wanted <= SMALL_BODY_BYTES_MAX || lacking == 0 {
+            return Ok(());
+        }
+        let Ok(more) = self.units.clone().try_acquire_many_owned(lacking as u32) else { return Err(no_room()) };
+        match &mut held.share {
+            Some(share) => share.merge(more),
+            share => *share = Some(more),
+        }
+        Ok(())
+    }
+}
+
+fn units(bytes: usize) -> usize {
+    bytes.div_ceil(UNIT)
+}
+
+fn no_room() -> Response {
+    let mut response = problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the service holds as many bodies of requests as it may: send this one again later",
+    );
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+    response
 }
 
 /// Answers for a body of too many bytes.
-pub fn too_large(what: &str, most: usize) -> Response {
+fn too_large(what: &str, most: usize) -> Response {
     problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("{what} has at most {most} bytes"))
 }
 
-/// Answers for a body that did not come. `most` is how many bytes it may have.
-pub fn refusal(rejection: &BytesRejection, what: &str, most: usize) -> Response {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return too_large(what, most);
-    }
-    let mut cause: Option<&(dyn Error + 'static)> = Some(rejection);
+/// Answers for a body that did not come.
+fn broken(error: &axum::Error) -> Response {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if error.is::<TookTooLong>() {
             return problem(StatusCode::REQUEST_TIMEOUT, "the body took too long: `body_time_max` is how long it may");
@@ -50,4 +129,35 @@ pub fn refusal(rejection: &BytesRejection, what: &str, most: usize) -> Response 
         cause = error.source();
     }
     problem(StatusCode::BAD_REQUEST, "the body broke off")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn request(body: Vec<u8>) -> Request {
+        Request::new(Body::from(body))
+    }
+
+    #[tokio::test]
+    async fn bodies_together_have_a_bound_and_small_ones_none() {
+        let room = Room::default();
+        let (large, most) = (BODIES_BYTES_MAX / 4, BODIES_BYTES_MAX);
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            held.push(room.read(request(vec![0; large]), "a body", most).await.ok().unwrap());
+        }
+        let refused = room.read(request(vec![0; SMALL_BODY_BYTES_MAX + 1]), "a body", most).await.err().unwrap();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.headers().contains_key(header::RETRY_AFTER));
+        assert!(room.read(request(vec![0; SMALL_BODY_BYTES_MAX]), "a body", most).await.is_ok());
+        held.pop();
+        assert!(room.read(request(vec![0; large]), "a body", most).await.is_ok());
+        drop(held);
+        assert_eq!(room.units.available_permits(), BODIES_BYTES_MAX / UNIT);
+        let refused = room.read(request(vec![0; 11]), "a body", 10).await.err().unwrap();
+        assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    }
 }

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -12,6 +11,7 @@ use serde::Deserialize;
 use super::problem::problem;
 use super::{Service, is_local, json};
 use crate::event::Code;
+use crate::limits::LETTERS_REQUEST_BYTES_MAX;
 use crate::pipeline::{Letters, NotNow, Retrier};
 
 /// Which letters a request means.
@@ -51,27 +51,25 @@ pub async fn bytes(
 pub async fn retry(
     State(service): State<Arc<Service>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
     let retry = |retrier: &Retrier, letters: &Letters| {
         let done = retrier.retry(letters)?;
         Ok(serde_json::json!({ "letters": done.letters, "applied": done.applied, "refused": done.refused }))
     };
-    work(&service, judge(&service, peer, &headers, &body), retry).await
+    work(&service, judge(&service, peer, request).await, retry).await
 }
 
 /// Takes letters away.
 pub async fn discard(
     State(service): State<Arc<Service>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
     let discard = |retrier: &Retrier, letters: &Letters| {
         retrier.discard(letters).map(|count| serde_json::json!({ "letters": count }))
     };
-    work(&service, judge(&service, peer, &headers, &body), discard).await
+    work(&service, judge(&service, peer, request).await, discard).await
 }
 
 /// Does something with letters, on a thread that may block.
@@ -96,7 +94,8 @@ async fn work(
 }
 
 /// Which letters are meant, where that can be said and may be asked.
-fn judge(service: &Service, peer: SocketAddr, headers: &HeaderMap, body: &[u8]) -> Result<Letters, Response> {
+async fn judge(service: &Service, peer: SocketAddr, request: Request) -> Result<Letters, Response> {
+    let headers = request.headers();
     if !is_local(peer, headers) {
         return Err(forbidden());
     }
@@ -107,7 +106,8 @@ fn judge(service: &Service, peer: SocketAddr, headers: &HeaderMap, body: &[u8]) 
         let detail = "the body's `Content-Type` must be application/json";
         return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
-    let wanted: Wanted = match serde_json::from_slice(body) {
+    let body = service.room.read(request, "a request for dead letters", LETTERS_REQUEST_BYTES_MAX).await?;
+    let wanted: Wanted = match serde_json::from_slice(&body.bytes) {
         Ok(wanted) => wanted,
         Err(error) => return bad(format!("the body is no object of `id`, `code` and `domain`: {error}")),
     };

@@ -1,16 +1,14 @@
 //! `POST /events`: write to the embedded log.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, FromRequest, Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 
 use super::problem::problem;
-use super::{Service, bodies, is_local, json};
+use super::{Service, is_local, json};
 use crate::event::Code;
 use crate::intake::{Refusal, Shape};
 use crate::source::log::LogError;
@@ -39,39 +37,38 @@ pub async fn post(
         }
     };
     let (what, most) = ("a body of events", service.limits.body_bytes_max);
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    // Said before it is read: a client that expects to be told so sends nothing.
-    if length.is_some_and(|length| length > most) {
-        return bodies::too_large(what, most);
-    }
-    let body = match Bytes::from_request(request, &()).await {
+    let body = match service.room.read(request, what, most).await {
         Ok(body) => body,
-        Err(rejection) => return bodies::refusal(&rejection, what, most),
+        Err(refusal) => return refusal,
     };
-    let body = match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
-        None | Some(b"identity") => body,
-        Some(b"gzip") => match unpack(&body, most) {
-            Ok(Some(unpacked)) => unpacked.into(),
-            Ok(None) => return bodies::too_large(what, most),
-            Err(_) => {
-                return problem(StatusCode::BAD_REQUEST, "the body is no gzip, though `Content-Encoding` says so");
-            }
-        },
+    let is_packed = match headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes()) {
+        None | Some(b"identity") => false,
+        Some(b"gzip") => true,
         Some(_) => return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the only `Content-Encoding` taken is gzip"),
     };
     let Some(intake) = service.intake.clone() else {
         return problem(StatusCode::NOT_FOUND, "the sources are elsewhere: write events to their topics");
     };
+    let (room, turn) = (service.room.clone(), service.room.turn(&body, is_packed).await);
     let metrics = service.metrics.clone();
-    let taken = tokio::task::spawn_blocking(move || {
-        let receipt = intake.take(&body, shape)?;
-        metrics.written(receipt.accepted, receipt.refusals().map(|rejection| rejection.code));
-        let refused = receipt.accepted == 0 && receipt.rejected > 0;
-        // Names are texts, and memory takes all: it cannot fail.
-        let text = serde_json::to_string(&receipt).unwrap_or_default();
-        Ok((if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, text))
-    });
-    match taken.await {
+    let take = move || {
+        // As long as the work lasts, whoever waits for it.
+        let _turn = turn;
+        let body = if is_packed { room.unpack(&body, what, most)? } else { body };
+        Ok(intake.take(&body.bytes, shape).map(|receipt| {
+            metrics.written(receipt.accepted, receipt.refusals().map(|rejection| rejection.code));
+            let is_refused = receipt.accepted == 0 && receipt.rejected > 0;
+            // Its names are texts, and a text takes all: writing it cannot fail.
+            let text = serde_json::to_string(&receipt).unwrap_or_default();
+            (if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, text)
+        }))
+    };
+    let taken = match tokio::task::spawn_blocking(take).await {
+        Ok(Ok(taken)) => Ok(taken),
+        Ok(Err(refusal)) => return refusal,
+        Err(panic) => Err(panic),
+    };
+    match taken {
         Ok(Ok((status, receipt))) => json(status, receipt),
         Ok(Err(Refusal::Unreadable(message))) => problem(StatusCode::BAD_REQUEST, &message),
         Ok(Err(Refusal::TooMany(message))) => problem(StatusCode::PAYLOAD_TOO_LARGE, &message),
@@ -92,11 +89,4 @@ pub async fn post(
             problem(StatusCode::INTERNAL_SERVER_ERROR, "the append failed inside the service; its log says why")
         }
     }
-}
-
-/// Unpacks gzip; `None` where it holds more than is taken.
-fn unpack(body: &[u8], bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
-    let mut unpacked = Vec::new();
-    flate2::read::MultiGzDecoder::new(body).take(bytes_max as u64 + 1).read_to_end(&mut unpacked)?;
-    Ok((unpacked.len() <= bytes_max).then_some(unpacked))
 }

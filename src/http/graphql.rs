@@ -3,15 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::extract::{ConnectInfo, RawQuery, Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Map, Value as Json};
 
 use super::problem::problem;
-use super::{Service, bodies, is_local};
+use super::{Service, is_local};
 use crate::api::{Answer, Outcome, Request};
 use crate::freshness::Demand;
 use crate::limits::{GRAPHQL_BYTES_MAX, RETRY_AFTER_S};
@@ -47,9 +45,9 @@ pub async fn get(
 pub async fn post(
     State(service): State<Arc<Service>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: HttpRequest,
 ) -> Response {
+    let headers = request.headers().clone();
     let accepted = accept(&headers);
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
@@ -61,11 +59,11 @@ pub async fn post(
             "a GraphQL request's `Content-Type` must be application/json, in UTF-8",
         );
     }
-    let body = match body {
+    let body = match service.room.read(request, "a GraphQL request", GRAPHQL_BYTES_MAX).await {
         Ok(body) => body,
-        Err(rejection) => return bodies::refusal(&rejection, "a GraphQL request", GRAPHQL_BYTES_MAX),
+        Err(refusal) => return refusal,
     };
-    match serde_json::from_slice(&body) {
+    match serde_json::from_slice(&body.bytes) {
         Ok(Json::Object(members)) => respond(&service, peer, &headers, &accepted, members, false).await,
         Ok(_) => unreadable(&service, &accepted, "a GraphQL request is a JSON object, with its text under `query`"),
         Err(error) => unreadable(&service, &accepted, &format!("the body is no JSON: {error}")),

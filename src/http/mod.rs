@@ -14,18 +14,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+
+pub use bodies::Room;
 
 use crate::api::Api;
 use crate::intake::Intake;
-use crate::limits::{GRAPHQL_BYTES_MAX, Limits};
+use crate::limits::Limits;
 use crate::pipeline::Retrier;
-use crate::telemetry::{Disk, Metrics};
+use crate::telemetry::{Metrics, Store};
 use crate::threads::Threads;
 
 /// What the routes work with.
@@ -43,6 +44,8 @@ pub struct Service {
     /// Request headers that browsers may send beside [`SENT`], in small letters.
     pub cors_headers: Vec<String>,
     pub limits: Arc<Limits>,
+    /// For the bodies of requests.
+    pub room: Room,
 }
 
 /// Request headers that browsers may always send.
@@ -60,11 +63,9 @@ pub const SENT: [&str; 8] = [
 /// All routes.
 pub fn router(service: Service) -> Router {
     let cors = cors(service.cors_origins.clone(), &service.cors_headers);
-    let body_bytes_max = service.limits.body_bytes_max;
-    let room = Arc::new(Semaphore::new(bodies::LARGE_MAX));
     Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post).layer(DefaultBodyLimit::max(GRAPHQL_BYTES_MAX)))
-        .route("/events", post(events::post).layer(DefaultBodyLimit::max(body_bytes_max)))
+        .route("/graphql", get(graphql::get).post(graphql::post))
+        .route("/events", post(events::post))
         .route("/dead-letters/{*id}", get(dead_letters::bytes))
         .route("/dead-letters/retry", post(dead_letters::retry))
         .route("/dead-letters/discard", post(dead_letters::discard))
@@ -78,7 +79,6 @@ pub fn router(service: Service) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(panics::guard())
-        .layer(axum::middleware::from_fn_with_state(room, bodies::hold))
         .layer(axum::middleware::from_fn(requests::note))
         .layer(cors)
         .with_state(Arc::new(service))
@@ -155,14 +155,14 @@ async fn is_ready(State(service): State<Arc<Service>>) -> Response {
 }
 
 async fn metrics(State(service): State<Arc<Service>>) -> Response {
-    let disk = service.intake.as_ref().and_then(|intake| match intake.log().disk() {
-        Ok((log, free)) => Some(Disk { log, free }),
+    let store = service.intake.as_ref().and_then(|intake| match intake.log().disk() {
+        Ok((log, free)) => Some(Store { log, free, memory: intake.log().memory() }),
         Err(error) => {
             tracing::warn!(%error, "what the log takes of its disk is not known");
             None
         }
     });
-    match service.metrics.render(&service.api.serving, disk) {
+    match service.metrics.render(&service.api.serving, store) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");

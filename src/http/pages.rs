@@ -65,7 +65,7 @@ pub async fn starters(State(service): State<Arc<Service>>) -> Response {
         StatusCode::OK,
         json!([
             { "title": "The first of each entity", "query": first_of_each(model), "variables": "" },
-            { "title": "How fresh each domain is", "query": "{ freshness { domain status cause reason asOf lagEvents } }", "variables": "" },
+            { "title": "How fresh each domain is", "query": "query HowFresh { freshness { domain status cause reason asOf lagEvents } }", "variables": "" },
         ])
         .to_string(),
     )
@@ -78,5 +78,6 @@ fn first_of_each(model: &Model) -> String {
             entity.fields.iter().filter(|field| plain(&field.kind)).map(|field| field.name.as_str()).collect();
         format!("  {}(first: 5) {{\n    totalCount\n    nodes {{ key {} }}\n  }}\n", entity.plural, fields.join(" "))
     });
-    format!("{{\n{}}}\n", lists.collect::<String>())
+    // A tab is called as its operation.
+    format!("query FirstOfEach {{\n{}}}\n", lists.collect::<String>())
 }

@@ -9,7 +9,7 @@ mod sink;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::event::{Batch, Decoder};
@@ -30,6 +30,10 @@ use sink::{Numbers, PartitionSink, Tellers};
 
 /// Batches that wait for the projector. With one being made for each partition and the one being applied, a few MB.
 const BATCHES_MAX: usize = 8;
+/// A batch of no more bytes than these
+const SPARE_BYTES: usize = 16 << 10;
+/// that holds more memory than this is not filled again.
+const SPARE_SIZE_MAX: usize = 256 << 10;
 /// While more waits, a version is published this often: a flood is seen in steps.
 const PUBLISH_MS_MAX: i64 = 250;
 /// And as soon as it has so many records: making a version takes a few microseconds for each.
@@ -147,6 +151,8 @@ impl Pipeline {
                 has_changed: false,
                 unpublished: 0,
                 applied,
+                spare,
+                is_settled: false,
                 serving,
                 metrics,
                 clock,
@@ -187,6 +193,9 @@ struct Loop {
     /// Records that the newest version does not have.
     unpublished: usize,
     applied: Sender<Batch>,
+    spare: Arc<Mutex<Receiver<Batch>>>,
+    /// Whether what only hydration needs was given back.
+    is_settled: bool,
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
     clock: fn() -> Moment,
@@ -244,7 +253,22 @@ impl Loop {
             self.metrics.visible(domain, seconds);
         }
         self.metrics.versions(self.projector.pinned(), self.projector.backlog());
+        if !self.is_settled && self.serving.ready_at().is_some() {
+            self.settle();
+            return self.publish();
+        }
         tracing::trace!("a version is published");
+    }
+
+    /// Gives back what only hydration needed.
+    fn settle(&mut self) {
+        self.is_settled = true;
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok(batch) = spare.try_recv() {
+            self.metrics.batches(0, batch.counted);
+        }
+        drop(spare);
+        self.projector.shrink();
     }
 
     /// Waits for work; a look at what is held back is some. None once the readers are gone.
@@ -320,8 +344,20 @@ impl Loop {
 
     /// Applies what the gate lets through.
     fn pass(&mut self, open: impl FnOnce(&mut Gate, Moment, Steps<'_>)) {
-        let Loop { projector, gate, full, held, has_changed, unpublished, serving, metrics, appended, applied, .. } =
-            self;
+        let Loop {
+            projector,
+            gate,
+            full,
+            held,
+            has_changed,
+            unpublished,
+            serving,
+            metrics,
+            appended,
+            applied,
+            is_settled,
+            ..
+        } = self;
         let (now, topics) = ((self.clock)(), projector.topics().clone());
         let mut apply = |batch: &Batch, until: u64| {
             let model = projector.model().clone();
@@ -341,8 +377,13 @@ impl Loop {
             Step::Part(batch, until) => apply(batch, until),
             Step::Rest(batch) => {
                 apply(&batch, batch.next_offset);
-                // Nobody takes it once the readers have ended.
-                let _ = applied.send(*batch);
+                // What a flood made large is not kept for a trickle.
+                if *is_settled && batch.bytes <= SPARE_BYTES && batch.counted > SPARE_SIZE_MAX {
+                    metrics.batches(0, batch.counted);
+                } else {
+                    // Nobody takes it once the readers have ended.
+                    let _ = applied.send(*batch);
+                }
             }
             Step::Split(topic) => metrics.split(&topics[topic].name),
         });

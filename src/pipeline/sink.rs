@@ -105,6 +105,7 @@ pub struct PartitionSink {
     work: SyncSender<Work>,
     spare: Arc<Mutex<Receiver<Batch>>>,
     translator: Translator,
+    metrics: Arc<Metrics>,
     numbers: Arc<Numbers>,
     serving: Arc<Serving>,
     stop: Arc<AtomicBool>,
@@ -123,8 +124,18 @@ impl PartitionSink {
         serving: Arc<Serving>,
         stop: Arc<AtomicBool>,
     ) -> PartitionSink {
-        let translator = Translator::new(decoder, formats, metrics);
-        PartitionSink { work, spare, translator, numbers, serving, stop, open: Vec::new(), blocked: HashSet::new() }
+        let translator = Translator::new(decoder, formats, metrics.clone());
+        PartitionSink {
+            work,
+            spare,
+            translator,
+            metrics,
+            numbers,
+            serving,
+            stop,
+            open: Vec::new(),
+            blocked: HashSet::new(),
+        }
     }
 
     /// Opens a batch of the partition, where none is open.
@@ -195,6 +206,8 @@ impl Sink for PartitionSink {
         self.open(partition);
         let Some(mut open) = self.open[partition].take() else { return Taken::Yes };
         open.batch.next_offset = open.batch.next_offset.max(next);
+        let size = open.batch.size();
+        self.metrics.batches(size, std::mem::replace(&mut open.batch.counted, size));
         self.send(Work::Records(Box::new(open.batch)))
     }
 

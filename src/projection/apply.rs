@@ -143,7 +143,7 @@ impl Projector {
         let merges = matches!(event.action, Action::Merge(_)) && record.take_merge(setter, &&self.graph);
         self.conclude(event.envelope, draft, record, (setter, order), place);
         if undone {
-            self.graph.set_merge(entity, slot, None);
+            self.graph.set_merge(entity, slot, None, false);
         }
         match event.action {
             Action::Erase => {
@@ -152,11 +152,12 @@ impl Projector {
             }
             Action::Merge(into) => {
                 let into = self.graph.slot(entity, into);
-                let reached = self.groups.join((entity, slot), (entity, into));
-                self.erase(reached);
+                let joined = self.groups.join((entity, slot), (entity, into));
+                self.erase(joined.erased);
                 if merges {
                     let envelope = event.envelope;
-                    self.graph.set_merge(entity, slot, Some((into, (envelope.time, envelope.source, envelope.id))));
+                    let merge = (into, (envelope.time, envelope.source, envelope.id));
+                    self.graph.set_merge(entity, slot, Some(merge), !joined.were_apart);
                 }
             }
             Action::Change | Action::Delete => {}
@@ -241,7 +242,7 @@ impl Projector {
             let undone = self.clear_outdated(&mut draft, &mut record);
             self.conclude(envelope, draft, &mut record, (setter, order), place);
             if undone {
-                self.graph.set_merge(entity, slot, None);
+                self.graph.set_merge(entity, slot, None, false);
             }
         } else {
             self.graph.abandon(draft);

@@ -85,6 +85,11 @@ impl DeadLetters {
         Option::as_ref(self.letters.get(number)?)
     }
 
+    /// Bytes of those that are kept.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// All that ever came.
     pub fn count(&self) -> usize {
         self.letters.len()

@@ -17,7 +17,21 @@ struct Group {
     erased: bool,
 }
 
+/// What joining two came to.
+pub struct Joined {
+    /// No merge had ever led from the one to the other.
+    pub were_apart: bool,
+    /// Those that become erased by it.
+    pub erased: Vec<Member>,
+}
+
 impl Groups {
+    /// Bytes that they take, about.
+    pub fn size(&self) -> usize {
+        let members = self.of.len() * size_of::<Member>() + self.groups.capacity() * size_of::<Group>();
+        members + self.of.capacity() * size_of::<(Member, usize)>()
+    }
+
     fn of(&mut self, member: Member) -> usize {
         *self.of.entry(member).or_insert_with(|| {
             self.groups.push(Group { members: vec![member], erased: false });
@@ -25,16 +39,16 @@ impl Groups {
         })
     }
 
-    /// Joins two; gives those that become erased by it.
-    pub fn join(&mut self, a: Member, b: Member) -> Vec<Member> {
+    /// Joins two.
+    pub fn join(&mut self, a: Member, b: Member) -> Joined {
         let (a, b) = (self.of(a), self.of(b));
         if a == b {
-            return Vec::new();
+            return Joined { were_apart: false, erased: Vec::new() };
         }
         // The smaller moves into the larger, so that many merges cost n log n.
         let (large, small) = if self.groups[a].members.len() >= self.groups[b].members.len() { (a, b) } else { (b, a) };
         let moved = std::mem::take(&mut self.groups[small]);
-        let newly = match (self.groups[large].erased, moved.erased) {
+        let erased = match (self.groups[large].erased, moved.erased) {
             (true, false) => moved.members.clone(),
             (false, true) => self.groups[large].members.clone(),
             _ => Vec::new(),
@@ -44,7 +58,7 @@ impl Groups {
         }
         self.groups[large].members.extend(moved.members);
         self.groups[large].erased |= moved.erased;
-        newly
+        Joined { were_apart: true, erased }
     }
 
     /// Erases one and all joined with it; gives those that become erased.

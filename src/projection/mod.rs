@@ -100,6 +100,16 @@ pub struct Snapshot {
     pub unplaced: u64,
     /// Words on fields that several producers set, which were not kept as there are too many such fields.
     pub untold: u64,
+    pub memory: Memory,
+}
+
+/// Bytes of what only the writer needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The graph's: records' addresses, what waits for a version, names.
+    pub writer: usize,
+    /// What the rules remember beside the records: ids, merges, what producers disagree on.
+    pub rules: usize,
 }
 
 impl Snapshot {
@@ -345,6 +355,7 @@ impl Projector {
             dead_letters: self.dead_letters.clone(),
             unplaced: self.unplaced,
             untold: self.rivals.untold(),
+            memory: self.memory(),
         }
     }
 
@@ -373,6 +384,17 @@ impl Projector {
             let disagreements = self.rivals.of(entity, |name| self.graph.text(name));
             Arc::make_mut(&mut self.catalogue[entity]).disagreements = disagreements;
         }
+    }
+
+    fn memory(&self) -> Memory {
+        let recent = self.recent.iter().map(seen::Recent::size).sum::<usize>();
+        let rejected = self.rejected.capacity() * size_of::<((usize, u32), u32)>();
+        Memory { writer: self.graph.size(), rules: self.groups.size() + self.rivals.size() + recent + rejected }
+    }
+
+    /// Gives back what it keeps to be quick and will not need soon: once hydration is over.
+    pub fn shrink(&mut self) {
+        self.graph.shrink();
     }
 
     /// Pages of the graph with records that are kept for a version, or wait to be dropped.

@@ -101,6 +101,12 @@ impl Rivals {
         self.untold
     }
 
+    /// Bytes that they take, about: as if two producers said something short of each.
+    pub fn size(&self) -> usize {
+        let words = self.contests.len() * size_of::<Word>();
+        words + self.contests.capacity() * size_of::<(Place, Contest)>()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.contests.is_empty()
     }

@@ -102,6 +102,11 @@ impl Recent {
         Recent { order: VecDeque::new(), known: HashSet::new(), limit }
     }
 
+    /// Bytes that they take, about.
+    pub fn size(&self) -> usize {
+        (self.order.capacity() + self.known.capacity()) * size_of::<u64>()
+    }
+
     pub fn knows(&self, fingerprint: u64) -> bool {
         self.known.contains(&fingerprint)
     }

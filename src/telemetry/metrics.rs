@@ -2,6 +2,7 @@
 //! that two scrapes at once see the same.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -10,16 +11,18 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::memory;
 use crate::event::Code;
 use crate::freshness::{Cause, Status};
 use crate::model::Model;
 use crate::serving::Serving;
 
-/// What the embedded log takes of its disk, and what is free there, in bytes.
+/// What the embedded log takes of its disk, what is free there, and what it takes of the memory, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Disk {
+pub struct Store {
     pub log: u64,
     pub free: u64,
+    pub memory: u64,
 }
 
 /// The outcomes of GraphQL requests.
@@ -49,6 +52,8 @@ pub struct Metrics {
     refused: IntCounterVec,
     pinned: Gauge,
     garbage: Gauge,
+    /// Bytes of batches on their way, and of those that wait to be filled again.
+    batches: AtomicUsize,
 }
 
 impl Metrics {
@@ -88,6 +93,7 @@ impl Metrics {
             refused,
             pinned: gauge("versions_pinned", "Versions that somebody reads, the newest among them.")?,
             garbage: gauge("garbage_pages", "Pages with records that are kept for a version, or wait to be dropped.")?,
+            batches: AtomicUsize::new(0),
             registry,
             process,
             model,
@@ -130,6 +136,11 @@ impl Metrics {
         self.garbage.set(garbage as f64);
     }
 
+    /// A batch takes so many bytes, and was counted as so many.
+    pub fn batches(&self, bytes: usize, counted: usize) {
+        self.batches.fetch_add(bytes.wrapping_sub(counted), Ordering::Relaxed);
+    }
+
     /// A GraphQL request ended.
     pub fn query(&self, outcome: &str, seconds: f64) {
         self.query.with_label_values(&[outcome]).observe(seconds);
@@ -142,16 +153,16 @@ impl Metrics {
     }
 
     /// Prometheus text, with everything as it is now.
-    pub fn render(&self, serving: &Serving, disk: Option<Disk>) -> Result<String, prometheus::Error> {
+    pub fn render(&self, serving: &Serving, store: Option<Store>) -> Result<String, prometheus::Error> {
         let mut text = Vec::new();
-        for families in [self.registry.gather(), self.now(serving, disk)?.gather(), self.process.gather()] {
+        for families in [self.registry.gather(), self.now(serving, store)?.gather(), self.process.gather()] {
             TextEncoder::new().encode(&families, &mut text)?;
         }
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// What others count. Made for one scrape: nothing is added to what another one added.
-    fn now(&self, serving: &Serving, disk: Option<Disk>) -> Result<Registry, prometheus::Error> {
+    fn now(&self, serving: &Serving, store: Option<Store>) -> Result<Registry, prometheus::Error> {
         let registry = Registry::new_custom(Some("staygraph".into()), None)?;
         let pinned = serving.pin();
         let (snapshot, freshness) = (&pinned.snapshot, &pinned.freshness);
@@ -220,7 +231,13 @@ impl Metrics {
         gauge("waiters", "Requests that wait for a version.", serving.waiting() as f64)?;
         let untold = "Words of producers on fields that several set, beyond those that are remembered.";
         gauge("disagreements_untold", untold, snapshot.untold as f64)?;
-        if let Some(Disk { log, free }) = disk {
+        memory::parts(
+            &registry,
+            snapshot,
+            self.batches.load(Ordering::Relaxed),
+            store.map_or(0, |store| store.memory),
+        )?;
+        if let Some(Store { log, free, .. }) = store {
             gauge("log_bytes", "Bytes that the embedded log takes on its disk.", log as f64)?;
             gauge("disk_free_bytes", "Bytes that are free on the embedded log's disk.", free as f64)?;
         }
@@ -238,6 +255,11 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Res
     kept(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
 }
 
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+pub(super) fn gauges(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<GaugeVec, prometheus::Error> {
     kept(registry, GaugeVec::new(Opts::new(name, help), labels)?)
 }

@@ -1,7 +1,9 @@
 //! Logs and metric names. No log and no metric holds a value of an entity's.
 
 mod logs;
+mod memory;
 mod metrics;
 
 pub use logs::{LogFormat, Told, is_json, start_logs, tell};
-pub use metrics::{Disk, Metrics};
+pub use memory::{PARTS, give_back};
+pub use metrics::{Metrics, Store};

@@ -162,6 +162,8 @@ fn check_sets(view: &View) {
         let kind = &view.model().entities[entity].fields[NUMBER].kind;
         let text = [NAME, 2][entity];
         let (mut listed, mut references, mut deleted) = (0, 0, 0);
+        let weight = |slot| view.node(entity, slot).bytes().len() + 2 * size_of::<usize>();
+        assert_eq!(view.memory(entity).records, (0..view.slots(entity)).map(weight).sum::<usize>());
         let (mut numbers, mut texts) = (BTreeMap::<Code, usize>::new(), BTreeMap::<Code, usize>::new());
         let _ = view.each::<()>(entity, |slot, node| {
             match node.state() {

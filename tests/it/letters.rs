@@ -17,7 +17,7 @@ const SCHEMA: &str = r#"{"type":"record","name":"Event","fields":[
     {"name":"data","type":{"type":"record","name":"Data","fields":[{"name":"name","type":["null","string"]}]}}]}"#;
 
 /// A registry that knows the schemas it is given, by their ids; gives its URL.
-fn registry(known: Arc<Mutex<Vec<u32>>>) -> String {
+pub fn registry(known: Arc<Mutex<Vec<u32>>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -43,7 +43,7 @@ fn registry(known: Arc<Mutex<Vec<u32>>>) -> String {
 }
 
 /// A person's event in Confluent's wire format.
-fn avro(schema: u32, key: &str, version: u8, kind: &str, name: &str) -> Vec<u8> {
+pub fn avro(schema: u32, key: &str, version: u8, kind: &str, name: &str) -> Vec<u8> {
     let mut bytes = vec![0];
     bytes.extend(schema.to_be_bytes());
     let id = format!("{key}-{version}");
@@ -108,7 +108,7 @@ fn a_letter_lands_in_its_place_once_its_cause_is_mended() {
     // Nothing is mended yet: the letter stays one.
     let (code, out, err) = run(&[&["dead-letters", "retry", &id], &to[..]].concat());
     assert_eq!(code, 1, "{out}{err}");
-    assert!(out.contains("1 letters read once more: 0 events applied, 1 refused again"), "{out}");
+    assert!(out.contains("1 letter read once more: 0 events applied, 1 refused again"), "{out}");
     known.lock().unwrap().push(2);
     let (code, out, err) = run(&[&["dead-letters", "retry", "--code", "BAD_ENCODING"], &to[..]].concat());
     assert_eq!(code, 1, "{out}{err}");
@@ -121,7 +121,7 @@ fn a_letter_lands_in_its_place_once_its_cause_is_mended() {
     assert_eq!(now["projection"]["deadLetters"]["totalCount"], json!(1));
 
     let (code, out, err) = run(&[&["dead-letters", "discard", "--domain", "people"], &to[..]].concat());
-    assert_eq!((code, out.trim()), (0, "1 letters taken away"), "{err}");
+    assert_eq!((code, out.trim()), (0, "1 letter taken away"), "{err}");
     assert_eq!(service.read(query, "")["projection"]["deadLetters"]["totalCount"], json!(0));
 }
 

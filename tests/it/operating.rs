@@ -12,6 +12,7 @@ use staygraph::event::Code;
 use staygraph::freshness::{Cause, Status};
 use staygraph::limits;
 use staygraph::source::log::Log;
+use staygraph::telemetry::PARTS;
 
 use crate::support::{BINARY, Service, append, event, folder, root};
 
@@ -212,6 +213,16 @@ fn every_metric_is_on_the_page_and_there_from_the_start() {
         told.insert(row[0].trim_matches('`').to_owned(), labels);
     }
     assert_eq!(series(&metrics), told);
+    let parts: Vec<String> =
+        table("docs/service.md", "| part | what it is |").iter().map(|row| row[0].replace('`', "")).collect();
+    assert_eq!(parts, PARTS);
+    let value = |line: &str| -> f64 { line.rsplit(' ').next().unwrap().parse().unwrap() };
+    let all = |name: &'static str| metrics.lines().filter(move |line| line.starts_with(name));
+    let sum: f64 = all("staygraph_memory_bytes{").map(value).sum();
+    let resident: f64 = all("process_resident").map(value).sum();
+    assert!(all("staygraph_memory_bytes{").all(|line| value(line) >= 0.0), "{metrics}");
+    // Read one after the other: what was taken in between is little.
+    assert!((sum - resident).abs() < f64::max(resident * 0.05, 4e6), "{sum} in parts, {resident} in all");
     let zero = |line: String| {
         assert!(metrics.contains(&format!("\n{line} 0\n")), "{line} is not 0 from the start:\n{metrics}")
     };
@@ -393,9 +404,14 @@ fn browsers_may_send_the_headers_that_are_configured() {
 
 #[test]
 fn every_fixed_limit_is_the_pages() {
-    let fixed: [u64; 20] = [
+    let fixed: [u64; 25] = [
         limits::NESTING_MAX as u64,
         limits::GRAPHQL_BYTES_MAX as u64,
+        limits::LETTERS_REQUEST_BYTES_MAX as u64,
+        limits::VALUES_MAX as u64,
+        limits::SMALL_BODY_BYTES_MAX as u64,
+        limits::BODIES_BYTES_MAX as u64,
+        limits::BODIES_WORK_MAX as u64,
         limits::SMALL_COST_MAX,
         limits::QUEUE_MS_MAX,
         limits::ITEMS_MAX as u64,

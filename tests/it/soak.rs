@@ -64,8 +64,6 @@ fn memory(view: &View) -> Memory {
     Memory {
         slots: guests.slots + stays.slots,
         records: guests.records + stays.records,
-        lineage: guests.lineage + stays.lineage,
-        stamps: guests.stamps + stays.stamps,
         pages: guests.pages + stays.pages,
         keys: guests.keys + stays.keys,
         links: guests.links + stays.links,
@@ -116,8 +114,6 @@ fn assert_memory_flat(when: &str, before: &Memory, after: &Memory) {
     for (what, of) in [
         ("slots", (|memory| memory.slots) as fn(&Memory) -> usize),
         ("records", |memory| memory.records),
-        ("lineage", |memory| memory.lineage),
-        ("stamps", |memory| memory.stamps),
         ("pages", |memory| memory.pages),
         ("keys", |memory| memory.keys),
         ("links", |memory| memory.links),

@@ -655,3 +655,36 @@ fn a_plan_is_served_to_who_asks() {
     let refused = post(&service, query, &json!({ "plan": "please" }));
     assert_eq!(refused["errors"][0]["extensions"]["code"], json!("BAD_USER_INPUT"), "{refused}");
 }
+
+/// Chains of merges are as long as people make them: whichever end came first, and closed to a circle or not, making them and
+/// looking through them costs each of them little.
+#[test]
+fn long_chains_of_merges() {
+    const LENGTH: usize = 20_000;
+    for backwards in [false, true] {
+        let mut teller = Teller::new(MODEL);
+        let key = |number: usize| format!("k{number}");
+        teller.tell("person.changed", &key(LENGTH), &json!({}));
+        teller.tell("city.changed", "c", &json!({}));
+        for step in 0..LENGTH {
+            let number = if backwards { LENGTH - 1 - step } else { step };
+            teller.tell("person.merged", &key(number), &json!({ "into": key(number + 1) }));
+            teller.tell("city.changed", &format!("c{number}"), &json!({ "mayorId": key(number) }));
+        }
+        let view = teller.publish();
+        let (city, person) = (0, 1);
+        let mayor = view.model().entities[city].fields.iter().position(|field| field.name == "mayor").unwrap();
+        let last = view.find(person, &key(LENGTH)).unwrap();
+        for number in 0..LENGTH {
+            assert_eq!(view.find(person, &key(number)), Some(last));
+            let city = view.node(city, view.find(city, &format!("c{number}")).unwrap());
+            assert_eq!(view.follow(&city, mayor, person), Some(last));
+        }
+        // The circle has one merge that does not count, and its survivor is where that stands.
+        teller.tell("person.merged", &key(LENGTH), &json!({ "into": key(0) }));
+        let view = teller.publish();
+        let survivor = view.find(person, &key(7)).unwrap();
+        assert!((0..=LENGTH).all(|number| view.find(person, &key(number)) == Some(survivor)));
+        assert!(view.node(person, survivor).merge().is_some_and(|merge| merge.void));
+    }
+}

@@ -2,6 +2,7 @@
 //! `cargo test --test kafka`. Needs a JDK and Maven: scripts/kafka fetches Kafka.
 
 mod cluster;
+mod documents;
 mod encodings;
 mod failures;
 mod honest;

@@ -51,6 +51,12 @@ async function run(page) {
     await query.locator('.view-line').first().waitFor();
     await modelHolds(page, 'operation.graphql', starters[0].query.trim());
   });
+  await check('each tab has a name', async () => {
+    const names = await page.locator('.graphiql-tab').allTextContents();
+    if (names.length === 0 || names.some((name) => !/[A-Za-z]/.test(name) || name.includes('untitled'))) {
+      throw new Error(JSON.stringify(names));
+    }
+  });
   await check('the schema is read, and the docs pane shows Query', async () => {
     await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
     await page.locator('.graphiql-doc-explorer').getByText('Query', { exact: true }).first().waitFor();
@@ -87,6 +93,28 @@ async function run(page) {
     await query.locator('.squiggly-error').first().waitFor();
     await page.waitForFunction(() => globalThis.__MONACO.editor.getModelMarkers({ owner: 'graphql' })
       .some(({ message }) => message.includes('noSuchField')));
+  });
+  await check('a query that failed has no tick, and says what failed', async () => {
+    await execute.click();
+    await page.locator('#freshness[data-status="FAILED"]').waitFor();
+    const line = await page.locator('#freshness').textContent();
+    if (line.includes('✓') || !line.includes('GRAPHQL_VALIDATION_FAILED')) throw new Error(line);
+    if (screenshot) await page.screenshot({ path: screenshot.replace(/(\.png)?$/, '-failed.png') });
+  });
+  await check('so has one without an answer, and one that is answered by no JSON', async () => {
+    for (const [answer, said] of [
+      [(route) => route.abort(), 'no answer'],
+      [(route) => route.fulfill({ status: 502, body: '<html>bad gateway</html>', contentType: 'text/html' }), 'HTTP 502'],
+      [(route) => route.fulfill({ status: 413, json: { title: 'Content Too Large', status: 413 } }), 'HTTP 413'],
+      [(route) => route.fulfill({ json: { data: { a: null }, errors: [{ message: 'x', extensions: { code: 'FORBIDDEN' } }] } }), 'FORBIDDEN'],
+    ]) {
+      await page.route('**/graphql', answer, { times: 1 });
+      await execute.click();
+      await page.waitForFunction((text) => document.getElementById('freshness').textContent.includes(text), said);
+      equal(await page.locator('#freshness').getAttribute('data-status'), 'FAILED', said);
+    }
+    // The browser itself tells the console of these: they were wanted.
+    errors.splice(0);
   });
   await check('the first starter query is marked nowhere', async () => {
     const [{ query: starter }] = await startersOf(origin);

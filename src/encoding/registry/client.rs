@@ -71,6 +71,16 @@ impl Client {
         Ok(Client { agent: config.build().into(), url, authorization })
     }
 
+    /// The registry is to be asked again.
+    pub(super) fn away(&self, what: &str) -> EncodingError {
+        EncodingError::Away(format!("the schema registry at {} {what}", self.url))
+    }
+
+    /// An answer is still to come.
+    pub(super) fn slow(&self) -> EncodingError {
+        self.away("has not answered yet")
+    }
+
     /// Asks for a path, given by its segments.
     pub(super) fn get<T: DeserializeOwned>(&self, segments: &[&str]) -> Result<T, EncodingError> {
         let path = segments.iter().fold(String::new(), |path, segment| path + "/" + &escaped(segment));
@@ -79,7 +89,7 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
-        let away = |what: String| EncodingError::Away(format!("the schema registry at {} {what}", self.url));
+        let away = |what: String| self.away(&what);
         let mut response = request.call().map_err(|error| away(format!("cannot be asked: {error}")))?;
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();

@@ -1,6 +1,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::spawn;
 
 use super::Registry;
@@ -168,4 +168,35 @@ fn what_is_not_about_the_record_is_away_and_asked_again() {
         let error = json(Encoding::Avro, &Registry::new(&url).unwrap(), &[0, 0, 0, 0, 1]).unwrap_err();
         assert!(error.is_away() && !error.to_string().contains("secret"), "{error}");
     }
+}
+
+#[test]
+fn a_slow_registry_is_waited_for_elsewhere() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let registry = Registry::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let (answer, wanted) = mpsc::channel::<()>();
+    let asked = Arc::new(Mutex::new(0));
+    let count = asked.clone();
+    spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            *count.lock().unwrap() += 1;
+            BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok).find(String::is_empty);
+            wanted.recv().unwrap();
+            let body = r#"{"schema": "\"int\""}"#;
+            let _ = write!(stream, "HTTP/1.1 200 x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    let bytes = [0, 0, 0, 0, 1, 2];
+    for _ in 0..100 {
+        let error = json(Encoding::Avro, &registry, &bytes).unwrap_err();
+        assert!(error.is_away() && error.to_string().ends_with("has not answered yet"), "{error}");
+    }
+    assert_eq!(*asked.lock().unwrap(), 1);
+    answer.send(()).unwrap();
+    while json(Encoding::Avro, &registry, &bytes).is_err() {
+        std::thread::yield_now();
+    }
+    assert_eq!(json(Encoding::Avro, &registry, &bytes).as_deref(), Ok("1"));
+    assert_eq!(*asked.lock().unwrap(), 1);
 }

@@ -6,8 +6,9 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 /// How many keys a leaf and how many children a branch hold at most. A write copies one leaf and a branch a level, and
-/// copying a branch touches the reference count of each child, which is most often not cached: so branches are small.
-const LEAF_SIZE: usize = 128;
+/// copying a branch touches the reference count of each child, which is most often not cached: so branches are small. A full
+/// leaf with its counts is as large as the allocator's blocks are: 1, 1.5, 2 or 2.5 KiB, by the width of its keys.
+const LEAF_SIZE: usize = 126;
 const BRANCH_SIZE: usize = 12;
 
 /// A copy-on-write ordered set. Cloning is O(1) and is a snapshot that later writes never change.

@@ -16,6 +16,9 @@ const LOCK: &str = "lock";
 const JOURNAL: &str = "0.jnl";
 const KEYSPACES: &str = "keyspaces";
 
+/// Of the store's blocks: the log is read once, from its start.
+const CACHE_BYTES: u64 = 8 << 20;
+
 /// Opens the store in a folder, which is made where it is missing.
 pub fn open(path: &Path) -> Result<Database, LogError> {
     let failed = |error: std::io::Error| LogError::Store(format!("{} cannot be made: {error}", path.display()));
@@ -60,7 +63,7 @@ fn half_made(path: &Path) -> std::path::PathBuf {
 fn store(path: &Path, shown: &Path) -> Result<Database, LogError> {
     // Of several workers the first hands compactions on to the others, and while those are busy to itself, without a pause:
     // a core is lost for as long as a compaction takes.
-    Database::builder(path).worker_threads(1).open().map_err(|error| match error {
+    Database::builder(path).cache_size(CACHE_BYTES).worker_threads(1).open().map_err(|error| match error {
         fjall::Error::Locked => LogError::Locked(shown.to_owned()),
         other => other.into(),
     })

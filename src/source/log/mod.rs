@@ -86,6 +86,9 @@ impl From<fjall::Error> for LogError {
     }
 }
 
+/// What is appended stays in memory until it comes to so many bytes.
+const MEMTABLE_BYTES: u64 = 16 << 20;
+
 /// A topic of the log.
 #[derive(Debug)]
 pub struct Topic {
@@ -148,7 +151,8 @@ impl Log {
         threads: &Threads,
     ) -> Result<Log, LogError> {
         let database = making::open(path)?;
-        let records = database.keyspace("records", KeyspaceCreateOptions::default)?;
+        let records =
+            database.keyspace("records", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))?;
         let meta = database.keyspace("meta", KeyspaceCreateOptions::default)?;
         let cluster = match meta.get("format")? {
             None => {
@@ -282,6 +286,11 @@ impl Log {
         let writing = self.shared.writing();
         let now = (self.shared.clock)();
         writing.map_or(now, |micros| now.min(Instant::from_micros(micros)))
+    }
+
+    /// Bytes of memory that the store holds of it: what is not in its files yet, and what it keeps of them.
+    pub fn memory(&self) -> u64 {
+        self.shared.database.write_buffer_size() + self.shared.database.cache_size()
     }
 
     /// How many commits there were; with [`Log::wait`], a way to sleep until the next.

@@ -1,8 +1,10 @@
-// One line about the latest answer: "14 ms · FRESH · as of 12:00:03Z".
+// One line about the latest answer: "14 ms · ✓ FRESH · as of 12:00:03Z". One that failed has no tick, however fresh it is:
+// "3 ms · ✗ GRAPHQL_VALIDATION_FAILED".
 const MARKS = { FRESH: '✓', LATENT: '◐', STALE: '▲', HYDRATING: '…', UNKNOWN: '?' };
 
-export function describe({ ms, freshness }, now = new Date()) {
+export function describe({ ms, freshness, failure }, now = new Date()) {
   const took = ms === undefined ? [] : [`${Math.max(1, Math.round(ms))} ms`];
+  if (failure) return { text: [...took, `✗ ${failure}`, ...failed(freshness, now)].join(' · '), status: 'FAILED' };
   if (!freshness) return { text: [...took, 'no freshness given'].join(' · '), status: 'UNKNOWN' };
   const { status, asOf, stalenessMs, domains = [], unmet = [] } = freshness;
   const parts = [...took, `${MARKS[status] ?? '?'} ${status}`];
@@ -14,6 +16,12 @@ export function describe({ ms, freshness }, now = new Date()) {
   }
   if (unmet.length > 0) parts.push(`demand not met by ${unmet.join(', ')}`);
   return { text: parts.join(' · '), status };
+}
+
+// Of an answer that failed in part: how fresh the rest is.
+function failed(freshness, now) {
+  if (!freshness?.asOf) return [];
+  return [`what came is ${freshness.status}, as of ${instant(freshness.asOf, now)}`];
 }
 
 function instant(asOf, now) {

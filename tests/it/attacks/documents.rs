@@ -1,100 +1,12 @@
-//! What one client can do to all others: each attack is refused with the code that the pages name, and meanwhile the service
-//! lives, answers small queries and grows no larger.
-
-use std::fmt::Write as _;
+//! Documents, variables and cursors.
 
 use serde_json::{Value as Json, json};
 use staygraph::clock;
 
-use crate::support::{Reply, Service, event, folder, root};
+use super::{COMPLEX, DEEP, INPUT, INVALID, Target, UNREAD, codes, many, nested};
 
-/// Entities of each of two kinds: enough that work by the number of them shows.
-const PEOPLE: usize = 3_000;
-/// What a debug binary may keep of an attack that is over, in KiB: pools of memory, threads' stacks.
-const GROWTH_KIB_MAX: u64 = 384 << 10;
 /// How long a refusal may take, on a machine that has much else to do.
 const REFUSED_S_MAX: u64 = 10;
-
-const UNREAD: &str = "GRAPHQL_PARSE_FAILED";
-const INVALID: &str = "GRAPHQL_VALIDATION_FAILED";
-const DEEP: &str = "QUERY_TOO_DEEP";
-const COMPLEX: &str = "QUERY_TOO_COMPLEX";
-const INPUT: &str = "BAD_USER_INPUT";
-
-struct Target {
-    service: Service,
-    _data: tempfile::TempDir,
-    before_kib: u64,
-}
-
-impl Target {
-    /// A service of the shipped model with people and their stays.
-    fn start(options: &[&str]) -> Target {
-        let data = folder();
-        let service = Service::start_with(data.path(), &root("model.graphql"), options);
-        let mut position = String::new();
-        let numbers: Vec<usize> = (0..PEOPLE).collect();
-        for some in numbers.chunks(1000) {
-            let of_each = some.iter().flat_map(|n| {
-                let name = json!({ "name": format!("Ann {n} aa ab ac"), "phone": format!("{n}") });
-                let stay = json!({ "guestId": format!("p{n}"), "guests": n % 9, "channel": format!("c{n}") });
-                [
-                    event("person.registered", &format!("p{n}"), 1, name),
-                    event("reservation.booked", &format!("r{n}"), 1, stay),
-                ]
-            });
-            position = service.write(&of_each.collect::<Vec<Json>>());
-        }
-        service.read("{ people { totalCount } }", &position);
-        service.read("{ reservations { totalCount } }", &position);
-        let before_kib = resident_kib(service.pid());
-        Target { service, _data: data, before_kib }
-    }
-
-    /// It lives, and answers a small query.
-    fn is_well(&self, during: &str) {
-        assert_eq!(self.service.get("/health/live", &[]).status, 200, "{during}");
-        let answer = self.service.ask("{ person(key: \"p7\") { key } }", &[]);
-        assert_eq!(answer.json()["data"], json!({ "person": { "key": "p7" } }), "{during}: {}", answer.text);
-    }
-
-    /// It is well, and about as large as it was.
-    fn is_unhurt(&self, after: &str) {
-        self.is_well(after);
-        let grown = resident_kib(self.service.pid()).saturating_sub(self.before_kib);
-        assert!(grown < GROWTH_KIB_MAX, "{after}: the process grew by {grown} KiB");
-    }
-
-    fn post(&self, body: &Json) -> Reply {
-        let kinds = [("content-type", "application/json"), ("accept", "application/graphql-response+json")];
-        self.service.request("POST", "/graphql", &kinds, Some(body.to_string().as_bytes()))
-    }
-}
-
-fn resident_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-fn codes(reply: &Reply) -> Vec<String> {
-    let errors = reply.json()["errors"].as_array().cloned().unwrap_or_default();
-    errors.iter().map(|error| error["extensions"]["code"].as_str().unwrap_or_default().to_owned()).collect()
-}
-
-/// A selection within itself.
-fn nested(around: &[&str], times: usize, leaf: &str) -> String {
-    let names: Vec<&str> = around.iter().copied().cycle().take(times * around.len()).collect();
-    format!("{}{{{leaf}}}{}", names.join("{"), "}".repeat(names.len() - 1))
-}
-
-/// `count` of something, one after another.
-fn many(count: usize, one: impl Fn(usize) -> String) -> String {
-    (0..count).fold(String::new(), |mut all, n| {
-        let _ = write!(all, "{} ", one(n));
-        all
-    })
-}
 
 #[test]
 fn documents_that_multiply_are_refused() {
@@ -288,8 +200,8 @@ fn values_that_are_long_are_refused() {
     assert!(codes(&reply).iter().all(|code| code == INPUT), "{:.400}", reply.text);
     let brackets = format!("{{\"query\":\"{{__typename}}\",\"variables\":{}", "{\"a\":".repeat(100_000));
     assert_eq!(target.service.post("/graphql", "application/json", brackets.as_bytes()).status, 400);
-    let reply = target.service.post("/graphql", "application/json", &vec![b' '; (1 << 20) + 1]);
-    assert_eq!(reply.status, 413, "{}", reply.text);
+    assert_eq!(target.announced("/graphql", "application/json", (1 << 20) + 1), "413");
+    assert_eq!(target.announced("/dead-letters/retry", "application/json", (64 << 10) + 1), "413");
     target.is_unhurt("values");
 }
 

@@ -1,0 +1,147 @@
+//! The schema's types that no model changes, as tables: names, types, and what each says of itself.
+//!
+//! A name here is a contract with clients; what it says is free. Nothing resolves here.
+
+mod catalogue;
+pub mod operations;
+
+/// Fields: name, type, and what it says.
+pub type Fields = &'static [(&'static str, &'static str, &'static str)];
+/// An object: name, what it says, and its fields.
+pub type Object = (&'static str, &'static str, Fields);
+/// An enum: name, what it says, and its values, each with what it says.
+pub type Enumeration = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// The objects whose fields are members of a value that is there already.
+pub fn objects() -> impl Iterator<Item = &'static Object> {
+    VALUES.iter().chain(operations::OBJECTS).chain(catalogue::OBJECTS)
+}
+
+pub fn enumerations() -> impl Iterator<Item = &'static Enumeration> {
+    ENUMERATIONS.iter().chain(operations::ENUMERATIONS).chain(catalogue::ENUMERATIONS)
+}
+
+/// Scalars: name, what it says, and the standard that specifies how it is written.
+pub const SCALARS: &[(&str, &str, &str)] = &[
+    (
+        "Date",
+        "A calendar date of the years 0000 to 9999, `\"2024-06-01\"`: a full-date of RFC 3339.",
+        "https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
+    ),
+    (
+        "DateTime",
+        "An instant, a date-time of RFC 3339 with `T`, to the nanosecond. Answers are in UTC, `\"2024-06-01T12:30:00Z\"`, without \
+         zeros at the fraction's end; arguments may have an offset.",
+        "https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
+    ),
+    (
+        "Long",
+        "An integer within ±(2^53 − 1), a JSON number that every JSON reader keeps exactly.",
+        "https://www.rfc-editor.org/rfc/rfc8259#section-6",
+    ),
+    ("JSON", "Any JSON value. Its numbers keep every digit.", "https://www.rfc-editor.org/rfc/rfc8259"),
+];
+
+pub const QUERY: &str = "Everything that can be read. Each answer comes from one version of the graph, across all domains, and says \
+                         under `extensions.freshness` how fresh it is.";
+pub const NODE: &str = "Whatever has a global id.";
+pub const NODE_ID: &str = "The global id, `Reservation:abc`: the entity's name, a colon, its key.";
+pub const ENTITY: &str = "What every entity has.";
+
+/// The fields of every entity, for the interface and for each object.
+pub const COMMON: [(&str, &str, &str); 8] = [
+    ("id", "ID!", NODE_ID),
+    ("key", "String!", "The domain's own id: the `subject` of its events."),
+    ("completeness", "Completeness!", "How much of it is known."),
+    (
+        "missingVersions",
+        "[Long!]!",
+        "Versions (`sequence`) of it that have not arrived, the lowest 100; empty where the domain does not number its events.",
+    ),
+    ("breaches", "[String!]!", "The model's checks that its state does not hold, as the model writes them."),
+    ("rejected", "[DeadLetter!]!", "Events of it that could not be applied and still wait, oldest first."),
+    ("lastEvent", "EventRef", "The event that its state ends with; null for a reference."),
+    (
+        "attributes",
+        "JSON",
+        "What arrived beyond the model, by name; null where nothing did. Where the entity has personal fields this counts as \
+         personal: null, with the error `FORBIDDEN`, for who may not see such.",
+    ),
+];
+
+/// Arguments of every list.
+pub const LIST: [(&str, &str); 4] = [
+    (
+        "first",
+        "How many from the start, 0 to 1,000; 50 where neither this nor `last` is given. More is `BAD_USER_INPUT`.",
+    ),
+    ("after", "Only what comes after this cursor, which must be of the same list and order: else `BAD_USER_INPUT`."),
+    ("last", "How many from the end, 0 to 1,000."),
+    ("before", "Only what comes before this cursor."),
+];
+
+const ENUMERATIONS: &[Enumeration] = &[
+    (
+        "Completeness",
+        "How much of an entity is known. Of several that hold, a reference is one until its own events come; then the worst.",
+        &[
+            ("COMPLETE", "No version is known to be missing."),
+            ("INCOMPLETE", "Versions are missing (`missingVersions`), or events of it were refused (`rejected`)."),
+            ("REFERENCE", "Others name it, or events of it were refused; none of its own was applied."),
+            ("DELETED", "It is gone; `lastEvent` says by what."),
+            ("ERASED", "A person's data are forgotten for good; the shape is kept."),
+        ],
+    ),
+    (
+        "OrderDirection",
+        "Which way a list is sorted. Nulls come last in either.",
+        &[("ASC", "The least first."), ("DESC", "The greatest first.")],
+    ),
+];
+
+const VALUES: &[Object] = &[
+    (
+        "Money",
+        "An amount in minor units of a currency.",
+        &[
+            ("minor", "Long!", "The amount in the currency's minor unit: 12345 is 123.45 SGD, and 12,345 JPY."),
+            ("currency", "String!", "The currency, three capitals of ISO 4217."),
+        ],
+    ),
+    (
+        "GeoPoint",
+        "A place on the globe.",
+        &[
+            ("lat", "Float!", "The latitude in degrees, −90 to 90; north is positive."),
+            ("lon", "Float!", "The longitude in degrees, −180 to 180; east is positive."),
+        ],
+    ),
+    (
+        "PageInfo",
+        "Where a page lies in its list.",
+        &[
+            ("hasNextPage", "Boolean!", "Whether the list goes on after this page."),
+            ("hasPreviousPage", "Boolean!", "Whether there is something before this page."),
+            ("startCursor", "String", "The cursor of the page's first node, for `before`; null on an empty page."),
+            ("endCursor", "String", "The cursor of the page's last node, for `after`; null on an empty page."),
+        ],
+    ),
+    (
+        "EventRef",
+        "The event that an entity's current state ends with: the greatest by its domain's order, not the last to arrive.",
+        &[
+            ("id", "String!", "The event's `id`, unique for its source."),
+            ("type", "String!", "What happened, such as `reservation.booked`."),
+            ("source", "String!", "The producer, a URI reference."),
+            ("sequence", "String", "The entity's version, digits; null where the event has none."),
+            ("time", "DateTime!", "When it happened in the business, as the event says."),
+            ("topic", "String!", "The topic of the log that it lies in."),
+            ("partition", "Int!", "The topic's partition, from 0."),
+            ("offset", "Long!", "Its place in the partition."),
+            ("appendedAt", "DateTime!", "When it was appended, by the log's time."),
+            ("appliedAt", "DateTime!", "When it was applied here; a new start applies all events anew."),
+            ("dataschema", "String", "The event's `dataschema`; null where it has none."),
+            ("traceparent", "String", "The event's W3C trace context; null where it has none."),
+        ],
+    ),
+];

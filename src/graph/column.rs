@@ -1,0 +1,80 @@
+//! A list that grows by segments: nothing that is in it is ever copied to make room, so that no event pays for a million others.
+
+use std::ops::{Index, IndexMut};
+
+/// Entries a segment, as a power of two.
+const SEGMENT_BITS: u32 = 14;
+const SEGMENT: usize = 1 << SEGMENT_BITS;
+
+pub struct Column<T> {
+    /// All but the last are full.
+    segments: Vec<Vec<T>>,
+}
+
+impl<T> Default for Column<T> {
+    fn default() -> Column<T> {
+        Column { segments: Vec::new() }
+    }
+}
+
+impl<T> Column<T> {
+    pub fn len(&self) -> usize {
+        self.segments.last().map_or(0, |last| (self.segments.len() - 1) * SEGMENT + last.len())
+    }
+
+    pub fn push(&mut self, value: T) {
+        match self.segments.last_mut() {
+            Some(last) if last.len() < SEGMENT => last.push(value),
+            // Few stay few: the first grows as it is needed.
+            None => self.segments.push(vec![value]),
+            Some(_) => {
+                let mut next = Vec::with_capacity(SEGMENT);
+                next.push(value);
+                self.segments.push(next);
+            }
+        }
+    }
+
+    pub fn get(&self, index: usize) -> Option<&T> {
+        self.segments.get(index >> SEGMENT_BITS)?.get(index & (SEGMENT - 1))
+    }
+
+    /// Bytes that it holds, used or not.
+    pub fn size(&self) -> usize {
+        self.segments.iter().map(|segment| segment.capacity() * size_of::<T>()).sum()
+    }
+}
+
+impl<T> Index<usize> for Column<T> {
+    type Output = T;
+
+    fn index(&self, index: usize) -> &T {
+        &self.segments[index >> SEGMENT_BITS][index & (SEGMENT - 1)]
+    }
+}
+
+impl<T> IndexMut<usize> for Column<T> {
+    fn index_mut(&mut self, index: usize) -> &mut T {
+        &mut self.segments[index >> SEGMENT_BITS][index & (SEGMENT - 1)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_pushed_is_there() {
+        let mut column = Column::default();
+        for number in 0..3 * SEGMENT {
+            assert_eq!((column.len(), column.get(number)), (number, None));
+            column.push(number);
+        }
+        column[SEGMENT] = 7;
+        assert_eq!(
+            (column[SEGMENT - 1], column[SEGMENT], column.get(SEGMENT + 1)),
+            (SEGMENT - 1, 7, Some(&(SEGMENT + 1)))
+        );
+        assert_eq!(column.size(), 3 * SEGMENT * size_of::<usize>());
+    }
+}
