@@ -196,6 +196,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         serving: serving.clone(),
         metrics: metrics.clone(),
         clock: clock::moment,
+        tick: clock::tick,
         threads: threads.clone(),
     };
     let pipeline = Pipeline::start(parts).map_err(|error| format!("the projection cannot start: {error}"))?;

@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use crate::event::{Buffer, Code, Decoder, Event, Rejection};
 use crate::limits::EVENTS_MAX;
 use crate::position::{Entry, Position};
-use crate::source::log::{Log, LogError, NewRecord};
+use crate::source::log::{Appended, Drafted, Log, LogError, Stretch};
 
 /// How a body holds its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,60 +31,119 @@ pub struct Fate {
     pub index: usize,
     /// Its line from 1, for lines.
     pub line: Option<usize>,
-    pub id: Option<String>,
-    pub outcome: Result<Entry, Box<Rejection>>,
+    pub outcome: Result<Taken, Box<Rejection>>,
+}
+
+/// An event that is in the log now.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    pub id: String,
+    pub drafted: Drafted,
 }
 
 /// What became of a body.
 #[derive(Clone, Debug)]
 pub struct Receipt {
+    pub accepted: usize,
+    pub rejected: usize,
+    /// Those that the acknowledgement lists: of lines the refused only.
     pub fates: Vec<Fate>,
-    pub shape: Shape,
+    appended: Appended,
 }
 
 impl Receipt {
-    pub fn accepted(&self) -> usize {
-        self.fates.iter().filter(|fate| fate.outcome.is_ok()).count()
-    }
-
-    pub fn rejected(&self) -> usize {
-        self.fates.len() - self.accepted()
-    }
-
     /// Where the graph must be to hold all that was accepted.
     pub fn position(&self) -> Position {
         let mut position = Position::default();
-        self.fates
-            .iter()
-            .filter_map(|fate| fate.outcome.as_ref().ok())
-            .for_each(|entry| position.include(entry.clone()));
+        for stretch in self.appended.stretches() {
+            position.include(entry(stretch, stretch.first + u64::from(stretch.count)));
+        }
         position
     }
 
-    /// The acknowledgement. Of lines it lists the refused only.
-    pub fn to_json(&self) -> Json {
-        let listed = self.fates.iter().filter(|fate| self.shape != Shape::Lines || fate.outcome.is_err());
-        let results = listed.map(|fate| {
-            let mut result = json!({ "index": fate.index });
-            if let Some(line) = fate.line {
-                result["line"] = json!(line);
-            }
-            if let Some(id) = &fate.id {
-                result["id"] = json!(id);
-            }
-            match &fate.outcome {
-                Ok(entry) => result["position"] = json!(entry.to_string()),
-                Err(rejection) => {
-                    result["error"] = json!({ "code": rejection.code.name(), "field": rejection.field, "message": rejection.message });
-                }
-            }
-            result
-        });
+    /// Why events were refused.
+    pub fn refusals(&self) -> impl Iterator<Item = &Rejection> {
+        self.fates.iter().filter_map(|fate| fate.outcome.as_ref().err()).map(|rejection| &**rejection)
+    }
+}
+
+/// Where the graph must be to hold what lies before an offset.
+fn entry(stretch: &Stretch, offset: u64) -> Entry {
+    let Stretch { topic, partition, .. } = stretch;
+    Entry { topic: topic.name.clone(), log: Some(topic.id), partition: *partition, offset }
+}
+
+/// The acknowledgement, written as it is: a tree of many refusals takes many times their text.
+impl Serialize for Receipt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let position = self.position();
-        json!({
-            "accepted": self.accepted(), "rejected": self.rejected(),
-            "position": (!position.is_empty()).then(|| position.to_string()), "results": results.collect::<Vec<_>>(),
-        })
+        let mut members = serializer.serialize_map(Some(4))?;
+        members.serialize_entry("accepted", &self.accepted)?;
+        members.serialize_entry("rejected", &self.rejected)?;
+        members.serialize_entry("position", &(!position.is_empty()).then(|| position.to_string()))?;
+        members.serialize_entry("results", &Results(self))?;
+        members.end()
+    }
+}
+
+struct Results<'a>(&'a Receipt);
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Receipt { fates, appended, .. } = self.0;
+        // All entries of a stretch begin alike.
+        let start = |stretch: &Stretch| {
+            let text = entry(stretch, 0).to_string();
+            text.trim_end_matches('0').to_owned()
+        };
+        let starts: Vec<String> = appended.stretches().iter().map(start).collect();
+        serializer.collect_seq(fates.iter().map(|fate| {
+            let Fate { index, line, outcome } = fate;
+            let (id, position, error) = match outcome {
+                Ok(taken) => {
+                    let (stretch, offset) = appended.place(taken.drafted);
+                    (Some(taken.id.as_str()), Some(Place { start: &starts[stretch], next: offset + 1 }), None)
+                }
+                Err(rejection) => {
+                    let Rejection { id, code, field, message, .. } = &**rejection;
+                    (id.as_deref(), None, Some(Refused { code: code.name(), field: field.as_deref(), message }))
+                }
+            };
+            Told { index: *index, line: *line, id, position, error }
+        }))
+    }
+}
+
+/// What the acknowledgement says of an event.
+#[derive(Serialize)]
+struct Told<'a> {
+    index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<Place<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Refused<'a>>,
+}
+
+#[derive(Serialize)]
+struct Refused<'a> {
+    code: &'a str,
+    field: Option<&'a str>,
+    message: &'a str,
+}
+
+/// An entry of a position, up to its offset and from there.
+struct Place<'a> {
+    start: &'a str,
+    next: u64,
+}
+
+impl Serialize for Place<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}{}", self.start, self.next))
     }
 }
 
@@ -167,51 +228,38 @@ impl Intake {
 
     /// Judges and appends events that are apart already.
     fn append(&self, parts: &[(Option<usize>, &[u8])], shape: Shape) -> Result<Receipt, Refusal> {
-        let mut fates = Vec::with_capacity(parts.len());
-        let (mut records, mut buffer) = (Vec::new(), Buffer::default());
+        let (mut fates, mut buffer) = (Vec::new(), Buffer::default());
+        let mut draft = self.log.draft(parts.iter().map(|(_, bytes)| bytes.len()).sum());
+        let mut rejected = 0;
         for (index, (line, bytes)) in parts.iter().enumerate() {
-            let (id, outcome) = match self.decoder.decode(bytes, &[], &mut buffer) {
-                Ok(event) => {
-                    let domain = self.decoder.model().entities[event.entity].domain;
-                    let id = Some(event.envelope.id.to_string());
-                    match self.topics[domain] {
-                        Some(topic) => {
-                            let (key, bytes) = (event.key.as_bytes().to_vec(), bytes.to_vec());
-                            records.push(NewRecord { topic, key, bytes });
-                            (id, None)
-                        }
-                        None => (id, Some(self.elsewhere(domain, &event))),
-                    }
+            let line = *line;
+            let outcome = self.decoder.decode(bytes, &[], &mut buffer).and_then(|event| {
+                let domain = self.decoder.model().entities[event.entity].domain;
+                let topic = self.topics[domain].ok_or_else(|| self.elsewhere(domain, &event))?;
+                Ok((draft.push(topic, event.key.as_bytes(), bytes), event.envelope.id))
+            });
+            match outcome {
+                // Nobody is told of these one by one.
+                Ok(_) if shape == Shape::Lines => {}
+                Ok((drafted, id)) => {
+                    fates.push(Fate { index, line, outcome: Ok(Taken { id: id.to_owned(), drafted }) })
                 }
-                Err(rejection) => (rejection.id.clone(), Some(rejection)),
-            };
-            fates.push((index, *line, id, outcome));
+                Err(rejection) => {
+                    rejected += 1;
+                    fates.push(Fate { index, line, outcome: Err(rejection) });
+                }
+            }
         }
-        if let [(_, _, _, Some(rejection))] = &fates[..]
+        if let ([Fate { outcome: Err(rejection), .. }], 1) = (&fates[..], parts.len())
             && rejection.code == Code::TooLarge
         {
             return Err(Refusal::TooLarge(rejection.message.clone()));
         }
-        let places = if records.is_empty() { Vec::new() } else { self.log.append(records).map_err(Refusal::Log)? };
-        let topics = self.log.topics();
-        let mut places = places.into_iter();
-        let fates = fates.into_iter().map(|(index, line, id, outcome)| {
-            let outcome = match outcome {
-                Some(rejection) => Err(rejection),
-                None => {
-                    let place = places.next().ok_or(Refusal::Log(LogError::Closed))?;
-                    let topic = &topics[place.topic];
-                    Ok(Entry {
-                        topic: topic.name.clone(),
-                        log: Some(topic.id),
-                        partition: place.partition,
-                        offset: place.offset + 1,
-                    })
-                }
-            };
-            Ok(Fate { index, line, id, outcome })
-        });
-        Ok(Receipt { fates: fates.collect::<Result<_, _>>()?, shape })
+        let appended = match draft.is_empty() {
+            true => Appended::default(),
+            false => self.log.append(draft).map_err(Refusal::Log)?,
+        };
+        Ok(Receipt { accepted: parts.len() - rejected, rejected, fates, appended })
     }
 }
 

@@ -1,10 +1,12 @@
-//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way`, `-- kafka` a part.
+//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way`, `-- posts`, `-- crowd`, `-- kafka` a part.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 mod core;
+mod crowd;
 mod kafka;
 mod peers;
+mod posts;
 mod support;
 mod way;
 
@@ -26,6 +28,12 @@ fn main() {
     }
     if wanted("kafka") {
         kafka::run(sizes.first().copied().unwrap_or(500_000));
+    }
+    if wanted("posts") {
+        posts::run(sizes.first().copied().unwrap_or(200_000));
+    }
+    if wanted("crowd") {
+        crowd::run(sizes.first().copied().unwrap_or(30));
     }
     if wanted("way") {
         way::run(sizes.first().copied().unwrap_or(1_000_000));

@@ -85,10 +85,15 @@ pub struct Service {
 
 impl Service {
     pub fn start(data: &Path, more: &[&str]) -> Service {
+        Service::run(data, &[&["serve", "--model", "model.graphql"], more].concat())
+    }
+
+    /// Runs one of the program's commands that serve.
+    pub fn run(data: &Path, arguments: &[&str]) -> Service {
         let mut child = Command::new(BINARY)
-            .args(["serve", "--listen", "127.0.0.1:0", "--model", "model.graphql", "--data"])
+            .args(arguments)
+            .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(data)
-            .args(more)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -123,9 +128,24 @@ impl Service {
         answer.ok().and_then(|mut answer| answer.body_mut().read_json().ok()).unwrap_or_default()
     }
 
+    /// Posts events and gives the receipt.
+    pub fn post(&self, media_type: &str, body: &str) -> String {
+        let answer = ureq::post(format!("{}/events", self.url)).content_type(media_type).send(body);
+        let text = answer.and_then(|mut answer| answer.body_mut().read_to_string());
+        text.unwrap_or_else(|error| panic!("the events were refused: {error}"))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn metrics(&self) -> String {
         let metrics = ureq::get(format!("{}/metrics", self.url)).call().ok();
         metrics.and_then(|mut answer| answer.body_mut().read_to_string().ok()).unwrap_or_default()
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     fn resident(&self) -> u64 {
@@ -176,10 +196,7 @@ fn flood(service: &Service, seconds: u64) -> f64 {
             body.push('\n');
             events += 1;
         }
-        let answer = ureq::post(format!("{}/events", service.url)).content_type("application/x-ndjson").send(&body);
-        if let Err(error) = answer {
-            panic!("the events were refused: {error}");
-        }
+        service.post("application/x-ndjson", &body);
     }
     events as f64 / started.elapsed().as_secs_f64()
 }

@@ -84,7 +84,7 @@ async fn work(
     };
     let retrier = service.retrier.clone();
     match tokio::task::spawn_blocking(move || act(&retrier, &letters)).await {
-        Ok(Ok(body)) => json(StatusCode::OK, &body),
+        Ok(Ok(body)) => json(StatusCode::OK, body.to_string()),
         Ok(Err(why)) => problem(StatusCode::SERVICE_UNAVAILABLE, &why.0),
         Err(_) => {
             tracing::error!("a request for dead letters panicked: the line above says where");

@@ -49,12 +49,20 @@ pub async fn post(
     let Some(intake) = service.intake.clone() else {
         return problem(StatusCode::NOT_FOUND, "the sources are elsewhere: write events to their topics");
     };
-    let (room, turn) = (service.room.clone(), service.room.turn(&body, is_packed).await);
+    let (room, turn, metrics) =
+        (service.room.clone(), service.room.turn(&body, is_packed).await, service.metrics.clone());
     let take = move || {
         // As long as the work lasts, whoever waits for it.
         let _turn = turn;
         let body = if is_packed { room.unpack(&body, what, most)? } else { body };
-        Ok(intake.take(&body.bytes, shape))
+        let taken = intake.take(&body.bytes, shape).map(|receipt| {
+            metrics.written(receipt.accepted, receipt.refusals().map(|rejection| rejection.code));
+            let refused = receipt.accepted == 0 && receipt.rejected > 0;
+            // Names are texts, and memory takes all: it cannot fail.
+            let text = serde_json::to_string(&receipt).unwrap_or_default();
+            (if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, text)
+        });
+        Ok(taken)
     };
     let taken = match tokio::task::spawn_blocking(take).await {
         Ok(Ok(taken)) => Ok(taken),
@@ -62,12 +70,7 @@ pub async fn post(
         Err(panic) => Err(panic),
     };
     match taken {
-        Ok(Ok(receipt)) => {
-            let codes = receipt.fates.iter().filter_map(|fate| fate.outcome.as_ref().err()).map(|refused| refused.code);
-            service.metrics.written(receipt.accepted(), codes);
-            let refused = receipt.accepted() == 0 && receipt.rejected() > 0;
-            json(if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, &receipt.to_json())
-        }
+        Ok(Ok((status, receipt))) => json(status, receipt),
         Ok(Err(Refusal::Unreadable(message))) => problem(StatusCode::BAD_REQUEST, &message),
         Ok(Err(Refusal::TooMany(message))) => problem(StatusCode::PAYLOAD_TOO_LARGE, &message),
         Ok(Err(Refusal::TooLarge(message))) => {

@@ -129,10 +129,13 @@ fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
 
 async fn live(State(service): State<Arc<Service>>) -> Response {
     match service.threads.death() {
-        None => json(StatusCode::OK, &serde_json::json!({ "status": "live" })),
+        None => json(StatusCode::OK, serde_json::json!({ "status": "live" }).to_string()),
         Some(death) => {
             let reason = format!("the thread `{}` {}: the process ends", death.thread, death.how);
-            json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "status": "dying", "reason": reason }))
+            json(
+                StatusCode::SERVICE_UNAVAILABLE,
+                serde_json::json!({ "status": "dying", "reason": reason }).to_string(),
+            )
         }
     }
 }
@@ -142,11 +145,11 @@ async fn is_ready(State(service): State<Arc<Service>>) -> Response {
     match serving.why_unready() {
         None => {
             let since = serving.ready_at().map(|at| at.to_string());
-            json(StatusCode::OK, &serde_json::json!({ "status": "ready", "since": since }))
+            json(StatusCode::OK, serde_json::json!({ "status": "ready", "since": since }).to_string())
         }
         Some(unready) => {
             let body = serde_json::json!({ "status": "hydrating", "reason": unready.reason() });
-            json(StatusCode::SERVICE_UNAVAILABLE, &body)
+            json(StatusCode::SERVICE_UNAVAILABLE, body.to_string())
         }
     }
 }
@@ -168,8 +171,8 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
-fn json(status: StatusCode, body: &serde_json::Value) -> Response {
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.to_string()).into_response()
+fn json(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
 
 #[cfg(test)]

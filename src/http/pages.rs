@@ -63,10 +63,11 @@ pub async fn starters(State(service): State<Arc<Service>>) -> Response {
     }
     json_response(
         StatusCode::OK,
-        &json!([
+        json!([
             { "title": "The first of each entity", "query": first_of_each(model), "variables": "" },
             { "title": "How fresh each domain is", "query": "query HowFresh { freshness { domain status cause reason asOf lagEvents } }", "variables": "" },
-        ]),
+        ])
+        .to_string(),
     )
 }
 

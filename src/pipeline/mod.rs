@@ -36,6 +36,8 @@ const SPARE_BYTES: usize = 16 << 10;
 const SPARE_SIZE_MAX: usize = 256 << 10;
 /// While more waits, a version is published this often: a flood is seen in steps.
 const PUBLISH_MS_MAX: i64 = 250;
+/// And as soon as it has so many records: making a version takes a few microseconds for each.
+const PUBLISH_RECORDS_MAX: usize = 4096;
 /// How often what is held back is looked at while nothing comes.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -53,6 +55,8 @@ pub struct Parts {
     pub serving: Arc<Serving>,
     pub metrics: Arc<Metrics>,
     pub clock: fn() -> Moment,
+    /// The time since some moment, by a clock that only goes forward.
+    pub tick: fn() -> Duration,
     /// Among which the pipeline's are.
     pub threads: Threads,
 }
@@ -99,8 +103,19 @@ pub struct Pipeline {
 
 impl Pipeline {
     pub fn start(parts: Parts) -> std::io::Result<Pipeline> {
-        let Parts { sources, formats, decoder, outlet, projector, gate, serving, metrics, clock, threads: supervised } =
-            parts;
+        let Parts {
+            sources,
+            formats,
+            decoder,
+            outlet,
+            projector,
+            gate,
+            serving,
+            metrics,
+            clock,
+            tick,
+            threads: supervised,
+        } = parts;
         let stop = Arc::new(AtomicBool::new(false));
         let (work, waiting) = sync_channel(BATCHES_MAX);
         // Applied batches go back to be filled again: their buffers are as large as batches are by then.
@@ -134,12 +149,14 @@ impl Pipeline {
                 full: Vec::new(),
                 held: Vec::new(),
                 has_changed: false,
+                unpublished: 0,
                 applied,
                 spare,
                 is_settled: false,
                 serving,
                 metrics,
                 clock,
+                tick,
                 waiting: Vec::new(),
                 appended: Vec::new(),
                 outlet,
@@ -173,6 +190,8 @@ struct Loop {
     held: Vec<Option<Waits>>,
     /// Whether something happened since the newest version.
     has_changed: bool,
+    /// Records that the newest version does not have.
+    unpublished: usize,
     applied: Sender<Batch>,
     spare: Arc<Mutex<Receiver<Batch>>>,
     /// Whether what only hydration needs was given back.
@@ -180,6 +199,7 @@ struct Loop {
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
     clock: fn() -> Moment,
+    tick: fn() -> Duration,
     outlet: Option<Box<dyn Outlet>>,
     poison: Poison,
     /// Letters from this number on are not written yet.
@@ -202,6 +222,7 @@ impl Loop {
                 next = match self.is_hydrating() {
                     // The next one comes: fewer versions of more events cost less, and nobody calls this fresh yet.
                     true => waiting.recv_timeout(Duration::from_millis(left_ms as u64)).ok(),
+                    false if self.unpublished >= PUBLISH_RECORDS_MAX => None,
                     false => waiting.try_recv().ok(),
                 };
             }
@@ -217,9 +238,12 @@ impl Loop {
 
     /// Makes a version of what was applied.
     fn publish(&mut self) {
+        self.unpublished = 0;
+        let began = (self.tick)();
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
         self.serving.publish(snapshot);
+        self.metrics.published((self.tick)().saturating_sub(began));
         let published_at = (self.clock)().at;
         for done in self.waiting.drain(..) {
             let _ = done.try_send(());
@@ -320,12 +344,26 @@ impl Loop {
 
     /// Applies what the gate lets through.
     fn pass(&mut self, open: impl FnOnce(&mut Gate, Moment, Steps<'_>)) {
-        let Loop { projector, gate, full, held, has_changed, serving, metrics, appended, applied, is_settled, .. } =
-            self;
+        let Loop {
+            projector,
+            gate,
+            full,
+            held,
+            has_changed,
+            unpublished,
+            serving,
+            metrics,
+            appended,
+            applied,
+            is_settled,
+            ..
+        } = self;
         let (now, topics) = ((self.clock)(), projector.topics().clone());
         let mut apply = |batch: &Batch, until: u64| {
             let model = projector.model().clone();
-            let new = batch.records_in(batch.between(projector.position(batch.partition), until));
+            let new = batch.between(projector.position(batch.partition), until);
+            *unpublished += new.len();
+            let new = batch.records_in(new);
             let live = new.filter(|record| record.appended_at >= serving.started_at);
             let domain = |record: crate::event::Record<'_>| {
                 let event = record.outcome.ok()?;

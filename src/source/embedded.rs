@@ -51,7 +51,7 @@ impl Embedded {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Hands on what a partition holds from an offset on. Gives the next offset to read.
+    /// Hands on what a partition holds from an offset on. Gives the next offset to read; what lies before it is not flushed.
     fn hand_on(&self, feed: &Feed, from: u64, due_ms: &mut i64, sink: &mut dyn Sink) -> Result<u64, LogError> {
         if self.log.topics()[feed.place].end(feed.number) <= from {
             return Ok(from);
@@ -75,9 +75,6 @@ impl Embedded {
                 Taken::Blocked | Taken::Full | Taken::Closed => ControlFlow::Break(()),
             }
         })?;
-        if next > from {
-            sink.flush(feed.partition, next);
-        }
         Ok(next)
     }
 }
@@ -92,11 +89,11 @@ impl Source for Embedded {
                 sink.reads(feed.partition, true);
             }
             next.resize(feeds.len(), 0);
-            let (mut moved, mut due_ms) = (false, HEARTBEAT.as_millis() as i64);
+            let (mut moved, mut due_ms) = (Vec::new(), HEARTBEAT.as_millis() as i64);
             for (feed, next) in feeds.iter().zip(&mut next) {
                 match self.hand_on(feed, *next, &mut due_ms, sink) {
                     Ok(reached) => {
-                        moved |= reached > *next;
+                        moved.extend((reached > *next).then_some((feed.partition, reached)));
                         *next = reached;
                     }
                     // Said each time it is tried, a heartbeat apart; the partition's lag says the rest.
@@ -106,7 +103,11 @@ impl Source for Embedded {
                     return;
                 }
             }
-            if !moved {
+            // One after another, so that what was committed together is seen together: a version costs less the more is in it.
+            for (partition, next) in &moved {
+                sink.flush(*partition, *next);
+            }
+            if moved.is_empty() {
                 self.log.wait(seen, Duration::from_millis(due_ms.max(1) as u64));
             }
         }

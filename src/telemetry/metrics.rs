@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -31,6 +32,10 @@ const OUTCOMES: [&str; 6] = ["ok", "error", "refused", "not_fresh_enough", "over
 const BUCKETS: [f64; 18] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 
+/// The same for what takes milliseconds at most when all is well.
+const SHORT_BUCKETS: [f64; 15] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+
 /// The service's metrics, all under `staygraph_`, and the process's own.
 pub struct Metrics {
     /// What is counted here.
@@ -42,6 +47,7 @@ pub struct Metrics {
     /// By domain, so that the projector looks nothing up.
     visible: Vec<Histogram>,
     query: HistogramVec,
+    publish: Histogram,
     accepted: IntCounter,
     refused: IntCounterVec,
     pinned: Gauge,
@@ -71,6 +77,9 @@ impl Metrics {
         let skipped = "Records of a table's topic that are no change of a row, by kind.";
         let accepted = IntCounter::new("events_accepted_total", "Events that POST /events made durable.")?;
         let gauge = |name: &str, help: &str| kept(&registry, Gauge::new(name, help)?);
+        let publish = "Making a version of what was applied, until it is the one that is read.";
+        let publish =
+            Histogram::with_opts(HistogramOpts::new("publish_seconds", publish).buckets(SHORT_BUCKETS.to_vec()))?;
         let process = Registry::new();
         #[cfg(target_os = "linux")]
         process.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
@@ -79,6 +88,7 @@ impl Metrics {
             split: counters(&registry, "transactions_split_total", split, &["topic"])?,
             visible: model.domains.iter().map(|domain| visible.with_label_values(&[&domain.name])).collect(),
             query,
+            publish: kept(&registry, publish)?,
             accepted: kept(&registry, accepted)?,
             refused,
             pinned: gauge("versions_pinned", "Versions that somebody reads, the newest among them.")?,
@@ -113,6 +123,11 @@ impl Metrics {
     /// A transaction whose boundaries a topic tells did not become visible at once.
     pub fn split(&self, topic: &str) {
         self.split.with_label_values(&[topic]).inc();
+    }
+
+    /// A version was published, and that took so long.
+    pub fn published(&self, took: Duration) {
+        self.publish.observe(took.as_secs_f64());
     }
 
     /// How many versions are read, and how many pages hold records for old ones.

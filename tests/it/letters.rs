@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use staygraph::clock;
-use staygraph::source::log::{Log, NewRecord, partition_of};
+use staygraph::source::log::{Log, partition_of};
 
-use crate::support::{Service, event, folder, root, run};
+use crate::support::{Service, append, event, folder, root, run};
 
 const SCHEMA: &str = r#"{"type":"record","name":"Event","fields":[
     {"name":"specversion","type":"string"},{"name":"id","type":"string"},{"name":"source","type":"string"},
@@ -72,8 +72,7 @@ fn a_letter_lands_in_its_place_once_its_cause_is_mended() {
             avro(2, "bea", 1, "person.registered", "Bea"),
             b"\0\0\0\0\x01\x02".to_vec(),
         ];
-        let record = |bytes: Vec<u8>| NewRecord { topic, key: b"one".to_vec(), bytes };
-        log.append(bodies.into_iter().map(record).collect()).unwrap();
+        append(&log, topic, bodies);
     }
     let config = data.path().join("staygraph.toml");
     let text =
@@ -157,9 +156,7 @@ fn an_event_that_was_refused_marks_its_entity() {
         let good = |key: &str| event("person.registered", key, 1, json!({ "name": key }));
         let bad = |key: &str, version: u64| event("person.profile-changed", key, version, json!({ "since": "soon" }));
         let bodies = [good("ann"), bad("ann", 2), bad("bea", 1), good("cid"), bad("ann", 3)];
-        let record =
-            |body: serde_json::Value| NewRecord { topic, key: b"one".to_vec(), bytes: body.to_string().into() };
-        log.append(bodies.into_iter().map(record).collect()).unwrap();
+        append(&log, topic, bodies.map(|body| body.to_string()));
     }
     let service = Service::start(data.path());
     let at = format!("people/{}@5", partition_of(b"one", 4));

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use staygraph::clock;
-use staygraph::source::log::{Log, NewRecord, partition_of};
+use staygraph::source::log::{Log, partition_of};
 
-use crate::support::{Service, event, folder, root};
+use crate::support::{Service, append, event, folder, root};
 
 #[test]
 fn what_was_acknowledged_survives_being_killed_in_the_middle_of_writing() {
@@ -147,9 +147,7 @@ fn poison_in_the_log_blocks_nobody_and_is_kept_with_its_reason() {
         let mut bodies = vec![good("before")];
         bodies.extend(poison.iter().map(|(body, _)| body.clone()));
         bodies.push(good("after"));
-        let records =
-            bodies.into_iter().map(|body| NewRecord { topic, key: b"one".to_vec(), bytes: body.into_bytes() });
-        log.append(records.collect()).unwrap();
+        append(&log, topic, bodies);
     }
     let service = Service::start(data.path());
     let at = format!("people/{}@7", partition_of(b"one", 4));

@@ -11,10 +11,10 @@ use staygraph::config::{Config, DEPTH_MAX, LogOptions, ModelText, Options};
 use staygraph::event::Code;
 use staygraph::freshness::{Cause, Status};
 use staygraph::limits;
-use staygraph::source::log::{Log, NewRecord};
+use staygraph::source::log::Log;
 use staygraph::telemetry::PARTS;
 
-use crate::support::{BINARY, Service, event, folder, root};
+use crate::support::{BINARY, Service, append, event, folder, root};
 
 /// The rows of the table of a page that starts with a line, cell by cell.
 fn table(page: &str, head: &str) -> Vec<Vec<String>> {
@@ -312,11 +312,8 @@ fn the_log_says_what_one_runs_it_by() {
     {
         let log = Log::open(&data.path().join("log"), 0, clock::now).unwrap();
         let (people, boats) = (log.topic("people").unwrap(), log.topic("boats").unwrap());
-        let mut records: Vec<NewRecord> =
-            (0..30).map(|_| NewRecord { topic: people, key: b"one".to_vec(), bytes: b"{oops".to_vec() }).collect();
-        records.push(NewRecord { topic: people, key: b"one".to_vec(), bytes: b"[1]".to_vec() });
-        records.push(NewRecord { topic: boats, key: b"one".to_vec(), bytes: b"{}".to_vec() });
-        log.append(records).unwrap();
+        append(&log, people, [["{oops"; 30].as_slice(), &["[1]"]].concat());
+        append(&log, boats, ["{}"]);
     }
     let plain = said(data.path(), &[], &[]);
     let count = |lines: &[String], word: &str| lines.iter().filter(|line| line.contains(word)).count();

@@ -12,10 +12,10 @@ use serde_json::{Value as Json, json};
 use staygraph::app;
 use staygraph::clock;
 use staygraph::config::{Config, LogOptions, ModelText, Options};
-use staygraph::source::log::{Log, NewRecord};
+use staygraph::source::log::Log;
 use staygraph::threads::Lasts;
 
-use crate::support::{BINARY, Service, event, folder, root, run};
+use crate::support::{BINARY, Service, append, event, folder, root, run};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -318,7 +318,7 @@ fn a_stop_has_a_deadline() {
     {
         let log = Log::open(&data.path().join("log"), 0, clock::now).unwrap();
         let topic = log.topic("people").unwrap();
-        log.append(vec![NewRecord { topic, key: b"k".to_vec(), bytes: b"\0\0\0\0\x01x".to_vec() }]).unwrap();
+        append(&log, topic, [b"\0\0\0\0\x01x"]);
     }
     let config = data.path().join("staygraph.toml");
     let url = format!("http://{}", registry.local_addr().unwrap());

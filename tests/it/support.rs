@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
+use staygraph::source::log::Log;
 use tempfile::TempDir;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_staygraph");
@@ -32,6 +33,15 @@ impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
+}
+
+/// Appends bodies to a topic of a log, under one key.
+pub fn append(log: &Log, topic: usize, bodies: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+    let mut draft = log.draft(0);
+    for body in bodies {
+        draft.push(topic, b"one", body.as_ref());
+    }
+    log.append(draft).unwrap();
 }
 
 pub fn folder() -> TempDir {

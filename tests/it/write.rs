@@ -59,6 +59,43 @@ fn every_shape_is_taken_and_acknowledged() {
     assert_eq!(people["people"]["totalCount"], json!(11));
 }
 
+/// Clients read it by its members, people by their order: neither changes with how it is written.
+#[test]
+fn a_receipt_is_the_same_to_the_letter() {
+    let data = folder();
+    let service = Service::start(data.path());
+    let bad = event("reservation.booked", "r", 1, json!({ "checkIn": "2024-02-30" }));
+    let (good, again) = (person("a"), person("a"));
+    let body = json!([good, bad, 7, again]).to_string();
+    let batch = service.post("/events", BATCH, body.as_bytes());
+    let receipt = batch.json();
+    let (position, id) = (receipt["position"].as_str().unwrap(), |of: &Json| of["id"].as_str().unwrap().to_owned());
+    let (start, end) = position.rsplit_once('@').unwrap();
+    let offset: u64 = end.parse().unwrap();
+    let (first, refused, last) = (id(&good), id(&bad), id(&again));
+    let message = |place: usize| receipt["results"][place]["error"]["message"].as_str().unwrap();
+    let right = format!(
+        r#"{{"accepted":2,"rejected":2,"position":"{position}","results":[{{"index":0,"id":"{first}","position":"{start}@{}"}},{{"index":1,"id":"{refused}","error":{{"code":"BAD_FIELD","field":"data.checkIn","message":{}}}}},{{"index":2,"error":{{"code":"BAD_ENVELOPE","field":null,"message":{}}}}},{{"index":3,"id":"{last}","position":"{position}"}}]}}"#,
+        offset - 1,
+        json!(message(1)),
+        json!(message(2)),
+    );
+    assert_eq!(batch.text, right);
+    let lines = service.post("/events", LINES, format!("{good}\n7\n").as_bytes());
+    let right = format!(
+        r#"{{"accepted":1,"rejected":1,"position":"{start}@{}","results":[{{"index":1,"line":2,"error":{{"code":"BAD_ENVELOPE","field":null,"message":{}}}}}]}}"#,
+        offset + 1,
+        json!(message(2)),
+    );
+    assert_eq!(lines.text, right);
+    let none = service.post("/events", LINES, b"7");
+    let right = format!(
+        r#"{{"accepted":0,"rejected":1,"position":null,"results":[{{"index":0,"line":1,"error":{{"code":"BAD_ENVELOPE","field":null,"message":{}}}}}]}}"#,
+        json!(message(2)),
+    );
+    assert_eq!((none.status, none.text), (422, right));
+}
+
 #[test]
 fn what_cannot_be_taken_says_why() {
     let data = folder();

@@ -19,23 +19,36 @@ pub struct LogRecord<'a> {
 
 const FORMAT: u8 = 1;
 
-pub fn encode<'a>(
-    appended_at: Instant,
-    first: u64,
-    records: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
-) -> Vec<u8> {
-    let mut block = vec![FORMAT];
-    block.extend(appended_at.micros().to_be_bytes());
-    block.extend(first.to_be_bytes());
-    block.extend((records.len() as u32).to_be_bytes());
-    for (key, body) in records {
-        block.push(0);
-        for part in [key, body] {
-            block.extend((part.len() as u32).to_be_bytes());
-            block.extend(part);
-        }
-    }
+/// Bytes before the first record.
+const HEAD: usize = 21;
+
+/// A block that has no record and no head yet.
+pub fn begin(capacity: usize) -> Vec<u8> {
+    let mut block = Vec::with_capacity(HEAD.max(capacity));
+    block.resize(HEAD, 0);
     block
+}
+
+/// Lays a record behind the others.
+pub fn lay(block: &mut Vec<u8>, key: &[u8], body: &[u8]) {
+    block.push(0);
+    for part in [key, body] {
+        block.extend_from_slice(&(part.len() as u32).to_be_bytes());
+        block.extend_from_slice(part);
+    }
+}
+
+/// Lays another block's records behind the others.
+pub fn join(block: &mut Vec<u8>, other: &[u8]) {
+    block.extend_from_slice(other.get(HEAD..).unwrap_or_default());
+}
+
+/// Writes the head of a block that has its records.
+pub fn finish(block: &mut [u8], appended_at: Instant, first: u64, count: u32) {
+    block[0] = FORMAT;
+    block[1..9].copy_from_slice(&appended_at.micros().to_be_bytes());
+    block[9..17].copy_from_slice(&first.to_be_bytes());
+    block[17..HEAD].copy_from_slice(&count.to_be_bytes());
 }
 
 /// Reads a block; the error says what does not fit.
@@ -79,8 +92,11 @@ mod tests {
     #[test]
     fn a_block_comes_back_and_a_cut_one_does_not() {
         let at = Instant::from_micros(1_700_000_000_123_456);
-        let records: [(&[u8], &[u8]); 2] = [(b"k", b"{}"), (b"", b"")];
-        let block = encode(at, 41, records.iter().copied());
+        let (mut block, mut other) = (begin(0), begin(100));
+        lay(&mut block, b"k", b"{}");
+        lay(&mut other, b"", b"");
+        join(&mut block, &other);
+        finish(&mut block, at, 41, 2);
         let read = decode(&block).unwrap();
         assert_eq!(
             read.iter().map(|record| (record.offset, record.appended_at)).collect::<Vec<_>>(),

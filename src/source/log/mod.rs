@@ -6,10 +6,12 @@
 //! Not here: what a record means. Keys and bytes in, keys and bytes out.
 
 mod block;
+mod draft;
 mod keeping;
 mod making;
 mod partitioner;
 
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,10 @@ use std::time::Duration;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 pub use block::LogRecord;
+pub use draft::{Appended, Draft, Drafted, Stretch};
 pub use partitioner::partition_of;
+
+use draft::Part;
 
 use crate::model::value::Instant;
 use crate::position::LogId;
@@ -81,23 +86,6 @@ impl From<fjall::Error> for LogError {
     }
 }
 
-/// A record to append.
-#[derive(Clone, Debug)]
-pub struct NewRecord {
-    /// A topic's number, from [`Log::topic`].
-    pub topic: usize,
-    pub key: Vec<u8>,
-    pub bytes: Vec<u8>,
-}
-
-/// Where a record came to lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    pub topic: usize,
-    pub partition: u32,
-    pub offset: u64,
-}
-
 /// What is appended stays in memory until it comes to so many bytes.
 const MEMTABLE_BYTES: u64 = 16 << 20;
 
@@ -138,8 +126,8 @@ struct Shared {
 }
 
 struct Append {
-    records: Vec<NewRecord>,
-    answer: mpsc::SyncSender<Result<Vec<Appended>, LogError>>,
+    draft: Draft,
+    answer: mpsc::SyncSender<Result<Appended, LogError>>,
 }
 
 /// The log. Dropping it waits for appends under way.
@@ -250,14 +238,19 @@ impl Log {
     }
 
     pub fn topics(&self) -> Vec<Arc<Topic>> {
-        self.shared.topics.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.topics()
     }
 
-    /// Appends records and returns when they are durable, in the order given. Blocks; all or none are written.
-    pub fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Appended>, LogError> {
+    /// Something to append, of about so many bytes.
+    pub fn draft(&self, bytes: usize) -> Draft {
+        Draft::new(self.topics(), bytes)
+    }
+
+    /// Appends a draft's records and returns when they are durable. Blocks; all or none are written.
+    pub fn append(&self, draft: Draft) -> Result<Appended, LogError> {
         let (answer, answered) = mpsc::sync_channel(1);
         let appends = self.appends.as_ref().ok_or(LogError::Closed)?;
-        appends.send(Append { records, answer }).map_err(|_| LogError::Closed)?;
+        appends.send(Append { draft, answer }).map_err(|_| LogError::Closed)?;
         answered.recv().map_err(|_| LogError::Closed)?
     }
 
@@ -329,6 +322,10 @@ impl Drop for Log {
 }
 
 impl Shared {
+    fn topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn identities(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
         self.identities.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -378,68 +375,70 @@ impl Shared {
 /// The writer's loop: everything that waits, up to a bound, in one synced batch.
 fn write(shared: &Shared, waiting: &mpsc::Receiver<Append>) {
     while let Ok(first) = waiting.recv() {
-        let size = |append: &Append| append.records.iter().map(|record| record.bytes.len()).sum::<usize>();
-        let mut bytes = size(&first);
-        let mut group = vec![first];
+        let mut bytes = first.draft.bytes();
+        let (mut drafts, mut answers) = (vec![first.draft], vec![first.answer]);
         while bytes < COMMIT_BYTES_MAX
             && let Ok(next) = waiting.try_recv()
         {
-            bytes += size(&next);
-            group.push(next);
+            bytes += next.draft.bytes();
+            drafts.push(next.draft);
+            answers.push(next.answer);
         }
         let at = shared.stamp();
-        let outcome = shared.check_space(bytes as u64).and_then(|()| commit(shared, &group, at));
+        let outcome = shared.check_space(bytes as u64).and_then(|()| commit(shared, drafts, at));
         *shared.writing() = None;
         match outcome {
-            Ok(places) => {
+            Ok(appended) => {
                 shared.announce();
-                for (append, places) in group.into_iter().zip(places) {
-                    let _ = append.answer.send(Ok(places));
+                for (answer, appended) in answers.into_iter().zip(appended) {
+                    let _ = answer.send(Ok(appended));
                 }
             }
-            Err(error) => group.into_iter().for_each(|append| {
-                let _ = append.answer.send(Err(error.clone()));
+            Err(error) => answers.into_iter().for_each(|answer| {
+                let _ = answer.send(Err(error.clone()));
             }),
         }
     }
 }
 
-fn commit(shared: &Shared, group: &[Append], at: Instant) -> Result<Vec<Vec<Appended>>, LogError> {
-    let topics = shared.topics.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let mut blocks: std::collections::BTreeMap<(usize, u32), Vec<&NewRecord>> = Default::default();
-    let mut places = Vec::with_capacity(group.len());
-    for append in group {
-        let mut of_append = Vec::with_capacity(append.records.len());
-        for record in &append.records {
-            let topic = &topics[record.topic];
-            let partition = partition_of(&record.key, topic.partitions);
-            let block = blocks.entry((record.topic, partition)).or_default();
-            of_append.push(Appended {
-                topic: record.topic,
-                partition,
-                offset: topic.end(partition) + block.len() as u64,
-            });
-            block.push(record);
+fn commit(shared: &Shared, drafts: Vec<Draft>, at: Instant) -> Result<Vec<Appended>, LogError> {
+    let topics = shared.topics();
+    let mut parts: std::collections::BTreeMap<(usize, u32), Part> = Default::default();
+    let mut all = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let mut stretches = Vec::with_capacity(draft.parts.len());
+        for part in draft.parts {
+            let (topic, partition, count) = (topics[part.topic].clone(), part.partition, part.count);
+            let end = topic.end(partition);
+            let before = match parts.entry((part.topic, partition)) {
+                Entry::Vacant(entry) => {
+                    entry.insert(part);
+                    0
+                }
+                Entry::Occupied(mut entry) => {
+                    let whole = entry.get_mut();
+                    block::join(&mut whole.block, &part.block);
+                    whole.count += count;
+                    whole.count - count
+                }
+            };
+            stretches.push(Stretch { topic, partition, first: end + u64::from(before), count });
         }
-        places.push(of_append);
+        all.push(Appended { stretches });
     }
     let identities = shared.identities().clone();
     let mut batch = shared.database.batch().durability(Some(PersistMode::SyncAll));
-    for ((topic, partition), records) in &blocks {
+    for ((topic, partition), part) in &mut parts {
         let first = topics[*topic].end(*partition);
-        let last = first + records.len() as u64 - 1;
-        let parts = records.iter().map(|record| (record.key.as_slice(), record.bytes.as_slice()));
-        batch.insert(
-            &shared.records,
-            record_key(identities[*topic], *partition, last),
-            block::encode(at, first, parts),
-        );
+        block::finish(&mut part.block, at, first, part.count);
+        let last = first + u64::from(part.count) - 1;
+        batch.insert(&shared.records, record_key(identities[*topic], *partition, last), part.block.as_slice());
     }
     batch.commit()?;
-    for ((topic, partition), records) in &blocks {
-        topics[*topic].ends[*partition as usize].fetch_add(records.len() as u64, Ordering::Release);
+    for ((topic, partition), part) in &parts {
+        topics[*topic].ends[*partition as usize].fetch_add(u64::from(part.count), Ordering::Release);
     }
-    Ok(places)
+    Ok(all)
 }
 
 /// A block's key: topic, partition, the offset of its last record. So the first key from an offset on is the block that

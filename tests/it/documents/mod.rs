@@ -7,7 +7,7 @@ pub mod reader;
 use std::sync::{Arc, Mutex};
 
 use staygraph::clock;
-use staygraph::source::log::{Log, NewRecord, partition_of};
+use staygraph::source::log::{Log, partition_of};
 
 use self::blocks::{Block, Kind, blocks};
 use self::reader::{Reader, pages, run};
@@ -54,11 +54,12 @@ fn with_a_letter(reader: &mut Reader, blocks: &[Block]) -> usize {
         let log = Log::open(&data.path().join("log"), 0, clock::now).unwrap();
         let topic = log.topic("people").unwrap();
         let key = (0_u32..).map(|number| number.to_string()).find(|key| partition_of(key.as_bytes(), 4) == 0).unwrap();
-        let record = |number: u8| {
+        let mut draft = log.draft(0);
+        for number in 1..=8 {
             let bytes = avro(if number == 8 { 2 } else { 1 }, "ann", number, "person.profile-changed", "Ann");
-            NewRecord { topic, key: key.clone().into_bytes(), bytes }
-        };
-        log.append((1..=8).map(record).collect()).unwrap();
+            draft.push(topic, key.as_bytes(), &bytes);
+        }
+        log.append(draft).unwrap();
     }
     let config = data.path().join("staygraph.toml");
     let text =
