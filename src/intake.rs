@@ -1,10 +1,12 @@
 //! Writing to the embedded log: read a body, judge each event, append what is good, say what became of each. What
 //! `POST /events`, `staygraph append` and the demo share.
 
+use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
@@ -190,7 +192,7 @@ impl Intake {
         let shape = if shape == Shape::Any { looks_like(body) } else { shape };
         let parts: Vec<(Option<usize>, &[u8])> = match shape {
             Shape::Batch => {
-                let items: Vec<&RawValue> = serde_json::from_slice(body)
+                let Items(items) = serde_json::from_slice(body)
                     .map_err(|error| Refusal::Unreadable(format!("the body is no JSON array of events: {error}")))?;
                 items.into_iter().map(|item| (None, item.get().as_bytes())).collect()
             }
@@ -260,6 +262,37 @@ impl Intake {
             false => self.log.append(draft).map_err(Refusal::Log)?,
         };
         Ok(Receipt { accepted: parts.len() - rejected, rejected, fates, appended })
+    }
+}
+
+/// An array's items; of too many, one more than may be.
+struct Items<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Items<'a>, D::Error> {
+        deserializer.deserialize_seq(ItemsVisitor).map(Items)
+    }
+}
+
+struct ItemsVisitor;
+
+impl<'de> Visitor<'de> for ItemsVisitor {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<&'de RawValue>, A::Error> {
+        let mut taken = Vec::new();
+        while taken.len() <= EVENTS_MAX
+            && let Some(item) = items.next_element()?
+        {
+            taken.push(item);
+        }
+        // The rest is read, so that what is no array is told as that.
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(taken)
     }
 }
 
