@@ -5,12 +5,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::support::{Numbers, say};
+use super::support::say;
 use super::way::{Service, hydrated, visible};
 
 const WAITERS: usize = 100;
 const SORTS: usize = 40;
 const EVENTS_A_BODY: usize = 500;
+/// Stays that the events are of.
+const STAYS: u64 = 20_000;
+/// Between two bodies of stays; poison comes without a pause.
+const PAUSE: Duration = Duration::from_millis(20);
 const LINES: &str = "application/x-ndjson";
 /// A topic of whose records none can be read: they are JSON, and it is Avro that is expected.
 const POISONED: &str = "[sources.main]\nkind = \"log\"\nschema_registry = \"http://127.0.0.1:1\"\n\
@@ -31,27 +35,40 @@ fn bound(before: &[(String, f64)], after: &[(String, f64)], share: f64) -> Strin
     place.map_or_else(|| "?".into(), |place| after[place].0.clone())
 }
 
-/// Events of a kind: stays that are booked, or prices, which nobody can read.
-fn body(numbers: &mut Numbers, kind: &str) -> String {
-    let mut body = String::new();
-    for _ in 0..EVENTS_A_BODY {
-        let id = format!("crowd-{:x}", numbers.next());
-        let (source, data) = match kind {
-            "price.set" => ("prices", r#"{"amount":{"minor":100,"currency":"SGD"}}"#.to_owned()),
-            _ => {
-                let guest = numbers.below(30_000);
-                (
-                    "reservations",
-                    format!(r#"{{"guestId":"crowd-{guest}","checkIn":"2024-05-01","checkOut":"2024-05-04"}}"#),
-                )
-            }
-        };
-        body += &format!(
-            r#"{{"specversion":"1.0","id":"{id}","source":"/services/{source}","subject":"{id}","sequence":1,"time":"2024-03-05T10:11:12Z","type":"{kind}","data":{data}}}"#,
-        );
-        body.push('\n');
+/// Events one after another.
+struct Stream {
+    kind: &'static str,
+    source: &'static str,
+    data: &'static str,
+    count: u64,
+}
+
+impl Stream {
+    /// Changes of stays that are there, over and over, so that there are no more of them at the end.
+    fn stays() -> Stream {
+        let data = r#"{"guestId":"crowd","checkIn":"2024-05-01","checkOut":"2024-05-04"}"#;
+        Stream { kind: "reservation.booked", source: "reservations", data, count: 0 }
     }
-    body
+
+    /// Prices, which nobody can read.
+    fn poison() -> Stream {
+        let data = r#"{"amount":{"minor":100,"currency":"SGD"}}"#;
+        Stream { kind: "price.set", source: "prices", data, count: 0 }
+    }
+
+    fn body(&mut self) -> String {
+        let Stream { kind, source, data, count } = self;
+        let mut body = String::new();
+        for _ in 0..EVENTS_A_BODY {
+            let (subject, version) = (*count % STAYS, 1 + *count / STAYS);
+            body += &format!(
+                r#"{{"specversion":"1.0","id":"{count}","source":"/services/{source}","subject":"crowd-{subject}","sequence":{version},"time":"2024-03-05T10:11:12Z","type":"{kind}","data":{data}}}"#,
+            );
+            body.push('\n');
+            *count += 1;
+        }
+        body
+    }
 }
 
 /// Asks as one does who takes no refusal: whatever the answer, the same again. Gives whether it was an answer.
@@ -78,7 +95,8 @@ pub fn run(seconds: u64) {
     std::fs::write(&config, POISONED).unwrap_or_else(|error| panic!("no configuration: {error}"));
     let service = Service::start(&data, &["--config", &config.to_string_lossy()]);
     hydrated(&service);
-    let alone = quiet(&service, seconds / 3);
+    let mut stays = Stream::stays();
+    let alone = quiet(&service, &mut stays, seconds / 3);
     let (is_over, sorted, posted, poisoned) = (AtomicBool::new(false), count(), count(), count());
     let before = publications(&service.metrics());
     std::thread::scope(|scope| {
@@ -94,9 +112,13 @@ pub fn run(seconds: u64) {
         for _ in 0..WAITERS {
             scope.spawn(move || {
                 let agent = agent();
-                let never = [("freshness-at-least", "people/0@9000000000000000"), ("freshness-wait", "1s")];
+                let never = [
+                    ("freshness-at-least", "reservations/0@9000000000"),
+                    ("freshness-wait", "1s"),
+                    ("freshness-otherwise", "fail"),
+                ];
                 while goes_on() {
-                    ask(&agent, url, "{ people(first: 1) { totalCount } }", &never);
+                    ask(&agent, url, "{ reservations(first: 1) { totalCount } }", &never);
                 }
             });
         }
@@ -111,13 +133,14 @@ pub fn run(seconds: u64) {
                 }
             });
         }
-        for (kind, told, seed) in [("reservation.booked", &posted, 3), ("price.set", &poisoned, 5)] {
+        let streams = [(stays, &posted, PAUSE), (Stream::poison(), &poisoned, Duration::ZERO)];
+        for (mut stream, told, pause) in streams {
             let service = &service;
             scope.spawn(move || {
-                let mut numbers = Numbers(seed);
                 while goes_on() {
-                    service.post(LINES, &body(&mut numbers, kind));
+                    service.post(LINES, &stream.body());
                     told.fetch_add(EVENTS_A_BODY as u64, Ordering::Relaxed);
+                    std::thread::park_timeout(pause);
                 }
             });
         }
@@ -133,7 +156,14 @@ pub fn run(seconds: u64) {
     let rate = |told: AtomicU64| told.into_inner() / seconds;
     let (sorted, posted, poisoned) = (rate(sorted), rate(posted), rate(poisoned));
     say("each second", &format!("{sorted} sorts, {posted} events, {poisoned} that cannot be read"));
+    say("requests by outcome", &outcomes(&metrics));
     say("append to visible, p99", &format!("≤ {} s", visible(&metrics, 0.99)));
+}
+
+/// How the GraphQL requests ended, all waiters' and sorts' together.
+fn outcomes(metrics: &str) -> String {
+    let counts = metrics.lines().filter_map(|line| line.strip_prefix("staygraph_query_seconds_count{outcome=\""));
+    counts.map(|line| line.replace("\"}", "")).collect::<Vec<_>>().join(", ")
 }
 
 fn count() -> AtomicU64 {
@@ -141,10 +171,11 @@ fn count() -> AtomicU64 {
 }
 
 /// The longest publication while nothing but events comes.
-fn quiet(service: &Service, seconds: u64) -> String {
-    let (before, started, mut numbers) = (publications(&service.metrics()), Instant::now(), Numbers(9));
+fn quiet(service: &Service, stays: &mut Stream, seconds: u64) -> String {
+    let (before, started) = (publications(&service.metrics()), Instant::now());
     while started.elapsed() < Duration::from_secs(seconds) {
-        service.post(LINES, &body(&mut numbers, "reservation.booked"));
+        service.post(LINES, &stays.body());
+        std::thread::park_timeout(PAUSE);
     }
     bound(&before, &publications(&service.metrics()), 1.0)
 }

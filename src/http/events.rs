@@ -49,20 +49,19 @@ pub async fn post(
     let Some(intake) = service.intake.clone() else {
         return problem(StatusCode::NOT_FOUND, "the sources are elsewhere: write events to their topics");
     };
-    let (room, turn, metrics) =
-        (service.room.clone(), service.room.turn(&body, is_packed).await, service.metrics.clone());
+    let (room, turn) = (service.room.clone(), service.room.turn(&body, is_packed).await);
+    let metrics = service.metrics.clone();
     let take = move || {
         // As long as the work lasts, whoever waits for it.
         let _turn = turn;
         let body = if is_packed { room.unpack(&body, what, most)? } else { body };
-        let taken = intake.take(&body.bytes, shape).map(|receipt| {
+        Ok(intake.take(&body.bytes, shape).map(|receipt| {
             metrics.written(receipt.accepted, receipt.refusals().map(|rejection| rejection.code));
-            let refused = receipt.accepted == 0 && receipt.rejected > 0;
-            // Names are texts, and memory takes all: it cannot fail.
+            let is_refused = receipt.accepted == 0 && receipt.rejected > 0;
+            // Its names are texts, and a text takes all: writing it cannot fail.
             let text = serde_json::to_string(&receipt).unwrap_or_default();
-            (if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, text)
-        });
-        Ok(taken)
+            (if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, text)
+        }))
     };
     let taken = match tokio::task::spawn_blocking(take).await {
         Ok(Ok(taken)) => Ok(taken),

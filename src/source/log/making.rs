@@ -63,7 +63,7 @@ fn half_made(path: &Path) -> std::path::PathBuf {
 fn store(path: &Path, shown: &Path) -> Result<Database, LogError> {
     // Of several workers the first hands compactions on to the others, and while those are busy to itself, without a pause:
     // a core is lost for as long as a compaction takes.
-    Database::builder(path).worker_threads(1).cache_size(CACHE_BYTES).open().map_err(|error| match error {
+    Database::builder(path).cache_size(CACHE_BYTES).worker_threads(1).open().map_err(|error| match error {
         fjall::Error::Locked => LogError::Locked(shown.to_owned()),
         other => other.into(),
     })
