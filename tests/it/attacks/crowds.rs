@@ -195,6 +195,9 @@ fn names_without_end_are_refused() {
     let dead = answer["projection"]["deadLetters"]["totalCount"].as_u64().unwrap();
     assert!((70_000 - 65_536..5_000).contains(&dead), "{dead} were refused");
     assert_eq!(answer["person"]["completeness"], "INCOMPLETE");
-    assert_eq!(answer["person"]["rejected"], json!([{ "code": "BAD_ENVELOPE", "field": "source" }]));
+    // Of which of the bodies depends on the order in which partitions are read.
+    let rejected = answer["person"]["rejected"].as_array().unwrap();
+    let is_told = |one: &Json| *one == json!({ "code": "BAD_ENVELOPE", "field": "source" });
+    assert!(!rejected.is_empty() && rejected.iter().all(is_told), "{answer}");
     target.is_well("names");
 }
