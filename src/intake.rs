@@ -1,12 +1,13 @@
 //! Writing to the embedded log: read a body, judge each event, append what is good, say what became of each. What
 //! `POST /events`, `staygraph append` and the demo share.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 use std::sync::Arc;
 
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
@@ -26,94 +27,36 @@ pub enum Shape {
     Any,
 }
 
-/// One event's fate.
-#[derive(Clone, Debug)]
-pub struct Fate {
-    /// Its place among the body's events, from 0.
-    pub index: usize,
-    /// Its line from 1, for lines.
-    pub line: Option<usize>,
-    pub outcome: Result<Taken, Box<Rejection>>,
-}
-
-/// An event that is in the log now.
-#[derive(Clone, Debug)]
-pub struct Taken {
-    pub id: String,
-    pub drafted: Drafted,
-}
-
 /// What became of a body.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Receipt {
     pub accepted: usize,
-    pub rejected: usize,
-    /// Those that the acknowledgement lists: of lines the refused only.
-    pub fates: Vec<Fate>,
-    appended: Appended,
+    /// How many were refused, by reason.
+    pub refused: BTreeMap<Code, usize>,
+    /// The first that was refused.
+    pub first: Option<Box<Rejection>>,
+    /// The acknowledgement, as JSON. Of lines it lists the refused only.
+    pub text: String,
 }
 
 impl Receipt {
-    /// Where the graph must be to hold all that was accepted.
-    pub fn position(&self) -> Position {
-        let mut position = Position::default();
-        for stretch in self.appended.stretches() {
-            position.include(entry(stretch, stretch.first + u64::from(stretch.count)));
-        }
-        position
+    pub fn rejected(&self) -> usize {
+        self.refused.values().sum()
     }
 
-    /// Why events were refused.
-    pub fn refusals(&self) -> impl Iterator<Item = &Rejection> {
-        self.fates.iter().filter_map(|fate| fate.outcome.as_ref().err()).map(|rejection| &**rejection)
+    /// Why events were refused, each of them.
+    pub fn codes(&self) -> impl Iterator<Item = Code> {
+        self.refused.iter().flat_map(|(code, count)| std::iter::repeat_n(*code, *count))
     }
 }
 
-/// Where the graph must be to hold what lies before an offset.
-fn entry(stretch: &Stretch, offset: u64) -> Entry {
-    let Stretch { topic, partition, .. } = stretch;
-    Entry { topic: topic.name.clone(), log: Some(topic.id), partition: *partition, offset }
-}
-
-/// The acknowledgement, written as it is: a tree of many refusals takes many times their text.
-impl Serialize for Receipt {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let position = self.position();
-        let mut members = serializer.serialize_map(Some(4))?;
-        members.serialize_entry("accepted", &self.accepted)?;
-        members.serialize_entry("rejected", &self.rejected)?;
-        members.serialize_entry("position", &(!position.is_empty()).then(|| position.to_string()))?;
-        members.serialize_entry("results", &Results(self))?;
-        members.end()
-    }
-}
-
-struct Results<'a>(&'a Receipt);
-
-impl Serialize for Results<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Receipt { fates, appended, .. } = self.0;
-        // All entries of a stretch begin alike.
-        let start = |stretch: &Stretch| {
-            let text = entry(stretch, 0).to_string();
-            text.trim_end_matches('0').to_owned()
-        };
-        let starts: Vec<String> = appended.stretches().iter().map(start).collect();
-        serializer.collect_seq(fates.iter().map(|fate| {
-            let Fate { index, line, outcome } = fate;
-            let (id, position, error) = match outcome {
-                Ok(taken) => {
-                    let (stretch, offset) = appended.place(taken.drafted);
-                    (Some(taken.id.as_str()), Some(Place { start: &starts[stretch], next: offset + 1 }), None)
-                }
-                Err(rejection) => {
-                    let Rejection { id, code, field, message, .. } = &**rejection;
-                    (id.as_deref(), None, Some(Refused { code: code.name(), field: field.as_deref(), message }))
-                }
-            };
-            Told { index: *index, line: *line, id, position, error }
-        }))
-    }
+/// The acknowledgement in the making. What is told of an event is written as soon as it is judged: its text is all that is
+/// kept, since a body can have many that are refused at length.
+#[derive(Default)]
+struct Results {
+    text: Vec<u8>,
+    /// Where the positions of those that are taken are still to be written, in the text's order.
+    places: Vec<(usize, Drafted)>,
 }
 
 /// What the acknowledgement says of an event.
@@ -125,8 +68,6 @@ struct Told<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<Place<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Refused<'a>>,
 }
 
@@ -137,16 +78,67 @@ struct Refused<'a> {
     message: &'a str,
 }
 
-/// An entry of a position, up to its offset and from there.
-struct Place<'a> {
-    start: &'a str,
-    next: u64,
+/// What is said of all.
+#[derive(Serialize)]
+struct Head {
+    accepted: usize,
+    rejected: usize,
+    position: Option<String>,
 }
 
-impl Serialize for Place<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}{}", self.start, self.next))
+impl Results {
+    fn tell(&mut self, told: &Told<'_>) {
+        if !self.text.is_empty() {
+            self.text.push(b',');
+        }
+        // Names are texts, and memory takes all: it cannot fail.
+        let _ = serde_json::to_writer(&mut self.text, told);
     }
+
+    fn take(&mut self, told: &Told<'_>, drafted: Drafted) {
+        self.tell(told);
+        // Before the closing brace.
+        self.places.push((self.text.len() - 1, drafted));
+    }
+
+    /// The whole text, once it is known where the events lie.
+    fn finish(self, accepted: usize, rejected: usize, appended: &Appended) -> String {
+        let Results { mut text, places } = self;
+        // All entries of a stretch begin alike.
+        let start = |stretch: &Stretch| {
+            let text = serde_json::to_string(&entry(stretch, 0).to_string()).unwrap_or_default();
+            text.trim_end_matches("0\"").to_owned()
+        };
+        let starts: Vec<String> = appended.stretches().iter().map(start).collect();
+        if !places.is_empty() {
+            let mut whole = Vec::with_capacity(text.len() + places.len() * 48);
+            let mut from = 0;
+            for (at, drafted) in places {
+                let (stretch, offset) = appended.place(drafted);
+                whole.extend_from_slice(&text[from..at]);
+                let _ = write!(whole, ",\"position\":{}{}\"", starts[stretch], offset + 1);
+                from = at;
+            }
+            whole.extend_from_slice(&text[from..]);
+            text = whole;
+        }
+        let mut position = Position::default();
+        for stretch in appended.stretches() {
+            position.include(entry(stretch, stretch.first + u64::from(stretch.count)));
+        }
+        let position = (!position.is_empty()).then(|| position.to_string());
+        let head = serde_json::to_string(&Head { accepted, rejected, position }).unwrap_or_default();
+        let head = format!("{},\"results\":[", head.trim_end_matches('}'));
+        text.splice(0..0, head.into_bytes());
+        text.extend_from_slice(b"]}");
+        String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+/// Where the graph must be to hold what lies before an offset.
+fn entry(stretch: &Stretch, offset: u64) -> Entry {
+    let Stretch { topic, partition, .. } = stretch;
+    Entry { topic: topic.name.clone(), log: Some(topic.id), partition: *partition, offset }
 }
 
 /// The acknowledgement of a body that was a single line too large, as if it had stood among others.
@@ -190,11 +182,11 @@ impl Intake {
     pub fn take(&self, body: &[u8], shape: Shape) -> Result<Receipt, Refusal> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let shape = if shape == Shape::Any { looks_like(body) } else { shape };
-        let parts: Vec<(Option<usize>, &[u8])> = match shape {
+        let parts: Vec<Part<'_>> = match shape {
             Shape::Batch => {
-                let Items(items) = serde_json::from_slice(body)
+                let items: Items<'_> = serde_json::from_slice(body)
                     .map_err(|error| Refusal::Unreadable(format!("the body is no JSON array of events: {error}")))?;
-                items.into_iter().map(|item| (None, item.get().as_bytes())).collect()
+                items.0
             }
             Shape::Lines => {
                 let lines = body.split(|byte| *byte == b'\n').enumerate();
@@ -229,10 +221,9 @@ impl Intake {
     }
 
     /// Judges and appends events that are apart already.
-    fn append(&self, parts: &[(Option<usize>, &[u8])], shape: Shape) -> Result<Receipt, Refusal> {
-        let (mut fates, mut buffer) = (Vec::new(), Buffer::default());
+    fn append(&self, parts: &[Part<'_>], shape: Shape) -> Result<Receipt, Refusal> {
+        let (mut receipt, mut results, mut buffer) = (Receipt::default(), Results::default(), Buffer::default());
         let mut draft = self.log.draft(parts.iter().map(|(_, bytes)| bytes.len()).sum());
-        let mut rejected = 0;
         for (index, (line, bytes)) in parts.iter().enumerate() {
             let line = *line;
             let outcome = self.decoder.decode(bytes, &[], &mut buffer).and_then(|event| {
@@ -241,18 +232,23 @@ impl Intake {
                 Ok((draft.push(topic, event.key.as_bytes(), bytes), event.envelope.id))
             });
             match outcome {
-                // Nobody is told of these one by one.
-                Ok(_) if shape == Shape::Lines => {}
                 Ok((drafted, id)) => {
-                    fates.push(Fate { index, line, outcome: Ok(Taken { id: id.to_owned(), drafted }) })
+                    receipt.accepted += 1;
+                    // Of lines nobody is told of these one by one.
+                    if shape != Shape::Lines {
+                        results.take(&Told { index, line, id: Some(id), error: None }, drafted);
+                    }
                 }
                 Err(rejection) => {
-                    rejected += 1;
-                    fates.push(Fate { index, line, outcome: Err(rejection) });
+                    let Rejection { id, code, field, message, .. } = &*rejection;
+                    let error = Some(Refused { code: code.name(), field: field.as_deref(), message });
+                    results.tell(&Told { index, line, id: id.as_deref(), error });
+                    *receipt.refused.entry(*code).or_default() += 1;
+                    receipt.first.get_or_insert(rejection);
                 }
             }
         }
-        if let ([Fate { outcome: Err(rejection), .. }], 1) = (&fates[..], parts.len())
+        if let (1, Some(rejection)) = (parts.len(), &receipt.first)
             && rejection.code == Code::TooLarge
         {
             return Err(Refusal::TooLarge(rejection.message.clone()));
@@ -261,38 +257,37 @@ impl Intake {
             true => Appended::default(),
             false => self.log.append(draft).map_err(Refusal::Log)?,
         };
-        Ok(Receipt { accepted: parts.len() - rejected, rejected, fates, appended })
+        receipt.text = results.finish(receipt.accepted, receipt.rejected(), &appended);
+        Ok(receipt)
     }
 }
 
-/// An array's items; of too many, one more than may be.
-struct Items<'a>(Vec<&'a RawValue>);
+/// An event's line, and its text.
+type Part<'a> = (Option<usize>, &'a [u8]);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Items<'a>, D::Error> {
-        deserializer.deserialize_seq(ItemsVisitor).map(Items)
+/// An array's items: one more than may be, to know that they are too many.
+struct Items<'a>(Vec<Part<'a>>);
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Items(Vec::new()))
     }
 }
 
-struct ItemsVisitor;
-
-impl<'de> Visitor<'de> for ItemsVisitor {
-    type Value = Vec<&'de RawValue>;
+impl<'de> Visitor<'de> for Items<'de> {
+    type Value = Items<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a sequence")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<&'de RawValue>, A::Error> {
-        let mut taken = Vec::new();
-        while taken.len() <= EVENTS_MAX
-            && let Some(item) = items.next_element()?
-        {
-            taken.push(item);
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        while let Some(item) = sequence.next_element::<&RawValue>()? {
+            if self.0.len() <= EVENTS_MAX {
+                self.0.push((None, item.get().as_bytes()));
+            }
         }
-        // The rest is read, so that what is no array is told as that.
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(taken)
+        Ok(self)
     }
 }
 

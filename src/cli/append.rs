@@ -209,7 +209,7 @@ impl Tally {
 fn send(target: &Target, chunk: &Chunk) -> Result<Json, Failure> {
     match target {
         Target::Log(intake) => match intake.take(&chunk.bytes, Shape::Lines) {
-            Ok(receipt) => serde_json::to_value(&receipt).map_err(|error| one(error.to_string())),
+            Ok(receipt) => serde_json::from_str(&receipt.text).map_err(|error| one(error.to_string())),
             Err(Refusal::TooLarge(message)) if chunk.lines == 1 => Ok(too_large_line(&message)),
             Err(Refusal::Unreadable(message) | Refusal::TooLarge(message) | Refusal::TooMany(message)) => {
                 Err(one(message))

@@ -88,7 +88,7 @@ fn unpack(packed: &'static [u8]) -> Result<impl BufRead, String> {
 
 fn take(intake: &Intake, lines: &[u8]) -> Result<(), String> {
     match intake.take(lines, Shape::Lines) {
-        Ok(receipt) => match receipt.refusals().next() {
+        Ok(receipt) => match receipt.first {
             None => Ok(()),
             Some(rejection) => Err(format!("the demo's data do not fit the model: {}", rejection.message)),
         },

@@ -56,11 +56,9 @@ pub async fn post(
         let _turn = turn;
         let body = if is_packed { room.unpack(&body, what, most)? } else { body };
         Ok(intake.take(&body.bytes, shape).map(|receipt| {
-            metrics.written(receipt.accepted, receipt.refusals().map(|rejection| rejection.code));
-            let is_refused = receipt.accepted == 0 && receipt.rejected > 0;
-            // Its names are texts, and a text takes all: writing it cannot fail.
-            let text = serde_json::to_string(&receipt).unwrap_or_default();
-            (if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, text)
+            metrics.written(receipt.accepted, receipt.codes());
+            let is_refused = receipt.accepted == 0 && receipt.rejected() > 0;
+            (if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, receipt.text)
         }))
     };
     let taken = match tokio::task::spawn_blocking(take).await {
