@@ -117,6 +117,8 @@ pub const STEPS: u64 = 64;
 pub const EVENTS_MAX: usize = 100_000;
 /// Bytes of an event's `id`, `source`, `type` and `dataschema`, each: records and names hold them.
 pub const NAME_BYTES_MAX: usize = 256;
+/// Different sources, types and schemas of the events of one source of records, together: the graph keeps them for good.
+pub const NAMES_MAX: usize = 65_536;
 /// Bytes of an event's `subject`, and of every key.
 pub const SUBJECT_BYTES_MAX: usize = 128;
 /// Missing versions, as runs between them, that an entity's record holds: all are read and written for each of its events.

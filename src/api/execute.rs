@@ -182,6 +182,7 @@ impl Api {
             visited_max: self.limits.visited_max,
             mending: Mending::default(),
             rejected: OnceLock::new(),
+            catalog: OnceLock::new(),
         });
         let mut execution = async_graphql::Request::new(request.query)
             .variables(async_graphql::Variables::from_json(prepared.variables.clone()))
@@ -285,7 +286,7 @@ impl Api {
 }
 
 /// How many values a value is, those within it included.
-fn count(value: &Json) -> usize {
+pub(super) fn count(value: &Json) -> usize {
     1 + match value {
         Json::Array(items) => items.iter().map(count).sum(),
         Json::Object(members) => members.values().map(count).sum(),

@@ -27,6 +27,8 @@ pub use schema::{Schema, make};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use serde_json::Value as Json;
+
 use crate::projection::DeadLetter;
 use crate::query::{Reading, Seal};
 use crate::serving::{Pinned, Serving};
@@ -42,6 +44,8 @@ pub struct Context {
     mending: mending::Mending,
     /// By entity and slot: the numbers of its dead letters. Made when it is first asked for.
     rejected: OnceLock<HashMap<(usize, u32), Vec<usize>>>,
+    /// The catalogue, and of how many values it is. Made when it is first asked for.
+    catalog: OnceLock<(Json, usize)>,
 }
 
 impl Context {

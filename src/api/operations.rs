@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::entity::to_graphql;
 use super::fixed::operations::{DEAD_LETTER_ARGUMENTS, DEAD_LETTERS, PROJECTION};
-use super::types::{argument, context, field, input, plain_object, refusable};
+use super::types::{argument, context, input, plain_object, refusable};
 use super::{Context, freshness};
 use crate::model::Model;
 use crate::model::value::Value;
@@ -28,10 +28,20 @@ pub fn roots(query: Object) -> Object {
             }
             _ => Ok((0..model.domains.len()).collect()),
         };
-        wanted.map_or_else(|error| Ok(Err(error)), |wanted| plain(domains(context, &wanted)).map(Ok))
+        shown(wanted.and_then(|wanted| domains(context, &wanted)))
     });
-    let projection = field("projection", "Projection!", |resolver| plain(projection(context(resolver)?)));
-    let catalog = field("catalog", "Catalog!", |resolver| plain(catalog(context(resolver)?)));
+    // What stands for those that are refused: nobody sees it, since the refusal takes its place.
+    let no_projection = || {
+        let nothing = json!({
+            "version": 0, "position": "", "model": "", "startedAt": "1970-01-01T00:00:00Z", "eventsApplied": 0,
+            "duplicates": 0, "conflicts": 0, "domains": [],
+        });
+        GraphValue::from_json(nothing).ok().map(FieldValue::value)
+    };
+    let no_catalog = || GraphValue::from_json(json!({ "entities": [] })).ok().map(FieldValue::value);
+    let projection =
+        refusable("projection", "Projection!", no_projection, |resolver| shown(projection(context(resolver)?)));
+    let catalog = refusable("catalog", "Catalog!", no_catalog, |resolver| shown(catalog(context(resolver)?)));
     query
         .field(
             freshness
@@ -57,16 +67,24 @@ fn plain<'a>(json: Json) -> async_graphql::Result<Option<FieldValue<'a>>> {
     Ok(Some(FieldValue::value(GraphValue::from_json(json)?)))
 }
 
-fn domains(context: &Context, wanted: &[usize]) -> Json {
-    let model = context.reading.view.model();
-    wanted.iter().map(|domain| freshness::domain(model, &context.pinned, *domain)).collect()
+/// A value to show, or why it is not.
+fn shown<'a>(result: Result<Json, QueryError>) -> async_graphql::Result<Result<Option<FieldValue<'a>>, QueryError>> {
+    result.map_or_else(|error| Ok(Err(error)), |value| plain(value).map(Ok))
 }
 
-fn projection(context: &Context) -> Json {
+fn domains(context: &Context, wanted: &[usize]) -> Result<Json, QueryError> {
+    // Each partition of each domain is written out.
+    context.reading.steps((wanted.len() * context.pinned.freshness.partitions.len()) as u64)?;
+    let model = context.reading.view.model();
+    Ok(wanted.iter().map(|domain| freshness::domain(model, &context.pinned, *domain)).collect())
+}
+
+fn projection(context: &Context) -> Result<Json, QueryError> {
     let (snapshot, serving) = (&context.pinned.snapshot, &context.serving);
     let all: Vec<usize> = (0..context.reading.view.model().domains.len()).collect();
     let total = |count: fn(&crate::projection::Counters) -> u64| snapshot.counters.iter().map(count).sum::<u64>();
-    json!({
+    let domains = domains(context, &all)?;
+    Ok(json!({
         "version": snapshot.version,
         "position": context.pinned.position(&all).to_string(),
         "model": context.reading.view.model().fingerprint,
@@ -75,8 +93,8 @@ fn projection(context: &Context) -> Json {
         "eventsApplied": total(|counters| counters.applied),
         "duplicates": total(|counters| counters.duplicates),
         "conflicts": total(|counters| counters.conflicts),
-        "domains": domains(context, &all),
-    })
+        "domains": domains,
+    }))
 }
 
 fn dead_letters() -> Field {
@@ -87,9 +105,10 @@ fn dead_letters() -> Field {
     let letters = refusable("deadLetters", "DeadLetterConnection!", none, |resolver| {
         let context = context(resolver)?;
         let text = |name: &str| argument(resolver, name).as_str().map(str::to_owned);
-        let page = size(resolver)
-            .and_then(|first| dead_letter_page(context, text("domain"), text("code"), first, text("after")));
-        page.map_or_else(|error| Ok(Err(error)), |page| plain(page).map(Ok))
+        shown(
+            size(resolver)
+                .and_then(|first| dead_letter_page(context, text("domain"), text("code"), first, text("after"))),
+        )
     });
     let arguments = DEAD_LETTER_ARGUMENTS.map(|(name, of_type, says)| input(name, of_type, says));
     arguments.into_iter().fold(letters.description(DEAD_LETTERS), Field::argument)
@@ -117,8 +136,11 @@ fn dead_letter_page(
         domain.as_deref().is_none_or(|domain| *letter.domain == *domain)
             && code.as_deref().is_none_or(|code| letter.rejection.code.name() == code)
     };
-    let letters = &context.pinned.snapshot.dead_letters;
-    let matching: Vec<&DeadLetter> = letters.iter().map(|(_, letter)| letter).filter(|letter| wanted(letter)).collect();
+    let mut matching = Vec::new();
+    for (_, letter) in context.pinned.snapshot.dead_letters.iter() {
+        context.reading.step()?;
+        matching.extend(wanted(letter).then_some(letter));
+    }
     let start = match &after {
         None => 0,
         Some(after) => {
@@ -150,10 +172,17 @@ pub fn dead_letter(letter: &DeadLetter) -> Json {
     })
 }
 
-fn catalog(context: &Context) -> Json {
-    let model = context.reading.view.model();
-    let entities: Vec<Json> = (0..model.entities.len()).map(|entity| catalog_entity(context, model, entity)).collect();
-    json!({ "entities": entities })
+/// Made once a request, however often it is asked for.
+fn catalog(context: &Context) -> Result<Json, QueryError> {
+    let (made, values) = context.catalog.get_or_init(|| {
+        let model = context.reading.view.model();
+        let entities = (0..model.entities.len()).map(|entity| catalog_entity(context, model, entity));
+        let made = json!({ "entities": entities.collect::<Vec<Json>>() });
+        let values = super::execute::count(&made);
+        (made, values)
+    });
+    context.reading.steps(*values as u64)?;
+    Ok(made.clone())
 }
 
 fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::buffer::Stored;
-use super::{Buffer, Commit, Decoder, End, Event, Part, Rejection, Truncation};
+use super::{Buffer, Code, Commit, Decoder, End, Envelope, Event, Part, Rejection, Truncation};
+use crate::limits::NAMES_MAX;
 use crate::model::value::Instant;
 
 /// Consecutive records of one partition, decoded. It is emptied and filled again rather than made anew.
@@ -170,6 +171,30 @@ impl Batch {
                 refused.bytes = value.unwrap_or_default().into();
                 refused.beside = Some(Arc::new(beside()));
             }
+        }
+    }
+
+    /// Refuses events from a place in the batch on of whose names one may not be.
+    pub fn admit(&mut self, from: usize, mut admits: impl FnMut(&str) -> bool) {
+        for line in &mut self.lines[from..] {
+            let Ok(stored) = &line.outcome else { continue };
+            let event = self.buffer.event(stored);
+            let Envelope { source, kind, dataschema, id, .. } = event.envelope;
+            let names = [("source", Some(source)), ("type", Some(kind)), ("dataschema", dataschema)];
+            let Some((field, _)) = names.into_iter().find(|(_, name)| name.is_some_and(|name| !admits(name))) else {
+                continue;
+            };
+            let message = format!(
+                "more than {NAMES_MAX} different sources, types and schemas have come, and this event's `{field}` is another: \
+                 does it hold what belongs in `id`?"
+            );
+            let rejection = Rejection {
+                id: Some(id.to_owned()),
+                kind: Some(kind.to_owned()),
+                subject: Some(event.key.to_owned()),
+                ..Rejection::at(Code::BadEnvelope, Some(field.into()), message)
+            };
+            line.outcome = Err(Refused { rejection: Box::new(rejection), bytes: Arc::default(), beside: None });
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::binary;
+use super::names::Names;
 use crate::cdc::{self, Logged, Mapping, Message, Outcome, Reading, Skipped};
 use crate::encoding::{Connect, Encoding, EncodingError, Registry, json_of, to_json};
 use crate::event::{Batch, Beside, Code, Decoder, OrderBy, Rejection};
@@ -41,6 +42,7 @@ pub struct Translator {
     formats: Arc<[Format]>,
     metrics: Arc<Metrics>,
     connect: Connect,
+    names: Names,
     text: Vec<u8>,
     value: Vec<u8>,
     key: Vec<u8>,
@@ -49,7 +51,7 @@ pub struct Translator {
 impl Translator {
     pub fn new(decoder: Decoder, formats: Arc<[Format]>, metrics: Arc<Metrics>) -> Translator {
         let (text, value, key) = (Vec::new(), Vec::new(), Vec::new());
-        Translator { decoder, formats, metrics, connect: Connect::new(), text, value, key }
+        Translator { decoder, formats, metrics, connect: Connect::new(), names: Names::default(), text, value, key }
     }
 
     /// Asks for schemas again that were not there or were wrong: somebody may have mended them.
@@ -69,12 +71,13 @@ impl Translator {
     /// Puts the record's events into the batch, or why they cannot be read. The error is why it cannot be read now, and
     /// is to be tried again.
     pub fn push(&mut self, topic: usize, raw: &Raw<'_>, batch: &mut Batch) -> Result<(), String> {
-        let Translator { decoder, formats, metrics, connect, text, value, key } = self;
+        let Translator { decoder, formats, metrics, connect, names, text, value, key } = self;
         let format = &formats[topic];
         let from = batch.len();
         let outcome = match read(connect, format, raw, value, key) {
             Ok(read) => {
                 put(decoder, format, metrics, &read, text, batch);
+                batch.admit(from, |name| names.admits(name));
                 Ok(())
             }
             Err(EncodingError::Away(why)) => Err(why),

@@ -4,6 +4,7 @@
 mod binary;
 mod decode;
 mod letters;
+mod names;
 mod poison;
 mod sink;
 

@@ -404,7 +404,7 @@ fn browsers_may_send_the_headers_that_are_configured() {
 
 #[test]
 fn every_fixed_limit_is_the_pages() {
-    let fixed: [u64; 25] = [
+    let fixed: [u64; 26] = [
         limits::NESTING_MAX as u64,
         limits::GRAPHQL_BYTES_MAX as u64,
         limits::LETTERS_REQUEST_BYTES_MAX as u64,
@@ -422,6 +422,7 @@ fn every_fixed_limit_is_the_pages() {
         limits::POSITION_BYTES_MAX as u64,
         limits::EVENTS_MAX as u64,
         limits::NAME_BYTES_MAX as u64,
+        limits::NAMES_MAX as u64,
         limits::SUBJECT_BYTES_MAX as u64,
         limits::RUNS_MAX as u64,
         limits::LETTERS_MAX as u64,

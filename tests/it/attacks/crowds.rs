@@ -176,3 +176,28 @@ fn floods_of_events_are_refused() {
     });
     target.is_unhurt("floods");
 }
+
+/// A producer that writes what belongs in `id` into `source`: its names are kept as far as they may be, and then told.
+#[test]
+fn names_without_end_are_refused() {
+    let target = Target::start(&[]);
+    let mut position = String::new();
+    for body in 0..7 {
+        let of_each = (0..10_000).map(|n| {
+            let mut one = event("person.registered", &format!("n{n}"), body + 1, json!({}));
+            one["source"] = json!(format!("/requests/{body}-{n}"));
+            one
+        });
+        position = target.service.write(&of_each.collect::<Vec<Json>>());
+    }
+    let asked = "{ person(key:\"n9999\") { completeness rejected { code field } } projection { deadLetters(code:\"BAD_ENVELOPE\") { totalCount } } }";
+    let answer = target.service.read(asked, &position);
+    let dead = answer["projection"]["deadLetters"]["totalCount"].as_u64().unwrap();
+    assert!((70_000 - 65_536..5_000).contains(&dead), "{dead} were refused");
+    assert_eq!(answer["person"]["completeness"], "INCOMPLETE");
+    // Of which of the bodies depends on the order in which partitions are read.
+    let rejected = answer["person"]["rejected"].as_array().unwrap();
+    let is_told = |one: &Json| *one == json!({ "code": "BAD_ENVELOPE", "field": "source" });
+    assert!(!rejected.is_empty() && rejected.iter().all(is_told), "{answer}");
+    target.is_well("names");
+}
