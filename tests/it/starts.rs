@@ -19,6 +19,8 @@ use crate::support::{BINARY, Service, append, event, folder, root, run};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
+/// How long nothing changes once a start is over.
+const QUIET: Duration = Duration::from_secs(2);
 
 fn since(tick: Duration) -> Duration {
     clock::tick().saturating_sub(tick)
@@ -66,14 +68,15 @@ fn looks(folder: &Path) -> Vec<(PathBuf, u64)> {
     all
 }
 
-/// Waits until a folder has changed so often, or the process has ended.
+/// Waits until a folder has changed so often, until it has changed and then nothing more for a while, or until the process has
+/// ended. Changes that follow one another quickly may be seen as one.
 fn changes(child: &mut Child, folder: &Path, count: usize) {
-    let (mut seen, mut left, started) = (looks(folder), count, clock::tick());
-    while left > 0 && child.try_wait().unwrap().is_none() {
-        assert!(since(started) < LONG, "nothing changes any more in {}", folder.display());
+    let (mut seen, mut left, mut last) = (looks(folder), count, clock::tick());
+    while left > 0 && child.try_wait().unwrap().is_none() && (left == count || since(last) < QUIET) {
+        assert!(since(last) < LONG, "nothing changes in {}", folder.display());
         let now = looks(folder);
         if now != seen {
-            (seen, left) = (now, left - 1);
+            (seen, left, last) = (now, left - 1, clock::tick());
         }
         std::thread::yield_now();
     }
