@@ -43,11 +43,6 @@ impl Receipt {
     pub fn rejected(&self) -> usize {
         self.refused.values().sum()
     }
-
-    /// Why events were refused, each of them.
-    pub fn codes(&self) -> impl Iterator<Item = Code> {
-        self.refused.iter().flat_map(|(code, count)| std::iter::repeat_n(*code, *count))
-    }
 }
 
 /// The acknowledgement in the making. What is told of an event is written as soon as it is judged: its text is all that is

@@ -56,7 +56,7 @@ pub async fn post(
         let _turn = turn;
         let body = if is_packed { room.unpack(&body, what, most)? } else { body };
         Ok(intake.take(&body.bytes, shape).map(|receipt| {
-            metrics.written(receipt.accepted, receipt.codes());
+            metrics.written(receipt.accepted, receipt.refused.iter().map(|(code, count)| (*code, *count)));
             let is_refused = receipt.accepted == 0 && receipt.rejected() > 0;
             (if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, receipt.text)
         }))
@@ -71,7 +71,7 @@ pub async fn post(
         Ok(Err(Refusal::Unreadable(message))) => problem(StatusCode::BAD_REQUEST, &message),
         Ok(Err(Refusal::TooMany(message))) => problem(StatusCode::PAYLOAD_TOO_LARGE, &message),
         Ok(Err(Refusal::TooLarge(message))) => {
-            service.metrics.written(0, std::iter::once(Code::TooLarge));
+            service.metrics.written(0, std::iter::once((Code::TooLarge, 1)));
             problem(StatusCode::PAYLOAD_TOO_LARGE, &message)
         }
         Ok(Err(Refusal::Log(error))) => {

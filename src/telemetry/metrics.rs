@@ -147,9 +147,9 @@ impl Metrics {
     }
 
     /// A body of events was judged.
-    pub fn written(&self, accepted: usize, refused: impl Iterator<Item = Code>) {
+    pub fn written(&self, accepted: usize, refused: impl Iterator<Item = (Code, usize)>) {
         self.accepted.inc_by(accepted as u64);
-        refused.for_each(|code| self.refused.with_label_values(&[code.name()]).inc());
+        refused.for_each(|(code, count)| self.refused.with_label_values(&[code.name()]).inc_by(count as u64));
     }
 
     /// Prometheus text, with everything as it is now.
