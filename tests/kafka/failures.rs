@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, demo_events, dump, freshness, person, serve, until, until_caught_up, until_is};
+use crate::cluster::{Cluster, demo_events, dump, freshness, person, until, until_caught_up, until_is};
 use crate::support::{Service, folder};
 
 #[test]
@@ -15,7 +15,7 @@ fn brokers_and_the_service_die_in_the_middle() {
     let all: Vec<_> = events.iter().map(|(_, event)| event.clone()).collect();
     embedded.read("{ __typename }", &embedded.write(&all));
 
-    let mut service = serve(there.path(), &cluster.brokers, "");
+    let mut service = cluster.serve(there.path(), "");
     // A producer without idempotence that tries again: some records come twice.
     let writer = cluster.writer_with(&[("enable.idempotence", "false")]);
     for (number, (topic, event)) in events.iter().enumerate() {
@@ -27,7 +27,7 @@ fn brokers_and_the_service_die_in_the_middle() {
             2000 => cluster.node("kill", 1),
             4000 => {
                 service.kill();
-                service = serve(there.path(), &cluster.brokers, "");
+                service = cluster.serve(there.path(), "");
             }
             6000 => cluster.node("node", 1),
             7000 => cluster.node("freeze", 2),
@@ -48,7 +48,7 @@ fn a_broker_that_is_gone_and_comes_back() {
     let writer = cluster.writer();
     writer.send("people", &person("ann", 1, "Ann"));
     writer.flush();
-    let service = serve(data.path(), &cluster.brokers, "[domains.people]\nfresh_within = \"2s\"\n");
+    let service = cluster.serve(data.path(), "[domains.people]\nfresh_within = \"2s\"\n");
     until_caught_up(&service, &["people"]);
     for (gone, back) in [("freeze", "thaw"), ("kill", "node")] {
         let before = freshness(&service, "people");
@@ -72,7 +72,7 @@ fn a_service_that_starts_before_its_brokers() {
     let (cluster, data) = (Cluster::start(1), folder());
     cluster.create(&[("people", 1)]);
     cluster.node("kill", 1);
-    let service = serve(data.path(), &cluster.brokers, "");
+    let service = cluster.serve(data.path(), "");
     let now = until_is(&service, "people", "UNKNOWN", "SOURCE_UNREACHABLE");
     assert_eq!((&now["asOf"], &now["lagEvents"]), (&json!(null), &json!(null)));
     assert_eq!(service.get("/health/ready", &[]).status, 503);
@@ -84,7 +84,7 @@ fn a_service_that_starts_before_its_brokers() {
 fn records_that_are_gone_before_they_are_read() {
     let (cluster, data) = (Cluster::start(1), folder());
     cluster.create(&[("people", 1)]);
-    let service = serve(data.path(), &cluster.brokers, "");
+    let service = cluster.serve(data.path(), "");
     let writer = cluster.writer();
     writer.send("people", &person("ann", 1, "Ann"));
     writer.flush();
@@ -121,7 +121,7 @@ fn a_topic_made_anew() {
     let writer = cluster.writer();
     (1..=50).for_each(|version| writer.send("people", &person("ann", version, &format!("Ann {version}"))));
     writer.flush();
-    let service = serve(data.path(), &cluster.brokers, "");
+    let service = cluster.serve(data.path(), "");
     until_caught_up(&service, &["people"]);
     let position = |service: &Service| {
         let answer = service.ask("{ person(key: \"ann\") { name } }", &[]).json();
