@@ -69,8 +69,12 @@ impl Registrar for Tellers {
 
     fn find(&self, found: Found) -> usize {
         let partition = self.numbers.find(found);
-        self.serving.found(found.topic);
+        self.serving.found(found.topic, found.number);
         partition
+    }
+
+    fn unfound(&self, topic: usize, numbers: Vec<u32>) {
+        self.serving.unfound(topic, numbers);
     }
 
     fn asked(&self) -> Asked {

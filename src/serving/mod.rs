@@ -15,7 +15,7 @@ use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds,
 use crate::model::Model;
 use crate::model::value::Instant;
 use crate::position::Position;
-use crate::projection::Snapshot;
+use crate::projection::{Snapshot, Topic};
 use crate::source::{Asked, Extent};
 
 use logs::{Judged, Logs};
@@ -37,6 +37,8 @@ pub struct DomainServing {
 pub struct Freshness {
     pub domains: Vec<DomainStatus>,
     pub partitions: Vec<PartitionStatus>,
+    /// Topics and numbers of partitions that are there, and of which the version knows nothing.
+    pub unknown: Vec<(usize, u32)>,
 }
 
 /// One version, and how fresh it was when it was taken.
@@ -94,6 +96,8 @@ pub struct Serving {
     retired: Mutex<Vec<u64>>,
     /// By topic: what a person has to know.
     remarks: RwLock<Vec<Option<Arc<str>>>>,
+    /// By topic: numbers of partitions that are there, and were not found.
+    unfound: RwLock<Vec<Vec<u32>>>,
     /// Sources that have not told their partitions yet.
     unheard: AtomicUsize,
     news: News,
@@ -117,6 +121,7 @@ impl Serving {
             model,
             domains,
             remarks: RwLock::new(vec![None; first.topics.len()]),
+            unfound: RwLock::new(vec![Vec::new(); first.topics.len()]),
             snapshot: ArcSwap::from_pointee(first),
             logs: Logs::default(),
             retired: Mutex::default(),
@@ -161,9 +166,22 @@ impl Serving {
     }
 
     /// A partition of a topic is there. Each is told in the order of their numbers.
-    pub fn found(&self, topic: usize) {
+    pub fn found(&self, topic: usize, number: u32) {
         // One that came later than the others has nothing to hydrate.
-        self.logs.found(topic, self.ready_at().is_some());
+        self.logs.found(topic, number, self.ready_at().is_some());
+    }
+
+    /// Partitions of a topic that are there, and cannot be found yet: their domains are unknown until then.
+    pub fn unfound(&self, topic: usize, numbers: Vec<u32>) {
+        self.unfound.write().unwrap_or_else(PoisonError::into_inner)[topic] = numbers;
+        self.settle();
+    }
+
+    /// Topics and numbers.
+    fn all_unfound(&self) -> Vec<(usize, u32)> {
+        let unfound = self.unfound.read().unwrap_or_else(PoisonError::into_inner);
+        let topics = unfound.iter().enumerate();
+        topics.flat_map(|(topic, numbers)| numbers.iter().map(move |number| (topic, *number))).collect()
     }
 
     /// A record is on its way to the graph: the first of a batch, or one that is held.
@@ -238,9 +256,10 @@ impl Serving {
 
     /// What is missing until every configured topic was heard of and has come to the end that was seen first.
     fn unready(&self) -> Option<Unready> {
-        let (snapshot, heard) = (self.snapshot(), self.logs.heard());
-        let is_unheard = |(topic, known): (usize, &crate::projection::Topic)| {
-            (!heard.contains(&topic)).then(|| (known.name.to_string(), self.remark_of(topic)))
+        let (snapshot, heard, unfound) = (self.snapshot(), self.logs.heard(), self.all_unfound());
+        let is_unheard = |(topic, known): (usize, &Topic)| {
+            (!heard.contains(&topic) || unfound.iter().any(|(of, _)| *of == topic))
+                .then(|| (known.name.to_string(), self.remark_of(topic)))
         };
         let unheard: Vec<_> = snapshot.topics.iter().enumerate().filter_map(is_unheard).collect();
         let is_told = self.unheard.load(Ordering::Acquire) == 0;
@@ -285,30 +304,40 @@ impl Serving {
     }
 
     fn judge(&self, snapshot: &Snapshot, partition: usize, now: Moment) -> PartitionStatus {
+        let (applied, lost) = (snapshot.applied[partition], snapshot.partitions[partition].lost.as_ref());
+        self.logs.judge(partition, &self.judged(snapshot.topic(partition), applied, lost, now))
+    }
+
+    fn judged<'a>(&'a self, topic: &Topic, applied: u64, lost: Option<&'a Arc<str>>, now: Moment) -> Judged<'a> {
         // The strictest of the domains that the partition carries judges it.
-        let domains = snapshot.topic(partition).domains.iter().map(|domain| &self.domains[*domain]);
+        let domains = topic.domains.iter().map(|domain| &self.domains[*domain]);
         let thresholds = domains.clone().map(|serving| serving.thresholds);
-        let judged = Judged {
-            applied: snapshot.applied[partition],
-            lost: snapshot.partitions[partition].lost.as_ref(),
-            held: domains.filter_map(|serving| serving.held.as_ref()).next(),
-            thresholds: thresholds.min_by_key(|thresholds| thresholds.fresh_within_ms).unwrap_or_default(),
-            now,
-        };
-        self.logs.judge(partition, &judged)
+        let thresholds = thresholds.min_by_key(|thresholds| thresholds.fresh_within_ms).unwrap_or_default();
+        let held = domains.filter_map(|serving| serving.held.as_ref()).next();
+        Judged { applied, lost, held, thresholds, now }
     }
 
     fn judge_all(&self, snapshot: &Snapshot, now: Moment) -> Freshness {
         let partitions: Vec<PartitionStatus> =
             (0..snapshot.partitions.len()).map(|partition| self.judge(snapshot, partition, now)).collect();
+        // What is there, and of what the version knows nothing, makes its domains unknown. What was found is told before it
+        // ends to be unfound: so that is asked for first.
+        let mut unknown = self.all_unfound();
+        unknown.extend(self.logs.found_after(partitions.len()));
+        let judge_unknown = |topic: usize| Logs::unknown(&self.judged(&snapshot.topics[topic], 0, None, now));
+        let unknown_statuses: Vec<_> = unknown.iter().map(|(topic, _)| (*topic, judge_unknown(*topic))).collect();
         let remarks = self.remarks.read().unwrap_or_else(PoisonError::into_inner);
         let domains = (0..self.model.domains.len()).map(|index| {
             let own =
                 partitions.iter().enumerate().filter(|(place, _)| snapshot.topic(*place).domains.contains(&index));
             let topics = snapshot.topics.iter().zip(&*remarks).filter(|(topic, _)| topic.domains.contains(&index));
             let remark = topics.filter_map(|(_, remark)| remark.clone()).next();
-            domain(&own.map(|(_, status)| status).collect::<Vec<_>>(), remark)
+            let of_domain = |topic: usize| snapshot.topics[topic].domains.contains(&index);
+            let unknown = unknown_statuses.iter().filter(|(topic, _)| of_domain(*topic));
+            let all = own.map(|(_, status)| status).chain(unknown.map(|(_, status)| status));
+            domain(&all.collect::<Vec<_>>(), remark)
         });
-        Freshness { domains: domains.collect(), partitions }
+        let domains = domains.collect();
+        Freshness { domains, partitions, unknown }
     }
 }

@@ -116,6 +116,14 @@ impl Wanted {
                     }
                 }
             }
+            for (topic, number) in &pinned.freshness.unknown {
+                let topic = &snapshot.topics[*topic];
+                let name = format!("{}/{number}", topic.name);
+                let is_touched = topic.domains.iter().any(|domain| self.domains.contains(domain));
+                if is_touched && !short.iter().any(|other| other.name == name) {
+                    short.push(Short { name, partition: None, at_least: None });
+                }
+            }
         }
         short
     }

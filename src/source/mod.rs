@@ -109,6 +109,9 @@ pub trait Registrar: Send + Sync {
     /// Numbers a partition.
     fn find(&self, found: Found) -> usize;
 
+    /// Partitions of a topic that are there, and cannot be found yet: what they hold is unknown. All of them each time.
+    fn unfound(&self, topic: usize, numbers: Vec<u32>);
+
     /// The source is about to be asked for extents.
     fn asked(&self) -> Asked;
 

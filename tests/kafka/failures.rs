@@ -1,5 +1,6 @@
 //! What goes wrong with Kafka: the graph comes out the same, or says what was lost.
 
+use rdkafka::admin::{NewTopic, TopicReplication};
 use serde_json::json;
 
 use crate::cluster::{Cluster, demo_events, dump, freshness, person, until, until_caught_up, until_is};
@@ -78,6 +79,42 @@ fn a_service_that_starts_before_its_brokers() {
     assert_eq!(service.get("/health/ready", &[]).status, 503);
     cluster.node("node", 1);
     until_caught_up(&service, &["people"]);
+}
+
+/// A partition that is there, and that nobody answers for, is no partition that one may do without.
+#[test]
+fn a_partition_without_a_leader_makes_its_domain_unknown() {
+    let (cluster, data) = (Cluster::start(3), folder());
+    // A partition a node, on that node alone.
+    let assigned: [&[i32]; 3] = [&[1], &[2], &[3]];
+    cluster
+        .create_new(NewTopic::new("people", 3, TopicReplication::Variable(&assigned)).set("min.insync.replicas", "1"));
+    let writer = cluster.writer();
+    let write = |partition: i32, key: &str| {
+        writer.send_raw("people", Some(partition), key, Some(person(key, 1, key).to_string().as_bytes()), &[]);
+    };
+    [(0, "ann"), (1, "bea"), (2, "cid")].iter().for_each(|(partition, key)| write(*partition, key));
+    writer.flush();
+    cluster.node("kill", 2);
+    let service = cluster.serve(data.path(), "");
+    let now = until("the others are read, and it is named", || {
+        let now = freshness(&service, "people");
+        let is_read = service.read("{ people { totalCount } }", "")["people"]["totalCount"] == 2;
+        let is_named = now["reason"].as_str().is_some_and(|reason| reason.contains("people/1 does not tell"));
+        if is_read && is_named { Ok(now) } else { Err(now.to_string()) }
+    });
+    assert_eq!((&now["status"], &now["cause"]), (&json!("UNKNOWN"), &json!("SOURCE_UNREACHABLE")), "{now}");
+    assert_eq!((&now["asOf"], &now["lagEvents"]), (&json!(null), &json!(null)), "{now}");
+    let ready = service.get("/health/ready", &[]);
+    assert!(ready.status == 503 && ready.text.contains("people/1 does not tell"), "{}", ready.text);
+    let demand = [("freshness-max-staleness", "1m"), ("freshness-otherwise", "fail")];
+    let refused = service.ask("{ people { totalCount } }", &demand);
+    assert_eq!(refused.status, 412, "{}", refused.text);
+    assert!(refused.text.contains("people/1"), "{}", refused.text);
+    cluster.node("node", 2);
+    until_caught_up(&service, &["people"]);
+    assert_eq!(service.read("{ people { totalCount } }", "")["people"]["totalCount"], 3);
+    assert_eq!(service.ask("{ people { totalCount } }", &demand).status, 200);
 }
 
 #[test]

@@ -192,18 +192,20 @@ impl<'a> Watcher<'a> {
         for (name, outcome) in described {
             let Some(topic) = self.kafka.topics.iter().position(|topic| *topic.name == name) else { continue };
             match outcome {
-                Ok(Some(described)) => {
-                    if let Err(why) = self.topic(topic, &cluster, &described) {
-                        trouble = Err(why);
-                    } else {
-                        self.remark(topic, None);
-                    }
-                }
+                Ok(Some(described)) => match self.topic(topic, &cluster, &described) {
+                    Ok(unfound) => self.remark(topic, unfound),
+                    Err(why) => trouble = Err(why),
+                },
                 Ok(None) => {
+                    self.registrar.unfound(self.kafka.topics[topic].topic, Vec::new());
                     let remark = format!("there is no topic `{name}` at the source `{}`", self.kafka.name);
                     self.remark(topic, Some(remark));
                 }
                 Err(why) => {
+                    // Whatever it holds, it has a first partition.
+                    if !self.kafka.shared().known.iter().any(|known| known.topic == topic) {
+                        self.registrar.unfound(self.kafka.topics[topic].topic, vec![0]);
+                    }
                     let remark = format!("topic `{name}` cannot be read: {why}");
                     self.remark(topic, Some(remark));
                 }
@@ -239,7 +241,8 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    fn topic(&mut self, topic: usize, cluster: &str, described: &Described) -> Result<(), String> {
+    /// Finds a topic's new partitions. Gives which of them it could not ask where to begin, and why they are unknown.
+    fn topic(&mut self, topic: usize, cluster: &str, described: &Described) -> Result<Option<String>, String> {
         let name = self.kafka.topics[topic].name.clone();
         let log = log_id(cluster, &name, described.id);
         let numbers: Vec<i32> = described.partitions.iter().map(|(number, _)| *number).collect();
@@ -284,8 +287,14 @@ impl<'a> Watcher<'a> {
                 }
             }
         }
+        // Before they are asked: one that does not answer is unknown, however well the others are.
+        let unfound = |numbers: &[i32]| {
+            let numbers = numbers.iter().map(|number| number.cast_unsigned()).collect();
+            self.registrar.unfound(self.kafka.topics[topic].topic, numbers);
+        };
+        unfound(&new);
         if new.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut asked = TopicPartitionList::new();
         for number in &new {
@@ -305,8 +314,12 @@ impl<'a> Watcher<'a> {
             let leader =
                 described.partitions.iter().find(|(known, _)| *known == number).and_then(|(_, leader)| *leader);
             self.kafka.shared().known.push(Known { partition, topic, number, log, start, leader, is_gone: false });
+            new.retain(|other| *other != number);
         }
-        Ok(())
+        unfound(&new);
+        let named: Vec<String> = new.iter().map(|number| format!("{name}/{number}")).collect();
+        let are = if new.len() == 1 { "does" } else { "do" };
+        Ok((!new.is_empty()).then(|| format!("{} {are} not tell where to begin: no leader answers", named.join(", "))))
     }
 
     /// Commits what is applied, for who watches consumer groups. Nothing here reads it.
