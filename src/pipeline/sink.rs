@@ -73,8 +73,8 @@ impl Registrar for Tellers {
         partition
     }
 
-    fn unfound(&self, topic: usize, numbers: Vec<u32>) {
-        self.serving.unfound(topic, numbers);
+    fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>) {
+        self.serving.listed(asked, topic, unfound);
     }
 
     fn asked(&self) -> Asked {

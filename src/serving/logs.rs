@@ -178,6 +178,16 @@ impl Logs {
         }
     }
 
+    /// Judges a topic by when its partitions were listed: as one that is empty, and was asked for then.
+    pub fn list(at: Option<Moment>, judged: &Judged<'_>) -> PartitionStatus {
+        let mut log = Log { is_read: true, ..Log::default() };
+        if let Some(at) = at {
+            (log.start, log.end, log.target, log.contact_at) = (Some(0), Some(0), Some(0), Some(at));
+            log.contacts.push(at, 0);
+        }
+        log.judge(judged)
+    }
+
     /// Judges a partition that was not found.
     pub fn unknown(judged: &Judged<'_>) -> PartitionStatus {
         Log::default().judge(judged)

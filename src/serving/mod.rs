@@ -33,10 +33,21 @@ pub struct DomainServing {
     pub held: Option<Arc<str>>,
 }
 
+/// Which partitions a topic has, as its source told last.
+#[derive(Clone, Debug, Default)]
+struct List {
+    /// Before the source was asked for it.
+    at: Option<Moment>,
+    /// Numbers of those that are there, and were not found.
+    unfound: Vec<u32>,
+}
+
 /// Every domain's and partition's status at one version and moment.
 pub struct Freshness {
     pub domains: Vec<DomainStatus>,
     pub partitions: Vec<PartitionStatus>,
+    /// By topic: how old what is known of its partitions is. None where that is nothing.
+    pub lists: Vec<PartitionStatus>,
     /// Topics and numbers of partitions that are there, and of which the version knows nothing.
     pub unknown: Vec<(usize, u32)>,
 }
@@ -96,8 +107,8 @@ pub struct Serving {
     retired: Mutex<Vec<u64>>,
     /// By topic: what a person has to know.
     remarks: RwLock<Vec<Option<Arc<str>>>>,
-    /// By topic: numbers of partitions that are there, and were not found.
-    unfound: RwLock<Vec<Vec<u32>>>,
+    /// By topic.
+    lists: RwLock<Vec<List>>,
     /// Sources that have not told their partitions yet.
     unheard: AtomicUsize,
     news: News,
@@ -121,7 +132,7 @@ impl Serving {
             model,
             domains,
             remarks: RwLock::new(vec![None; first.topics.len()]),
-            unfound: RwLock::new(vec![Vec::new(); first.topics.len()]),
+            lists: RwLock::new(vec![List::default(); first.topics.len()]),
             snapshot: ArcSwap::from_pointee(first),
             logs: Logs::default(),
             retired: Mutex::default(),
@@ -171,17 +182,16 @@ impl Serving {
         self.logs.found(topic, number, self.ready_at().is_some());
     }
 
-    /// Partitions of a topic that are there, and cannot be found yet: their domains are unknown until then.
-    pub fn unfound(&self, topic: usize, numbers: Vec<u32>) {
-        self.unfound.write().unwrap_or_else(PoisonError::into_inner)[topic] = numbers;
+    /// A source has told which partitions a topic has: those that were found, and these.
+    pub fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>) {
+        self.lists.write().unwrap_or_else(PoisonError::into_inner)[topic] = List { at: Some(asked.moment), unfound };
         self.settle();
+        // Before the contacts that follow, and as rare.
+        self.news.tell_now();
     }
 
-    /// Topics and numbers.
-    fn all_unfound(&self) -> Vec<(usize, u32)> {
-        let unfound = self.unfound.read().unwrap_or_else(PoisonError::into_inner);
-        let topics = unfound.iter().enumerate();
-        topics.flat_map(|(topic, numbers)| numbers.iter().map(move |number| (topic, *number))).collect()
+    fn lists(&self) -> Vec<List> {
+        self.lists.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A record is on its way to the graph: the first of a batch, or one that is held.
@@ -256,9 +266,9 @@ impl Serving {
 
     /// What is missing until every configured topic was heard of and has come to the end that was seen first.
     fn unready(&self) -> Option<Unready> {
-        let (snapshot, heard, unfound) = (self.snapshot(), self.logs.heard(), self.all_unfound());
+        let (snapshot, heard, lists) = (self.snapshot(), self.logs.heard(), self.lists());
         let is_unheard = |(topic, known): (usize, &Topic)| {
-            (!heard.contains(&topic) || unfound.iter().any(|(of, _)| *of == topic))
+            (!heard.contains(&topic) || !lists[topic].unfound.is_empty())
                 .then(|| (known.name.to_string(), self.remark_of(topic)))
         };
         let unheard: Vec<_> = snapshot.topics.iter().enumerate().filter_map(is_unheard).collect();
@@ -322,10 +332,16 @@ impl Serving {
             (0..snapshot.partitions.len()).map(|partition| self.judge(snapshot, partition, now)).collect();
         // What is there, and of what the version knows nothing, makes its domains unknown. What was found is told before it
         // ends to be unfound: so that is asked for first.
-        let mut unknown = self.all_unfound();
+        let lists = self.lists();
+        let unfound =
+            lists.iter().enumerate().flat_map(|(topic, list)| list.unfound.iter().map(move |number| (topic, *number)));
+        let mut unknown: Vec<(usize, u32)> = unfound.collect();
         unknown.extend(self.logs.found_after(partitions.len()));
-        let judge_unknown = |topic: usize| Logs::unknown(&self.judged(&snapshot.topics[topic], 0, None, now));
-        let unknown_statuses: Vec<_> = unknown.iter().map(|(topic, _)| (*topic, judge_unknown(*topic))).collect();
+        let judged = |topic: usize| self.judged(&snapshot.topics[topic], 0, None, now);
+        let unknown_statuses: Vec<_> =
+            unknown.iter().map(|(topic, _)| (*topic, Logs::unknown(&judged(*topic)))).collect();
+        let lists =
+            lists.iter().enumerate().map(|(topic, list)| Logs::list(list.at, &judged(topic))).collect::<Vec<_>>();
         let remarks = self.remarks.read().unwrap_or_else(PoisonError::into_inner);
         let domains = (0..self.model.domains.len()).map(|index| {
             let own =
@@ -335,9 +351,10 @@ impl Serving {
             let of_domain = |topic: usize| snapshot.topics[topic].domains.contains(&index);
             let unknown = unknown_statuses.iter().filter(|(topic, _)| of_domain(*topic));
             let all = own.map(|(_, status)| status).chain(unknown.map(|(_, status)| status));
-            domain(&all.collect::<Vec<_>>(), remark)
+            let lists = lists.iter().enumerate().filter(|(topic, _)| of_domain(*topic)).map(|(_, status)| status);
+            domain(&all.collect::<Vec<_>>(), &lists.collect::<Vec<_>>(), remark)
         });
         let domains = domains.collect();
-        Freshness { domains, partitions, unknown }
+        Freshness { domains, partitions, lists, unknown }
     }
 }

@@ -135,6 +135,7 @@ impl Source for Embedded {
             // What is being written has its time already.
             let asked = registrar.asked();
             let asked = Asked { moment: asked.moment.at_most(self.log.settled_at()), ..asked };
+            self.subscriptions.iter().for_each(|subscription| registrar.listed(&asked, subscription.topic, Vec::new()));
             registrar.contact(&asked, &feeds.iter().map(extent).collect::<Vec<_>>());
         };
         // Before anything is read, so that hydration has its end.

@@ -109,10 +109,11 @@ pub trait Registrar: Send + Sync {
     /// Numbers a partition.
     fn find(&self, found: Found) -> usize;
 
-    /// Partitions of a topic that are there, and cannot be found yet: what they hold is unknown. All of them each time.
-    fn unfound(&self, topic: usize, numbers: Vec<u32>);
+    /// The source has told which partitions a topic has: those that were found, and these, which are there and cannot be
+    /// found yet.
+    fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>);
 
-    /// The source is about to be asked for extents.
+    /// The source is about to be asked for extents, or for partitions.
     fn asked(&self) -> Asked;
 
     /// The source has told the extents of some partitions.

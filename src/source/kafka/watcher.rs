@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Scope;
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -14,8 +14,6 @@ use super::{Context, Isolation, Kafka, Known, Renewed, moment, offset_in};
 use crate::position::LogId;
 use crate::source::{Asked, Extent, Found, HEARTBEAT, Registrar, Source};
 
-/// How often topics, partitions and leaders are asked for.
-const TOPICS_EVERY: Duration = Duration::from_secs(1);
 /// How often the group's offsets are committed, for who watches groups.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
 /// How often those are committed too that did not change: a commit may be lost, and brokers forget what is old.
@@ -62,19 +60,16 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
             committed: Vec::new(),
             leaders: BTreeSet::new(),
         };
-        let (mut topics_at, mut committed_at, mut all_committed_at, mut seen) = (None, moment(), moment(), 0);
+        let (mut committed_at, mut all_committed_at, mut seen) = (moment(), moment(), 0);
         while !registrar.is_closed() {
             let clients = newest(watcher.clients);
             // What librdkafka has to say to these clients is not heard otherwise.
             drop(clients.committed.poll(Duration::ZERO));
             drop(clients.all.poll(Duration::ZERO));
-            let is_short = !kafka.shared().short.is_empty();
-            if is_short || topics_at.is_none_or(|at: Clock| at.elapsed() >= TOPICS_EVERY) {
-                let outcome = watcher.topics();
-                watcher.note(outcome);
-                watcher.follow_leaders(scope);
-                topics_at = Some(moment());
-            }
+            // As often as for ends: a partition that nobody knows of may hold records.
+            let outcome = watcher.topics();
+            watcher.note(outcome);
+            watcher.follow_leaders(scope);
             if committed_at.elapsed() >= COMMIT_EVERY {
                 if all_committed_at.elapsed() >= COMMIT_ALL_EVERY {
                     watcher.committed.clear();
@@ -192,20 +187,17 @@ impl<'a> Watcher<'a> {
         for (name, outcome) in described {
             let Some(topic) = self.kafka.topics.iter().position(|topic| *topic.name == name) else { continue };
             match outcome {
-                Ok(Some(described)) => match self.topic(topic, &cluster, &described) {
+                Ok(Some(described)) => match self.topic(topic, &cluster, &described, &asked) {
                     Ok(unfound) => self.remark(topic, unfound),
                     Err(why) => trouble = Err(why),
                 },
                 Ok(None) => {
-                    self.registrar.unfound(self.kafka.topics[topic].topic, Vec::new());
+                    self.registrar.listed(&asked, self.kafka.topics[topic].topic, Vec::new());
                     let remark = format!("there is no topic `{name}` at the source `{}`", self.kafka.name);
                     self.remark(topic, Some(remark));
                 }
                 Err(why) => {
-                    // Whatever it holds, it has a first partition.
-                    if !self.kafka.shared().known.iter().any(|known| known.topic == topic) {
-                        self.registrar.unfound(self.kafka.topics[topic].topic, vec![0]);
-                    }
+                    // What partitions it has is as old as it was.
                     let remark = format!("topic `{name}` cannot be read: {why}");
                     self.remark(topic, Some(remark));
                 }
@@ -242,7 +234,13 @@ impl<'a> Watcher<'a> {
     }
 
     /// Finds a topic's new partitions. Gives which of them it could not ask where to begin, and why they are unknown.
-    fn topic(&mut self, topic: usize, cluster: &str, described: &Described) -> Result<Option<String>, String> {
+    fn topic(
+        &mut self,
+        topic: usize,
+        cluster: &str,
+        described: &Described,
+        asked: &Asked,
+    ) -> Result<Option<String>, String> {
         let name = self.kafka.topics[topic].name.clone();
         let log = log_id(cluster, &name, described.id);
         let numbers: Vec<i32> = described.partitions.iter().map(|(number, _)| *number).collect();
@@ -290,18 +288,18 @@ impl<'a> Watcher<'a> {
         // Before they are asked: one that does not answer is unknown, however well the others are.
         let unfound = |numbers: &[i32]| {
             let numbers = numbers.iter().map(|number| number.cast_unsigned()).collect();
-            self.registrar.unfound(self.kafka.topics[topic].topic, numbers);
+            self.registrar.listed(asked, self.kafka.topics[topic].topic, numbers);
         };
         unfound(&new);
         if new.is_empty() {
             return Ok(None);
         }
-        let mut asked = TopicPartitionList::new();
+        let mut list = TopicPartitionList::new();
         for number in &new {
-            let _ = asked.add_partition_offset(&name, *number, Offset::Beginning);
+            let _ = list.add_partition_offset(&name, *number, Offset::Beginning);
         }
         let starts =
-            newest(self.clients).committed.offsets_for_times(asked, TIMEOUT).map_err(|error| error.to_string())?;
+            newest(self.clients).committed.offsets_for_times(list, TIMEOUT).map_err(|error| error.to_string())?;
         for element in starts.elements() {
             let (Ok(()), Offset::Offset(start)) = (element.error(), element.offset()) else { continue };
             let (number, start) = (element.partition(), start.max(0).cast_unsigned());
