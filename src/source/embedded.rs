@@ -201,7 +201,9 @@ mod tests {
         let place = log.topic("people").expect("a topic");
         for _ in 0..2 {
             let mut draft = log.draft(0);
-            (0..2).for_each(|_| draft.push(place, b"one", b"{}"));
+            for _ in 0..2 {
+                let _ = draft.push(place, b"one", b"{}");
+            }
             log.append(draft).expect("room");
         }
         let topic = log.topics()[place].clone();

@@ -1,10 +1,12 @@
 //! What goes wrong with Kafka: the graph comes out the same, or says what was lost.
 
+use std::process::Command;
+
 use rdkafka::admin::{NewTopic, TopicReplication};
 use serde_json::json;
 
 use crate::cluster::{Cluster, demo_events, dump, freshness, person, until, until_caught_up, until_is};
-use crate::support::{Service, folder};
+use crate::support::{BINARY, Service, folder, preloaded, root};
 
 #[test]
 fn brokers_and_the_service_die_in_the_middle() {
@@ -115,6 +117,23 @@ fn a_partition_without_a_leader_makes_its_domain_unknown() {
     until_caught_up(&service, &["people"]);
     assert_eq!(service.read("{ people { totalCount } }", "")["people"]["totalCount"], 3);
     assert_eq!(service.ask("{ people { totalCount } }", &demand).status, 200);
+}
+
+/// One of the threads that a source has beside its watcher and its reader.
+#[test]
+fn a_thread_that_asks_for_ends_and_panics_ends_the_service() {
+    let (cluster, data) = (Cluster::start(1), folder());
+    cluster.create(&[("people", 1)]);
+    let (config, when) = (data.path().join("staygraph.toml"), data.path().join("now"));
+    std::fs::write(&config, format!("[sources.main]\nkind = \"kafka\"\nbrokers = \"{}\"\n", cluster.brokers)).unwrap();
+    let mut command = Command::new(BINARY);
+    command.arg("serve").arg("--config").arg(&config).arg("--data").arg(data.path().join("data"));
+    command.arg("--model").arg(root("model.graphql")).args(["--listen", "127.0.0.1:0"]);
+    command.env("LD_PRELOAD", preloaded(data.path(), "clockless")).env("FAIL_THREAD", "ends").env("FAIL_WHEN", &when);
+    let service = Service::run(command);
+    until_caught_up(&service, &["people"]);
+    std::fs::write(&when, "").unwrap();
+    assert_eq!(service.ended(), Some(1));
 }
 
 #[test]

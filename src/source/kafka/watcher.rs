@@ -2,8 +2,9 @@
 //! answer hides no other.
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Scope;
+use std::thread::{Builder, Scope};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -61,7 +62,7 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
             leaders: BTreeSet::new(),
         };
         let (mut committed_at, mut all_committed_at, mut seen) = (moment(), moment(), 0);
-        while !registrar.is_closed() {
+        while !is_over(kafka, registrar) {
             let clients = newest(watcher.clients);
             // What librdkafka has to say to these clients is not heard otherwise.
             drop(clients.committed.poll(Duration::ZERO));
@@ -82,6 +83,12 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
         }
         watcher.commit();
     });
+    assert!(!kafka.shared().has_panicked, "a thread that asks for ends panicked");
+}
+
+/// Whether nobody listens any more, or somebody who asks is gone.
+fn is_over(kafka: &Kafka, registrar: &dyn Registrar) -> bool {
+    registrar.is_closed() || kafka.shared().has_panicked
 }
 
 struct Watcher<'a> {
@@ -150,7 +157,18 @@ impl<'a> Watcher<'a> {
                     leader,
                     back: HashMap::new(),
                 };
-                scope.spawn(move || asker.run());
+                let kafka = self.kafka;
+                let run = move || {
+                    // The others would go on, and the scope wait for them.
+                    if catch_unwind(AssertUnwindSafe(|| asker.run())).is_err() {
+                        kafka.shared().has_panicked = true;
+                        kafka.wake();
+                    }
+                };
+                if let Err(error) = Builder::new().name("ends".into()).spawn_scoped(scope, run) {
+                    tracing::error!(source = kafka.name.as_ref(), leader, %error, "no thread to ask for ends: tried again");
+                    self.leaders.remove(&leader);
+                }
             }
         }
     }
@@ -354,7 +372,7 @@ struct Asker<'a> {
 impl Asker<'_> {
     fn run(&mut self) {
         let mut seen = 0;
-        while !self.registrar.is_closed() {
+        while !is_over(self.kafka, self.registrar) {
             let known: Vec<(usize, Known)> = {
                 let shared = self.kafka.shared();
                 let all = shared.known.iter().enumerate().filter(|(_, known)| known.leader == Some(self.leader));
