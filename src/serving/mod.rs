@@ -182,12 +182,10 @@ impl Serving {
         self.logs.found(topic, number, self.ready_at().is_some());
     }
 
-    /// A source has told which partitions a topic has: those that were found, and these.
+    /// A source has told which partitions a topic has: those that were found, and these. A contact follows, which tells who
+    /// waits.
     pub fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>) {
         self.lists.write().unwrap_or_else(PoisonError::into_inner)[topic] = List { at: Some(asked.moment), unfound };
-        self.settle();
-        // Before the contacts that follow, and as rare.
-        self.news.tell_now();
     }
 
     fn lists(&self) -> Vec<List> {
