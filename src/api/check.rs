@@ -182,7 +182,9 @@ pub fn nearest(schema: &Schema, message: &str) -> String {
         _ if !field_of.is_empty() => field_of,
         Some(holder) => fields(holder),
         None if message.contains("type") => schema.types.keys().map(|name| name.as_str()).collect(),
-        None if message.contains("directive") => schema.directive_definitions.keys().map(|name| name.as_str()).collect(),
+        None if message.contains("directive") => {
+            schema.directive_definitions.keys().map(|name| name.as_str()).collect()
+        }
         None => Vec::new(),
     };
     crate::model::nearest(unknown, candidates.into_iter().filter(|name| !name.starts_with("__")))

@@ -93,7 +93,8 @@ fn literal(value: &Literal, variables: &Variables) -> Option<Json> {
             items.iter().map(|item| literal(item, variables).unwrap_or_default()).collect::<Vec<Json>>().into()
         }
         Literal::Object(members) => {
-            let members = members.iter().filter_map(|(name, value)| Some((name.to_string(), literal(value, variables)?)));
+            let members =
+                members.iter().filter_map(|(name, value)| Some((name.to_string(), literal(value, variables)?)));
             Json::Object(members.collect())
         }
     })
@@ -164,12 +165,7 @@ fn named(schema: &Schema, name: &str, value: Json, depth: usize) -> Result<Json,
     }
 }
 
-fn object(
-    schema: &Schema,
-    input: &InputObjectType,
-    mut given: Map<String, Json>,
-    depth: usize,
-) -> Result<Json, Wrong> {
+fn object(schema: &Schema, input: &InputObjectType, mut given: Map<String, Json>, depth: usize) -> Result<Json, Wrong> {
     if let Some(unknown) = given.keys().find(|name| !input.fields.contains_key(name.as_str())) {
         let near = nearest(unknown, input.fields.keys().map(|name| name.as_str()));
         return Err(Wrong::new(format!("has a member that `{}` does not have{near}", input.name)));
@@ -177,7 +173,11 @@ fn object(
     if is_one_of(input) {
         let named: Vec<&Json> = given.values().collect();
         if !matches!(named[..], [value] if !value.is_null()) {
-            return Err(Wrong::new(format!("has {} members: a `{}` has exactly one, which is not null", named.len(), input.name)));
+            return Err(Wrong::new(format!(
+                "has {} members: a `{}` has exactly one, which is not null",
+                named.len(),
+                input.name
+            )));
         }
     }
     let mut coerced = Map::new();

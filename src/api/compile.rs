@@ -161,7 +161,8 @@ impl<'d> Compiler<'d> {
         let given = field.definition.arguments.iter().map(given).collect();
         Call::new(self.schema, given).map_err(|wrong| {
             let mut error = ApiError::new(VALIDATION_FAILED, wrong.of(&format!("{}: argument ", field.name)));
-            let argument = field.arguments.first().and_then(|argument| argument.line_column_range(&self.document.sources));
+            let argument =
+                field.arguments.first().and_then(|argument| argument.line_column_range(&self.document.sources));
             error.locations = argument.map(|range| (range.start.line, range.start.column)).into_iter().collect();
             error
         })

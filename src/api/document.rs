@@ -52,7 +52,8 @@ impl Document {
     ) -> Result<Document, Vec<ApiError>> {
         let one = |error: ApiError| vec![error];
         let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(limits.tokens_max);
-        let ast = parser.parse_ast(text, "query.graphql").map_err(|faults| listed(&faults.errors, PARSE_FAILED, None))?;
+        let ast =
+            parser.parse_ast(text, "query.graphql").map_err(|faults| listed(&faults.errors, PARSE_FAILED, None))?;
         let invalid = |faults: &DiagnosticList| listed(faults, VALIDATION_FAILED, Some(schema));
         let document = ast.to_executable(&schema.types).map_err(|faults| invalid(&faults.errors))?;
         let operation = operation(&document, operation_name).map_err(one)?.clone();
@@ -85,7 +86,9 @@ impl Document {
         })?;
         let cost = match self.cost {
             Some(cost) => cost,
-            None => Weigher::new(&self.document, &self.operation, given, schema.shape).weigh(limits).map_err(|error| vec![error])?,
+            None => Weigher::new(&self.document, &self.operation, given, schema.shape)
+                .weigh(limits)
+                .map_err(|error| vec![error])?,
         };
         let mut values = Vec::with_capacity(self.conditions.len());
         for name in &self.conditions {
@@ -107,9 +110,8 @@ impl Document {
         if let Some(plan) = known(&self.plans.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(plan);
         }
-        let condition = |name: &str| {
-            self.conditions.iter().position(|known| **known == *name).is_some_and(|place| values[place])
-        };
+        let condition =
+            |name: &str| self.conditions.iter().position(|known| **known == *name).is_some_and(|place| values[place]);
         let plan = Arc::new(compile(schema, model, &self.document, &self.operation, &condition)?);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if plans.len() >= PLANS_MAX {
@@ -122,7 +124,8 @@ impl Document {
 
 fn operation<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Result<&'a Node<Operation>, ApiError> {
     document.operations.get(name).map_err(|_| {
-        let known = document.operations.iter().filter_map(|operation| operation.name.as_ref()).map(|name| name.as_str());
+        let known =
+            document.operations.iter().filter_map(|operation| operation.name.as_ref()).map(|name| name.as_str());
         let message = match name {
             _ if document.operations.is_empty() => "the document has no operation, only fragments".to_owned(),
             Some(name) => {
@@ -152,8 +155,10 @@ fn conditions(document: &ExecutableDocument, operation: &Operation) -> Vec<Box<s
     fn of(set: &SelectionSet, names: &mut Vec<Box<str>>) {
         for selection in &set.selections {
             let directives = selection.directives();
-            for directive in directives.iter().filter(|directive| matches!(directive.name.as_str(), "skip" | "include")) {
-                if let Some(Literal::Variable(name)) = directive.specified_argument_by_name("if").map(|value| &**value) {
+            for directive in directives.iter().filter(|directive| matches!(directive.name.as_str(), "skip" | "include"))
+            {
+                if let Some(Literal::Variable(name)) = directive.specified_argument_by_name("if").map(|value| &**value)
+                {
                     names.push(name.as_str().into());
                 }
             }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use quick_cache::sync::Cache;
 use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 
 use super::coerce::Variables;
 use super::document::Document;

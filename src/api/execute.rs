@@ -193,7 +193,8 @@ impl Api {
         let mut domains = plan.domains.clone();
         domains.extend(bound.iter().flat_map(|bound| bound.domains.iter().copied()));
         for call in &plan.by_id {
-            domains.extend(call.bind(&self.schema, variables).iter().flat_map(|given| reach::of_ids(&self.model, given)));
+            domains
+                .extend(call.bind(&self.schema, variables).iter().flat_map(|given| reach::of_ids(&self.model, given)));
         }
         domains.sort_unstable();
         domains.dedup();

@@ -1,7 +1,7 @@
 //! Freshness as clients read it: GraphQL values, `extensions.freshness`, the `Freshness` header, the ETag.
 
-use std::io::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
 
 use serde_json::{Value as Json, json};
 
@@ -73,12 +73,8 @@ impl AnswerFreshness {
         for (index, (name, status)) in self.domains.iter().enumerate() {
             out.extend_from_slice(if index > 0 { b",{\"domain\":" } else { b"{\"domain\":" });
             json::text(out, name);
-            let _ = write!(
-                out,
-                ",\"status\":\"{}\",\"cause\":\"{}\",\"asOf\":",
-                status.status.name(),
-                status.cause.name()
-            );
+            let _ =
+                write!(out, ",\"status\":\"{}\",\"cause\":\"{}\",\"asOf\":", status.status.name(), status.cause.name());
             at(out, status.as_of);
             let numbers = [
                 (",\"stalenessMs\":", Json::from(status.staleness_ms)),

@@ -49,7 +49,9 @@ impl<'s> Part<'s> {
                 "name" => leaf(input.name.as_str()),
                 "description" => leaf(input.description.as_deref()),
                 "type" => of_type(schema, &input.ty),
-                "defaultValue" => leaf(input.default_value.as_ref().map(|value| value.serialize().no_indent().to_string()).as_deref()),
+                "defaultValue" => {
+                    leaf(input.default_value.as_ref().map(|value| value.serialize().no_indent().to_string()).as_deref())
+                }
                 _ => not_deprecated(name),
             },
             Part::Value(value) => match name {
@@ -61,9 +63,9 @@ impl<'s> Part<'s> {
                 "name" => leaf(directive.name.as_str()),
                 "description" => leaf(directive.description.as_deref()),
                 "isRepeatable" => Told::Leaf(directive.repeatable.into()),
-                "locations" => {
-                    Told::Leaf(directive.locations.iter().map(|location| location.name().to_owned()).collect::<Vec<_>>().into())
-                }
+                "locations" => Told::Leaf(
+                    directive.locations.iter().map(|location| location.name().to_owned()).collect::<Vec<_>>().into(),
+                ),
                 "args" => inputs(schema, directive.arguments.iter().map(|input| &**input)),
                 _ => Told::Leaf(Json::Null),
             },

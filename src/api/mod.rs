@@ -27,8 +27,8 @@ pub use execute::{Answer, Api, Outcome, Request};
 pub use run::OnError;
 pub use schema::{Schema, make};
 
-use std::collections::HashMap;
 use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;

@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use apollo_compiler::Node;
-use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::ast::{InputValueDefinition, Value as Literal};
+use apollo_compiler::parser::SourceSpan;
 use serde_json::{Map, Value as Json};
 
 use super::coerce::{self, Variables, Wrong};
@@ -236,7 +236,14 @@ impl List {
         List { entity, call, domains, fixed: Default::default() }
     }
 
-    pub fn bind(&self, schema: &Schema, model: &Model, seal: &Seal, personal: bool, variables: &Variables) -> Arc<Bound> {
+    pub fn bind(
+        &self,
+        schema: &Schema,
+        model: &Model,
+        seal: &Seal,
+        personal: bool,
+        variables: &Variables,
+    ) -> Arc<Bound> {
         let bind = || Arc::new(self.bound(model, seal, personal, self.call.bind(schema, variables)));
         match self.call.fixed {
             Some(_) => self.fixed[usize::from(personal)].get_or_init(bind).clone(),
@@ -244,13 +251,7 @@ impl List {
         }
     }
 
-    fn bound(
-        &self,
-        model: &Model,
-        seal: &Seal,
-        personal: bool,
-        given: Result<Map<String, Json>, QueryError>,
-    ) -> Bound {
+    fn bound(&self, model: &Model, seal: &Seal, personal: bool, given: Result<Map<String, Json>, QueryError>) -> Bound {
         let mut domains = self.domains.clone();
         let arguments = given.and_then(|given| {
             reach::of_list(model, self.entity, &given, &mut |entity| domains.push(model.entities[entity].domain));

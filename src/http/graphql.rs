@@ -31,6 +31,8 @@ pub async fn get(
     let mut members = Map::new();
     for (name, value) in form_urlencoded::parse(parameters.unwrap_or_default().as_bytes()) {
         let value = match name.as_ref() {
+            // An empty one is none.
+            _ if value.is_empty() && name != "query" => continue,
             "variables" | "extensions" => match serde_json::from_str(&value) {
                 Ok(json) => json,
                 Err(_) => return unreadable(&service, &accepted, &format!("the parameter `{name}` is no JSON")),

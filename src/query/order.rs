@@ -38,8 +38,7 @@ static BY_KEY: Term = Term { links: Vec::new(), field: None, descending: false }
 impl Order {
     /// Reads `orderBy`, coerced. `personal` says whether personal fields may be sorted by.
     pub fn read(model: &Model, entity: usize, input: Option<&Json>, personal: bool) -> Result<Order, QueryError> {
-        let mut order =
-            Order { terms: Vec::new(), signature: model.entities[entity].name.clone(), personal: false };
+        let mut order = Order { terms: Vec::new(), signature: model.entities[entity].name.clone(), personal: false };
         let terms = input.and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         if terms.len() > ORDERS_MAX {
             let message = format!("`orderBy` has {} members, and at most {ORDERS_MAX} are taken", terms.len());

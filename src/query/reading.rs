@@ -155,9 +155,7 @@ impl Reading {
         self.steps.set(after);
         let is_over = after > self.steps_max || before / STEPS != after / STEPS && (self.over)();
         match is_over {
-            true => {
-                Err(QueryError { code: QUERY_TIMEOUT, message: "the query took longer than a query may".into() })
-            }
+            true => Err(QueryError { code: QUERY_TIMEOUT, message: "the query took longer than a query may".into() }),
             false => Ok(()),
         }
     }

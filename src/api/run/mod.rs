@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json};
 use super::Context;
 use super::document::Document;
 use super::error::ApiError;
-use super::plan::{Bound, Call, Fields, Plan};
+use super::plan::{Bound, Call, Field, Fields, Plan};
 use super::schema::Schema;
 use crate::query::{QueryError, Reading};
 
@@ -94,6 +94,8 @@ type Written = Result<(), Stop>;
 struct At<'a> {
     parent: Option<&'a At<'a>>,
     segment: Segment<'a>,
+    /// Its field in the document.
+    place: &'a Option<SourceSpan>,
 }
 
 #[derive(Clone, Copy)]
@@ -106,11 +108,15 @@ enum Segment<'a> {
 /// Before the data.
 const DATA: &[u8] = b"{\"data\":";
 
-const ROOT: At<'static> = At { parent: None, segment: Segment::Root };
+const ROOT: At<'static> = At { parent: None, segment: Segment::Root, place: &None };
 
 impl<'a> At<'a> {
-    fn within(&'a self, segment: Segment<'a>) -> At<'a> {
-        At { parent: Some(self), segment }
+    fn field<T>(&'a self, field: &'a Field<T>) -> At<'a> {
+        At { parent: Some(self), segment: Segment::Name(field.name()), place: &field.place }
+    }
+
+    fn item(&'a self, index: usize) -> At<'a> {
+        At { parent: Some(self), segment: Segment::Index(index), place: self.place }
     }
 
     fn path(&self) -> Vec<Json> {
@@ -138,9 +144,9 @@ impl<'r> Run<'r> {
                 self.out.push(b',');
             }
             self.out.extend_from_slice(field.key.as_bytes());
-            let (length, at) = (self.out.len(), at.within(Segment::Name(field.name())));
+            let (length, at) = (self.out.len(), at.field(field));
             if let Err(stop) = write(self, &field.what, &at) {
-                self.settle(stop, field.nullable, field.place, length, &at)?;
+                self.settle(stop, field.nullable, length, &at)?;
             }
         }
         self.out.push(b'}');
@@ -159,23 +165,16 @@ impl<'r> Run<'r> {
             if index > 0 {
                 self.out.push(b',');
             }
-            write(self, item, &at.within(Segment::Index(index)))?;
+            write(self, item, &at.item(index))?;
         }
         self.out.push(b']');
         Ok(())
     }
 
     /// Takes back what was written, from a length on, of something that has no value.
-    fn settle(
-        &mut self,
-        stop: Stop,
-        is_nullable: bool,
-        place: Option<SourceSpan>,
-        length: usize,
-        at: &At<'_>,
-    ) -> Written {
+    fn settle(&mut self, stop: Stop, is_nullable: bool, length: usize, at: &At<'_>) -> Written {
         if let Stop::Error(error) = stop {
-            let place = place.and_then(|span| span.line_column(&self.request.document.document.sources));
+            let place = at.place.and_then(|span| span.line_column(&self.request.document.document.sources));
             let locations = place.map(|place| (place.line, place.column)).into_iter().collect();
             let (code, message, path) = (error.code, error.message, Some(Json::Array(at.path())));
             self.errors.push(ApiError { code, message, locations, path, extensions: Vec::new() });

@@ -76,7 +76,9 @@ impl<'r> Run<'r> {
                 Some(slot) => self.node(of, *entity, slot, at),
                 None => self.null(),
             },
-            OfNode::Reverse { reverse, many } => self.many(many, Source::Reverse { entity, slot, reverse: *reverse }, at),
+            OfNode::Reverse { reverse, many } => {
+                self.many(many, Source::Reverse { entity, slot, reverse: *reverse }, at)
+            }
         }
     }
 

@@ -23,7 +23,9 @@ impl<'r> Run<'r> {
                 let id = given.get("id").and_then(Json::as_str).unwrap_or_default();
                 self.found(of, self.by_id(id), at)
             }
-            OfQuery::Nodes { call, of } => self.all_found(call, "ids", of, at, |run, id| run.by_id(id.as_str()?)),
+            OfQuery::Nodes { call, of } => {
+                self.all_found(call, "ids", of, at, |run, id| Ok(run.by_id(id.as_str().unwrap_or_default())))
+            }
             OfQuery::Entities { call, of } => self.all_found(call, "representations", of, at, Run::represented),
             OfQuery::One { entity, call, of } => {
                 let given = self.arguments(call)?;
@@ -74,10 +76,14 @@ impl<'r> Run<'r> {
     }
 
     /// The entity that a federation's gateway means.
-    fn represented(&self, representation: &Json) -> Option<(usize, u32)> {
+    fn represented(&self, representation: &Json) -> Result<Option<(usize, u32)>, QueryError> {
         let text = |name: &str| representation.get(name).and_then(Json::as_str);
-        let entity = self.reading.model().entity_named(text("__typename")?)?;
-        Some((entity, self.reading.find(entity, text("key")?)?))
+        let entity = text("__typename").and_then(|name| self.reading.model().entity_named(name));
+        let (Some(entity), Some(key)) = (entity, text("key")) else {
+            let message = "each of `representations` names an entity of the model by `__typename` and `key`";
+            return Err(QueryError::bad_input(message));
+        };
+        Ok(self.reading.find(entity, key).map(|slot| (entity, slot)))
     }
 
     fn found(&mut self, of: &'r OfAny, found: Option<(usize, u32)>, at: &At<'_>) -> Written {
@@ -87,13 +93,14 @@ impl<'r> Run<'r> {
         }
     }
 
+    /// Those that are there, and null for the others.
     fn all_found(
         &mut self,
         call: &'r Call,
         name: &str,
         of: &'r OfAny,
         at: &At<'_>,
-        find: impl Fn(&Run<'r>, &Json) -> Option<(usize, u32)>,
+        find: impl Fn(&Run<'r>, &Json) -> Result<Option<(usize, u32)>, QueryError>,
     ) -> Written {
         let given = self.arguments(call)?;
         let wanted = given.get(name).and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
@@ -106,10 +113,10 @@ impl<'r> Run<'r> {
             if index > 0 {
                 self.out.push(b',');
             }
-            let (found, length) = (find(self, wanted), self.out.len());
-            let at = at.within(super::Segment::Index(index));
-            if let Err(stop) = self.found(of, found, &at) {
-                self.settle(stop, true, None, length, &at)?;
+            let (at, length) = (at.item(index), self.out.len());
+            let found = find(self, wanted).map_err(super::Stop::from);
+            if let Err(stop) = found.and_then(|found| self.found(of, found, &at)) {
+                self.settle(stop, true, length, &at)?;
             }
         }
         self.out.push(b']');

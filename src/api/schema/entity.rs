@@ -26,10 +26,8 @@ pub fn define(sdl: &mut Sdl, model: &Model, index: usize, reader: For) {
         member("freshness", "AnswerFreshness!", fixed::LIST_FRESHNESS),
     ];
     sdl.block(&format!("type {name}Connection"), &format!("A page of a list of `{name}`."), connection);
-    let edge = [
-        member("cursor", "String!", fixed::CURSOR),
-        member("node", format!("{name}!"), format!("The `{name}`.")),
-    ];
+    let edge =
+        [member("cursor", "String!", fixed::CURSOR), member("node", format!("{name}!"), format!("The `{name}`."))];
     sdl.block(&format!("type {name}Edge"), &format!("A `{name}` in a list."), edge);
 }
 
@@ -52,9 +50,7 @@ fn list(name: &str, entity: &str, says: String) -> Member {
         let of_type = if matches!(name, "first" | "last") { "Int" } else { "String" };
         member(name, of_type, says)
     });
-    let arguments = [
-        member("filter", format!("{entity}Filter"), filter),
-        member("orderBy", format!("[{entity}Order!]"), order),
-    ];
+    let arguments =
+        [member("filter", format!("{entity}Filter"), filter), member("orderBy", format!("[{entity}Order!]"), order)];
     member(name, format!("{entity}Connection!"), says).arguments(arguments.into_iter().chain(window))
 }

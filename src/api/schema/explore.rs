@@ -10,7 +10,11 @@ pub fn define(sdl: &mut Sdl, model: &Model) {
     sdl.enumeration("EntityKind", "The entities of the model.", kinds);
     let hit = [
         member("node", "Entity!", "The entity."),
-        member("score", "Float!", "1 where it has just these words; less where words were completed, or it has others."),
+        member(
+            "score",
+            "Float!",
+            "1 where it has just these words; less where words were completed, or it has others.",
+        ),
         member("fields", "[String!]!", "Where they were found."),
     ];
     sdl.block("type SearchHit", "An entity that has all the words.", hit);

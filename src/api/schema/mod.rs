@@ -43,7 +43,8 @@ const FEDERATION: &str =
 /// Makes the schema. An error is a fault of ours: the model was checked before.
 pub fn make(model: &Arc<Model>) -> Result<Schema, String> {
     let sdl = text(model, For::Clients);
-    let mut types = apollo_compiler::Schema::parse(sdl.as_str(), "schema.graphql").map_err(|error| error.to_string())?;
+    let mut types =
+        apollo_compiler::Schema::parse(sdl.as_str(), "schema.graphql").map_err(|error| error.to_string())?;
     complete(&mut types);
     let types = types.validate().map_err(|error| error.to_string())?;
     let subgraph = text(model, For::Composition);
@@ -94,11 +95,11 @@ fn text(model: &Model, reader: For) -> String {
         sdl.enumeration(name, says, values.iter().map(|(name, says)| (*name, (*says).to_owned())));
     }
     for (name, says, standard) in fixed::SCALARS {
-        sdl.scalar(name, says, Some(standard));
+        sdl.scalar(name, says, standard);
     }
     if reader == For::Clients {
         let entities: Vec<&str> = model.entities.iter().map(|entity| entity.name.as_str()).collect();
-        sdl.scalar("_Any", fixed::ANY, None);
+        sdl.scalar("_Any", fixed::ANY, fixed::ANY_STANDARD);
         sdl.bare(&format!("\"{}\"\nunion _Entity = {}", fixed::ANY_ENTITY, entities.join(" | ")));
         sdl.block("type _Service", fixed::SERVICE, [member("sdl", "String!", fixed::SERVICE_SDL)]);
         sdl.bare(fixed::ONE_OF);
@@ -108,19 +109,21 @@ fn text(model: &Model, reader: For) -> String {
 
 fn roots(model: &Model, reader: For) -> Vec<Member> {
     let ids = member("ids", "[ID!]!", "The global ids, 1,000 at most: more are `BAD_USER_INPUT`.");
-    let mut roots = vec![
-        member("node", "Node", "One of any entity by its global id; null where nothing has it.")
-            .arguments([member("id", "ID!", fixed::NODE_ID)]),
-        member("nodes", "[Node]!", "Several by their global ids, in that order; null for what is not there.")
-            .arguments([ids]),
-    ];
+    let mut roots =
+        vec![
+            member("node", "Node", "One of any entity by its global id; null where nothing has it.")
+                .arguments([member("id", "ID!", fixed::NODE_ID)]),
+            member("nodes", "[Node]!", "Several by their global ids, in that order; null for what is not there.")
+                .arguments([ids]),
+        ];
     roots.extend((0..model.entities.len()).flat_map(|index| entity::roots(model, index)));
     roots.extend(explore::roots(model));
     let says = "Only these; all of them unless given. An unknown one is `BAD_USER_INPUT`.";
-    roots.push(
-        member("freshness", "[DomainFreshness!]!", "How fresh each domain is, and why.")
-            .arguments([member("domains", "[String!]", says)]),
-    );
+    roots.push(member("freshness", "[DomainFreshness!]!", "How fresh each domain is, and why.").arguments([member(
+        "domains",
+        "[String!]",
+        says,
+    )]));
     roots.push(member("projection", "Projection!", "The projection's progress, for operations."));
     roots.push(member("catalog", "Catalog!", "What can be discovered: entities, event types, producers, drift."));
     if reader == For::Clients {

@@ -38,11 +38,10 @@ impl Sdl {
         self.0.push('\n');
     }
 
-    pub fn scalar(&mut self, name: &str, says: &str, standard: Option<&str>) {
+    pub fn scalar(&mut self, name: &str, says: &str, standard: &str) {
         self.part();
         self.says("", says);
-        let url = standard.map(|url| format!(" @specifiedBy(url: {})", quoted(url))).unwrap_or_default();
-        let _ = writeln!(self.0, "scalar {name}{url}");
+        let _ = writeln!(self.0, "scalar {name} @specifiedBy(url: {})", quoted(standard));
     }
 
     /// A type, an interface or an input: `head` is all before its members.
@@ -66,12 +65,7 @@ impl Sdl {
         self.0.push_str("}\n");
     }
 
-    pub fn enumeration<'a>(
-        &mut self,
-        name: &str,
-        says: &str,
-        values: impl IntoIterator<Item = (&'a str, String)>,
-    ) {
+    pub fn enumeration<'a>(&mut self, name: &str, says: &str, values: impl IntoIterator<Item = (&'a str, String)>) {
         self.part();
         self.says("", says);
         let _ = writeln!(self.0, "enum {name} {{");
@@ -92,7 +86,8 @@ impl Sdl {
         match is_block(says) {
             // A reader takes the indentation away again.
             true => {
-                let lines = says.lines().map(|line| if line.is_empty() { String::new() } else { format!("{indent}{line}") });
+                let lines =
+                    says.lines().map(|line| if line.is_empty() { String::new() } else { format!("{indent}{line}") });
                 let lines: Vec<String> = lines.collect();
                 let _ = writeln!(self.0, "{indent}\"\"\"\n{}\n{indent}\"\"\"", lines.join("\n"));
             }
@@ -142,7 +137,8 @@ mod tests {
             let mut sdl = Sdl::default();
             sdl.block("type Query", text, [member("a", "Int", text)]);
             let text_of_all = sdl.text();
-            let schema = apollo_compiler::Schema::parse_and_validate(&text_of_all, "x").unwrap_or_else(|error| panic!("{text_of_all}: {error}"));
+            let schema = apollo_compiler::Schema::parse_and_validate(&text_of_all, "x")
+                .unwrap_or_else(|error| panic!("{text_of_all}: {error}"));
             let query = schema.get_object("Query").unwrap();
             assert_eq!(query.description.as_deref(), Some(text), "{text_of_all}");
             assert_eq!(query.fields["a"].description.as_deref(), Some(text), "{text_of_all}");

@@ -54,6 +54,8 @@ pub const CURSOR: &str = "Its place in the list, for `after` and `before` of thi
 
 /// What a federation's gateway asks.
 pub const ANY: &str = "An entity as a federation's gateway names it: its `__typename` and its `key`.";
+pub const ANY_STANDARD: &str =
+    "https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec";
 pub const ANY_ENTITY: &str = "Any entity of the model.";
 pub const ENTITIES: &str = "Entities that a federation's gateway asks for, in that order; null for what is not there.";
 pub const REPRESENTATIONS: &str = "The entities, 1,000 at most: more are `BAD_USER_INPUT`.";
