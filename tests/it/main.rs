@@ -19,6 +19,7 @@ mod operating;
 mod oracle;
 mod plans;
 mod queries;
+mod readings;
 mod registry;
 mod rows;
 mod schema;
