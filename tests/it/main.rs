@@ -11,6 +11,7 @@ mod durability;
 mod exits;
 mod golden;
 mod importers;
+mod known;
 mod laws;
 mod letters;
 mod lifecycle;
