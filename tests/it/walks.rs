@@ -18,7 +18,7 @@ use staygraph::graph::{Bounds, Edge, Halt, Hop, Path, View, Walk, paths};
 use staygraph::model::cell::Cell;
 use staygraph::query::{Hit, Reading, search};
 
-use crate::plans::Teller;
+use crate::teller::Teller;
 use crate::support::{Service, event, folder};
 
 /// Graphs that petgraph walks, and pairs whose paths are sought.
