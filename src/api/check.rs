@@ -76,6 +76,8 @@ impl<'a> Checker<'a> {
             (Literal::Null, _) if of_type.is_non_null() => {
                 self.refuse(value, format!("null stands where a `{of_type}` is wanted"));
             }
+            // Not a list of one: there is no list.
+            (Literal::Null, _) => {}
             (Literal::List(items), Type::List(item) | Type::NonNullList(item)) => {
                 items.iter().for_each(|value| self.value(value, item, false));
             }

@@ -392,7 +392,10 @@ impl<'d> Compiler<'d> {
         if field.name == "__typename" {
             return Ok(OfValue::Typename(of_type.into()));
         }
-        let of = self.value(field.definition.ty.inner_named_type(), sets)?;
+        let of = match field.selection_set.selections.is_empty() {
+            true => None,
+            false => Some(self.value(field.definition.ty.inner_named_type(), sets)?),
+        };
         Ok(OfValue::Member { name: field.name.as_str().into(), of })
     }
 

@@ -158,7 +158,8 @@ pub enum OfProjection {
 /// Of a value that is JSON already.
 pub enum OfValue {
     Typename(Box<str>),
-    Member { name: Box<str>, of: Fields<OfValue> },
+    /// `of` is none of a leaf: an object of which nothing is selected, all being skipped, is written as `{}`.
+    Member { name: Box<str>, of: Option<Fields<OfValue>> },
 }
 
 /// Of the schema itself.

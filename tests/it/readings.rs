@@ -68,6 +68,10 @@ fn one_value_is_a_list_of_one_wherever_a_list_is_wanted() {
         (&with("$n: Int = 1", "first: $n"), json!({ "n": null }), &["r1", "r2", "r3", "r4"]),
         (&with("$n: Int", "first: $n"), json!({ "n": 2.0 }), &["r1", "r2"]),
         (&with("$k: [String!]!", "filter: { key: { in: $k } }"), json!({ "k": "r1" }), &["r1"]),
+        // Null in a list's place is no list, and none of one null.
+        (&list("orderBy: null, filter: null, first: null"), json!({}), &["r1", "r2", "r3", "r4"]),
+        (&with("$o: [ReservationOrder!] = null", "orderBy: $o"), json!({}), &["r1", "r2", "r3", "r4"]),
+        (&with("$o: [ReservationOrder!]", "orderBy: $o"), json!({ "o": null }), &["r1", "r2", "r3", "r4"]),
         // Through links: what a list is sorted by need not be its own.
         (&list("orderBy: [{ property: { city: ASC } }, { key: DESC }]"), json!({}), &["r2", "r3", "r1", "r4"]),
         (&list("orderBy: [{ property: { host: { name: DESC } } }]"), json!({}), &["r1", "r3", "r2", "r4"]),
@@ -136,6 +140,17 @@ fn answers_are_to_the_letter() {
             "query($v: Boolean!) { reservation(key: \"r1\") { key @include(if: $v) guests key } }",
             json!({ "v": true }),
             r#"{"reservation":{"key":"r1","guests":2}}"#,
+        ),
+        // An object of which all is skipped is an object, whatever it is of.
+        (
+            "{ reservation(key: \"r1\") { guest { key @skip(if: true) } lastEvent { id @skip(if: true) } reservations: freshness { status @include(if: false) } } }",
+            json!({}),
+            r#"{"reservation":{"guest":{},"lastEvent":{},"reservations":{}}}"#,
+        ),
+        (
+            "query($v: Boolean!) { catalog { entities { fields { name @skip(if: $v) } } } __type(name: \"Node\") { fields { name @skip(if: $v) } } projection { version @skip(if: $v) } }",
+            json!({ "v": true }),
+            r#"{"catalog":{"entities":[{"fields":[{},{},{},{},{},{}]},{"fields":[{},{},{},{},{},{},{},{},{},{},{},{}]},{"fields":[{},{},{},{},{},{},{},{}]},{"fields":[{},{},{},{},{},{},{},{},{},{},{},{},{}]}]},"__type":{"fields":[{}]},"projection":{}}"#,
         ),
         // Fields merge through fragments, in the order of their first.
         (

@@ -10,25 +10,29 @@ impl<'r> Run<'r> {
     /// What is selected of a value: of each item of a list.
     pub(super) fn value(&mut self, fields: &'r Fields<OfValue>, value: &Json, at: &At<'_>) -> Written {
         match value {
-            Json::Array(items) if !fields.is_empty() => {
-                self.list(items, at, |run, item, at| run.value(fields, item, at))
-            }
-            Json::Object(_) if !fields.is_empty() => {
-                self.object(fields, at, |run, what, at| run.of_value(what, value, at))
-            }
-            leaf => {
-                self.reading.step()?;
-                super::super::json::value(&mut self.out, leaf);
-                Ok(())
-            }
+            Json::Array(items) => self.list(items, at, |run, item, at| run.value(fields, item, at)),
+            Json::Object(_) => self.object(fields, at, |run, what, at| run.of_value(what, value, at)),
+            leaf => self.leaf(leaf),
         }
     }
 
     pub(super) fn of_value(&mut self, what: &'r OfValue, value: &Json, at: &At<'_>) -> Written {
         match what {
             OfValue::Typename(name) => self.name(name),
-            OfValue::Member { name, of } => self.value(of, value.get(&**name).unwrap_or(&Json::Null), at),
+            OfValue::Member { name, of } => {
+                let value = value.get(&**name).unwrap_or(&Json::Null);
+                match of {
+                    Some(of) => self.value(of, value, at),
+                    None => self.leaf(value),
+                }
+            }
         }
+    }
+
+    fn leaf(&mut self, value: &Json) -> Written {
+        self.reading.step()?;
+        super::super::json::value(&mut self.out, value);
+        Ok(())
     }
 
     pub(super) fn meta(&mut self, fields: &'r Fields<OfMeta>, part: &Part<'_>, at: &At<'_>) -> Written {
