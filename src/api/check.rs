@@ -140,6 +140,19 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// Whether the lists of two values are as long as each other, wherever they stand in them.
+pub fn is_as_long(one: &Literal, other: &Literal) -> bool {
+    match (one, other) {
+        (Literal::List(one), Literal::List(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_as_long(one, other))
+        }
+        (Literal::Object(one), Literal::Object(other)) => one.iter().all(|(name, one)| {
+            other.iter().find(|(known, _)| known == name).is_none_or(|(_, other)| is_as_long(one, other))
+        }),
+        _ => true,
+    }
+}
+
 /// Whether a variable may stand where a type is wanted: `IsVariableUsageAllowed`.
 fn may_stand(variable: &VariableDefinition, wanted: &Type, has_default: bool) -> bool {
     let is_null = |value: &Node<Literal>| matches!(**value, Literal::Null);

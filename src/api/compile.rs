@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use apollo_compiler::ast::{Directive, InputValueDefinition, Value as Literal};
+use apollo_compiler::ast::{Argument, Directive, InputValueDefinition, Value as Literal};
 use apollo_compiler::executable::{Field as Selected, Operation, Selection, SelectionSet};
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
 
+use super::check;
 use super::error::{ApiError, TOO_COMPLEX, VALIDATION_FAILED};
 use super::plan::{
     Call, Field, Fields, List, Many, OfAny, OfConnection, OfEdge, OfHit, OfMeta, OfNode, OfPageInfo, OfParts, OfPath,
@@ -65,13 +66,13 @@ struct Group<'d> {
 
 impl<'d> Compiler<'d> {
     /// The groups of some selections of one object, in the order of the answer.
-    fn groups(&self, sets: &Sets<'d>, of_type: &str) -> Vec<Group<'d>> {
+    fn groups(&self, sets: &Sets<'d>, of_type: &str) -> Made<Vec<Group<'d>>> {
         let mut groups: Vec<Group<'d>> = Vec::new();
         let (mut places, mut seen) = (HashMap::new(), HashSet::new());
         for set in sets {
-            self.collect(set, of_type, &mut groups, &mut places, &mut seen);
+            self.collect(set, of_type, &mut groups, &mut places, &mut seen)?;
         }
-        groups
+        Ok(groups)
     }
 
     fn collect(
@@ -81,7 +82,7 @@ impl<'d> Compiler<'d> {
         groups: &mut Vec<Group<'d>>,
         places: &mut HashMap<&'d str, usize>,
         seen: &mut HashSet<&'d str>,
-    ) {
+    ) -> Made<()> {
         for selection in &set.selections {
             if !selection.directives().iter().all(|directive| self.includes(directive)) {
                 continue;
@@ -92,11 +93,12 @@ impl<'d> Compiler<'d> {
                     if place == groups.len() {
                         groups.push(Group { first: field, sets: Vec::new() });
                     }
+                    self.merges(groups[place].first, field)?;
                     groups[place].sets.push(&field.selection_set);
                 }
                 Selection::InlineFragment(fragment) => {
                     if fragment.type_condition.as_ref().is_none_or(|condition| self.is_one(of_type, condition)) {
-                        self.collect(&fragment.selection_set, of_type, groups, places, seen);
+                        self.collect(&fragment.selection_set, of_type, groups, places, seen)?;
                     }
                 }
                 Selection::FragmentSpread(spread) => {
@@ -105,11 +107,29 @@ impl<'d> Compiler<'d> {
                         && let Some(fragment) = self.document.fragments.get(&spread.fragment_name)
                         && self.is_one(of_type, fragment.type_condition())
                     {
-                        self.collect(&fragment.selection_set, of_type, groups, places, seen);
+                        self.collect(&fragment.selection_set, of_type, groups, places, seen)?;
                     }
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Whether two fields of one key are one field (5.3.2). apollo-compiler has judged that, but for how long lists are.
+    fn merges(&self, first: &Node<Selected>, field: &Node<Selected>) -> Made<()> {
+        let given = |argument: &str| field.arguments.iter().find(|given| given.name == argument);
+        let is_same = |argument: &Node<Argument>| {
+            given(&argument.name).is_none_or(|given| check::is_as_long(&argument.value, &given.value))
+        };
+        if first.arguments.iter().all(is_same) {
+            return Ok(());
+        }
+        let key = field.response_key();
+        let message = format!("`{key}` is asked for twice with different arguments: give one of them an alias");
+        let mut error = ApiError::new(VALIDATION_FAILED, message);
+        let place = field.line_column_range(&self.document.sources);
+        error.locations = place.map(|range| (range.start.line, range.start.column)).into_iter().collect();
+        Err(error)
     }
 
     /// Whether a directive lets its selection be.
@@ -139,7 +159,7 @@ impl<'d> Compiler<'d> {
         of_type: &str,
         mut make: impl FnMut(&mut Compiler<'d>, &'d Selected, &Sets<'d>) -> Made<T>,
     ) -> Made<Fields<T>> {
-        let groups = self.groups(sets, of_type);
+        let groups = self.groups(sets, of_type)?;
         self.fields += groups.len();
         if self.fields > PLAN_FIELDS_MAX {
             let message = format!("the query selects more than {PLAN_FIELDS_MAX} fields, its fragments spread out");

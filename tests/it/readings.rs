@@ -235,6 +235,21 @@ fn what_is_wrong_is_told_by_its_place_and_what_to_write() {
     let with = |head: &str, arguments: &str| format!("query({head}) {}", list(arguments));
     // The query, its variables, the code, whether a place is told, and what the message has.
     let cases: &[(&str, Json, &str, bool, &str)] = &[
+        // One key is one field, and one list one length.
+        (
+            "{ nodes(ids: [\"Person:ada\"]) { id } nodes(ids: [\"Person:ada\", \"Person:host\"]) { __typename } }",
+            json!({}),
+            INVALID,
+            true,
+            "give one of them an alias",
+        ),
+        (
+            "{ people(filter: { or: [] }) { totalCount } ...F } fragment F on Query { people(filter: { or: [{}] }) { totalCount } }",
+            json!({}),
+            INVALID,
+            true,
+            "give one of them an alias",
+        ),
         (&list("orderBy: [{}]"), json!({}), INVALID, true, "exactly one member"),
         (&list("orderBy: [{ checkIn: ASC, total: DESC }]"), json!({}), INVALID, true, "here are 2"),
         (&list("orderBy: [{ checkIn: null }]"), json!({}), INVALID, true, "null"),

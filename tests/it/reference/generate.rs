@@ -165,6 +165,8 @@ struct Variable {
 pub struct Generator<'a> {
     schema: &'a Schema,
     cursors: &'a [String],
+    /// The types that fields and arguments lead to.
+    reached: &'a BTreeSet<String>,
     bytes: &'a [u8],
     at: usize,
     left: usize,
@@ -184,10 +186,11 @@ pub struct Generator<'a> {
     avoided: BTreeSet<Fault>,
 }
 
-pub fn question(schema: &Schema, cursors: &[String], bytes: &[u8]) -> Question {
+pub fn question(schema: &Schema, cursors: &[String], reached: &BTreeSet<String>, bytes: &[u8]) -> Question {
     let mut generator = Generator {
         schema,
         cursors,
+        reached,
         bytes,
         at: 0,
         left: SELECTIONS_MAX,
@@ -286,10 +289,13 @@ impl<'a> Generator<'a> {
         if self.flaws(Flaw::UnusedFragment) {
             text.push("fragment Idle on Guest { key }\n");
         }
-        let twice = self.flaws(Flaw::FragmentTwice);
+        let twice = !self.fragments.is_empty() && self.flaws(Flaw::FragmentTwice);
         let fragments = std::mem::take(&mut self.fragments);
         for fragment in fragments.iter().chain(fragments.first().filter(|_| twice)) {
-            text.push(&format!("fragment {} on {} ", fragment.name, fragment.on));
+            text.push(&format!("fragment {} on ", fragment.name));
+            let on = self.condition(&fragment.on);
+            text.add(&on);
+            text.push(" ");
             text.add(&fragment.body);
         }
         let values = std::mem::take(&mut self.values);
@@ -376,7 +382,9 @@ impl<'a> Generator<'a> {
                 };
                 let bare = on == of_type && self.once_in(2);
                 if !bare {
-                    text.push(&format!("on {on} "));
+                    text.push("on ");
+                    let on = self.condition(on);
+                    text.add(&on);
                 }
                 let directives = self.directives();
                 text.add(&directives);
@@ -388,6 +396,18 @@ impl<'a> Generator<'a> {
             8 => self.typename(),
             _ => self.field(of_type, depth, meta),
         }
+    }
+
+    /// A type condition.
+    fn condition(&mut self, on: &str) -> Both<String> {
+        let mut text = Both::same(on.to_owned());
+        if on == "_Entity" {
+            self.avoided.insert(Fault::UnionCondition);
+            // The same entities, by their interface.
+            text.theirs = "Entity".into();
+        }
+        text.push(" ");
+        text
     }
 
     fn typename(&mut self) -> Both<String> {
@@ -402,9 +422,8 @@ impl<'a> Generator<'a> {
 
     fn spread(&mut self, of_type: &str, depth: usize) -> Both<String> {
         let conditions = self.conditions(of_type);
-        if self.flaws(Flaw::FragmentInItself)
-            && let Some(name) = self.open.last()
-        {
+        if !self.open.is_empty() && self.flaws(Flaw::FragmentInItself) {
+            let name = &self.open[self.open.len() - 1];
             return Both::same(format!("...{name}"));
         }
         let known: Vec<String> = self
@@ -442,7 +461,8 @@ impl<'a> Generator<'a> {
             text.push(" @include(if: true) @include(if: true)");
             return text;
         }
-        if !self.once_in(6) {
+        // What is skipped is not judged by the reference, so a flaw may not be within it.
+        if !self.once_in(6) || self.flaw.is_some() {
             return text;
         }
         let names: &[&str] = self.one(&[&["include"][..], &["skip"], &["skip", "include"], &["include", "skip"]]);
@@ -464,6 +484,10 @@ impl<'a> Generator<'a> {
         }
         // A list says itself which domains it depends on: the reference does not know.
         fields.retain(|field| !(of_type == "AnswerFreshness" && field.name == "position"));
+        // The schema's own parts are compared one by one elsewhere, these with what the reference makes of them.
+        if of_type.starts_with("__") {
+            fields.retain(|field| !matches!(field.name.as_str(), "description" | "interfaces" | "types" | "directives"));
+        }
         if depth == 0 && self.once_in(12) {
             return self.meta_root();
         }
@@ -524,7 +548,7 @@ impl<'a> Generator<'a> {
             let body = self.set("__Schema", DEPTH_MAX - 1, true);
             text.add(&body);
         } else {
-            let names: Vec<&str> = self.schema.types.keys().map(|name| name.as_str()).collect();
+            let names: Vec<&str> = self.reached.iter().map(String::as_str).collect();
             let name = if self.once_in(8) { "Nothing" } else { self.one(&names) };
             text.push(&format!("__type(name: \"{name}\") "));
             let body = self.set("__Type", DEPTH_MAX - 2, true);
@@ -572,7 +596,10 @@ impl<'a> Generator<'a> {
     }
 
     fn argument(&mut self, argument: &InputValueDefinition) -> Given {
-        if self.flaws(Flaw::WrongLiteral) {
+        // Of `_Any` anything is one; of lists and objects see `faults`.
+        let inner = argument.ty.inner_named_type();
+        let is_plain = !argument.ty.is_list() && *inner != "_Any" && !self.schema.types[inner].is_input_object();
+        if is_plain && self.flaws(Flaw::WrongLiteral) {
             return match argument.ty.inner_named_type().as_str() {
                 "String" | "ID" => Given::Word("true".into()),
                 _ => Given::Text("wrong".into()),
@@ -758,8 +785,10 @@ impl<'a> Generator<'a> {
             _ => (of_type.clone(), needed || self.once_in(2)),
         };
         self.variables[place].of_type = defined.to_string();
+        let mut fallback = None;
         if has_default {
             let default = self.constant(&defined, depth);
+            fallback = Some(self.json(&default, true));
             self.variables[place].default = Some(self.written(&default));
         }
         let must = defined.is_non_null() && !has_default;
@@ -769,12 +798,20 @@ impl<'a> Generator<'a> {
         // Null where null may not be is an error, which others tell of.
         let may_be_null = !defined.is_non_null() && !is_non_null;
         let value = match self.pick(6) {
+            4 if !must && needed && has_default => {
+                // The same as none, by the specification.
+                self.avoided.insert(Fault::DefaultOfCondition);
+                self.values.theirs.insert(name.clone(), fallback.unwrap_or_default());
+                return name;
+            }
             4 if !must => None,
             5 if may_be_null => Some(Given::Null),
             _ => Some(self.constant(&defined, depth)),
         };
         if let Some(value) = value {
-            let ours = match self.flaws(Flaw::WrongVariable) {
+            // Of `_Any` anything is one.
+            let is_wrong = defined.inner_named_type() != "_Any" && self.flaws(Flaw::WrongVariable);
+            let ours = match is_wrong {
                 true => Json::Object(Map::from_iter([("nothingLikeIt".to_owned(), Json::Bool(true))])),
                 false => self.json(&value, false),
             };

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use apollo_compiler::ast::{FieldDefinition, InputValueDefinition, Type};
 use apollo_compiler::schema::ExtendedType;
+use apollo_compiler::validation::Valid;
 use async_graphql::dynamic::{
     Enum, EnumItem, Field, FieldFuture, FieldValue, InputObject, InputValue, Interface, InterfaceField, Object,
     ResolverContext, Scalar, Schema, TypeRef, Union,
 };
-use async_graphql::{Pos, QueryPathSegment, Value};
+use async_graphql::{Pos, QueryPathSegment, ValidationMode, Value};
 use serde_json::{Map, Value as Json, json};
 use staygraph::graph::{Bounds, Node};
 use staygraph::limits::ITEMS_MAX;
@@ -61,8 +62,8 @@ struct Listed {
 /// What a field is: one value, or why there is none.
 type Resolved = Result<Option<FieldValue<'static>>, QueryError>;
 
-pub fn make(types: &Arc<apollo_compiler::validation::Valid<apollo_compiler::Schema>>) -> Schema {
-    let mut builder = Schema::build("Query", None, None);
+pub fn make(types: &Arc<Valid<apollo_compiler::Schema>>, mode: ValidationMode) -> Schema {
+    let mut builder = Schema::build("Query", None, None).validation_mode(mode);
     let custom = types.types.iter().filter(|(name, definition)| !definition.is_built_in() && !name.starts_with("__"));
     for (name, definition) in custom {
         let text = |description: Option<&apollo_compiler::Node<str>>| description.map(|text| text.to_string());
@@ -164,7 +165,7 @@ fn input_value(input: &InputValueDefinition) -> InputValue {
 }
 
 fn field_of(
-    types: &Arc<apollo_compiler::validation::Valid<apollo_compiler::Schema>>,
+    types: &Arc<Valid<apollo_compiler::Schema>>,
     of_type: &str,
     field: &FieldDefinition,
 ) -> Field {
@@ -187,7 +188,7 @@ fn answer(
     if matches!(parent, Some(Parent::Nothing)) {
         return stand_in(types, &field.ty);
     }
-    let shared = context.ctx.data_unchecked::<Shared>();
+    let shared = context.ctx.data_unchecked::<Arc<Shared>>();
     let asked = Asked { context, shared, reading: reading(shared), types };
     match asked.resolve(holder, parent, field) {
         Ok(value) => value,
@@ -340,12 +341,12 @@ impl Asked<'_, '_> {
             "node" => Ok(self.by_id(&self.text("id")).map(|(entity, slot)| self.any(entity, slot))),
             "nodes" => {
                 let given = self.given();
-                let ids = given["ids"].as_array().cloned().unwrap_or_default();
+                let ids = given.get("ids").and_then(Json::as_array).cloned().unwrap_or_default();
                 self.all(&ids, |id| Ok(self.by_id(id.as_str().unwrap_or_default())))
             }
             "_entities" => {
                 let given = self.given();
-                let wanted = given["representations"].as_array().cloned().unwrap_or_default();
+                let wanted = given.get("representations").and_then(Json::as_array).cloned().unwrap_or_default();
                 self.all(&wanted, |wanted| {
                     let entity = wanted["__typename"].as_str().and_then(|name| self.model().entity_named(name));
                     let (Some(entity), Some(key)) = (entity, wanted["key"].as_str()) else {
