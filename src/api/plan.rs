@@ -159,7 +159,10 @@ pub enum OfProjection {
 pub enum OfValue {
     Typename(Box<str>),
     /// `of` is none of a leaf: an object of which nothing is selected, all being skipped, is written as `{}`.
-    Member { name: Box<str>, of: Option<Fields<OfValue>> },
+    Member {
+        name: Box<str>,
+        of: Option<Fields<OfValue>>,
+    },
 }
 
 /// Of the schema itself.

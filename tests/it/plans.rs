@@ -5,8 +5,8 @@
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU32, Ordering as Memory};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering as Memory};
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -18,8 +18,8 @@ use staygraph::graph::{Bounds, Edge, Halt, Hop, Path, View, Walk, paths};
 use staygraph::model::cell::Cell;
 use staygraph::query::{Hit, Reading, search};
 
-use crate::teller::Teller;
 use crate::support::{Service, event, folder};
+use crate::teller::Teller;
 
 /// Graphs that petgraph walks, and pairs whose paths are sought.
 const CASES: u32 = 500;

@@ -325,9 +325,11 @@ impl<'a> Generator<'a> {
             match &self.schema.types[name] {
                 ExtendedType::Object(object) => vec![object.name.as_str()],
                 _ => {
-                    let objects = self.schema.types.iter().filter(|(object, it)| {
-                        it.is_object() && self.schema.is_subtype(name, object)
-                    });
+                    let objects = self
+                        .schema
+                        .types
+                        .iter()
+                        .filter(|(object, it)| it.is_object() && self.schema.is_subtype(name, object));
                     objects.map(|(object, _)| object.as_str()).collect()
                 }
             }
@@ -415,7 +417,10 @@ impl<'a> Generator<'a> {
         // `kind` is a field's name too: there the two must not meet.
         let alias = if alias == "kind: " { "k: " } else { alias };
         let mut text = Both::same(format!("{alias}__typename"));
+        // Flaws are made where the reference looks.
+        let flaw = self.flaw.take();
         let directives = self.directives();
+        self.flaw = flaw;
         text.add(&directives);
         text
     }
@@ -461,8 +466,7 @@ impl<'a> Generator<'a> {
             text.push(" @include(if: true) @include(if: true)");
             return text;
         }
-        // What is skipped is not judged by the reference, so a flaw may not be within it.
-        if !self.once_in(6) || self.flaw.is_some() {
+        if !self.once_in(6) {
             return text;
         }
         let names: &[&str] = self.one(&[&["include"][..], &["skip"], &["skip", "include"], &["include", "skip"]]);
@@ -486,7 +490,8 @@ impl<'a> Generator<'a> {
         fields.retain(|field| !(of_type == "AnswerFreshness" && field.name == "position"));
         // The schema's own parts are compared one by one elsewhere, these with what the reference makes of them.
         if of_type.starts_with("__") {
-            fields.retain(|field| !matches!(field.name.as_str(), "description" | "interfaces" | "types" | "directives"));
+            fields
+                .retain(|field| !matches!(field.name.as_str(), "description" | "interfaces" | "types" | "directives"));
         }
         if depth == 0 && self.once_in(12) {
             return self.meta_root();
@@ -571,7 +576,11 @@ impl<'a> Generator<'a> {
         let mut any = false;
         for argument in &field.arguments {
             let needed = argument.ty.is_non_null();
-            if needed && self.flaws(Flaw::MissingArgument) || !needed && !self.once_in(3) {
+            // What is wrong is mostly wrong with an argument.
+            let rarity = if self.flaw.is_some() { 2 } else { 3 };
+            let is_wanted = argument.name == "orderBy"
+                && matches!(self.flaw, Some(Flaw::TwoOfOne | Flaw::NoneOfOne | Flaw::NullForOne));
+            if needed && self.flaws(Flaw::MissingArgument) || !needed && !is_wanted && !self.once_in(rarity) {
                 continue;
             }
             let value = self.argument(argument);
@@ -608,13 +617,15 @@ impl<'a> Generator<'a> {
         if argument.ty.is_non_null() && self.flaws(Flaw::NullLiteral) {
             return Given::Null;
         }
-        if self.flaws(Flaw::VariableOfOtherType) {
+        if is_plain && self.flaws(Flaw::VariableOfOtherType) {
             let other = match argument.ty.inner_named_type().as_str() {
                 "Boolean" => "Int",
                 _ => "Boolean",
             };
             let name = format!("v{}", self.variables.len());
             self.variables.push(Variable { name: name.clone(), of_type: other.into(), default: None });
+            self.values.ours.insert(name.clone(), true.into());
+            self.values.theirs.insert(name.clone(), true.into());
             return Given::Variable(name);
         }
         if self.flaws(Flaw::UndefinedVariable) {
@@ -660,7 +671,7 @@ impl<'a> Generator<'a> {
                 if self.once_in(5) {
                     return Given::Single(Box::new(self.value(item, depth + 1)));
                 }
-                let count = if depth > 4 { 0 } else { self.pick(3) };
+                let count = if depth > 4 { 0 } else { 2 - self.pick(3) };
                 Given::List((0..count).map(|_| self.place(item, depth + 1)).collect())
             }
             Type::Named(name) | Type::NonNullNamed(name) => self.of_named(name, depth),
@@ -697,9 +708,8 @@ impl<'a> Generator<'a> {
                         wanted
                     }
                 };
-                let leads_on = |field: &&InputValueDefinition| {
-                    self.schema.types[field.ty.inner_named_type()].is_input_object()
-                };
+                let leads_on =
+                    |field: &&InputValueDefinition| self.schema.types[field.ty.inner_named_type()].is_input_object();
                 if depth > 5 {
                     match is_one_of {
                         true => wanted = fields.iter().filter(|field| !leads_on(field)).take(1).copied().collect(),
@@ -725,7 +735,8 @@ impl<'a> Generator<'a> {
                     };
                     members.push((field.name.to_string(), value));
                 }
-                if !members.is_empty() && self.flaws(Flaw::MemberTwice) {
+                // In JSON the one of two that counts is the last.
+                if !members.is_empty() && !self.is_constant && self.flaws(Flaw::MemberTwice) {
                     members.push(members[0].clone());
                 }
                 if self.flaws(Flaw::UnknownMember) {
@@ -748,7 +759,8 @@ impl<'a> Generator<'a> {
                 Given::Text(self.one(&dates).into())
             }
             "DateTime" => {
-                let times = ["2024-01-01T00:00:04.5Z", "2024-01-01T08:00:05+08:00", "2024-01-01", "2024-01-01T00:00:01.5Z"];
+                let times =
+                    ["2024-01-01T00:00:04.5Z", "2024-01-01T08:00:05+08:00", "2024-01-01", "2024-01-01T00:00:01.5Z"];
                 Given::Text(self.one(&times).into())
             }
             "ID" => match self.pick(6) {
@@ -844,7 +856,11 @@ impl<'a> Generator<'a> {
                     3 if !plain.is_ascii() => {
                         self.avoided.insert(Fault::EscapedPoint);
                         let escaped = |letter: char| match letter.is_ascii() {
-                            true => Json::from(letter.to_string()).as_str().unwrap().replace('\\', "\\\\").replace('"', "\\\""),
+                            true => Json::from(letter.to_string())
+                                .as_str()
+                                .unwrap()
+                                .replace('\\', "\\\\")
+                                .replace('"', "\\\""),
                             false => format!("\\u{{{:X}}}", u32::from(letter)),
                         };
                         format!("\"{}\"", plain.chars().map(escaped).collect::<String>())
@@ -856,11 +872,7 @@ impl<'a> Generator<'a> {
                     _ => text.theirs.clone(),
                 };
             }
-            Given::Number(number) => {
-                self.avoided.insert(Fault::NumberForId);
-                text.ours = number.to_string();
-                text.theirs = format!("\"{number}\"");
-            }
+            Given::Number(number) => text.push(&number.to_string()),
             Given::List(items) => {
                 text.push("[");
                 for (index, item) in items.iter().enumerate() {
@@ -896,11 +908,7 @@ impl<'a> Generator<'a> {
             Given::Null | Given::Variable(_) => Json::Null,
             Given::Word(word) => scalar_literal(word),
             Given::Enum(text) | Given::Text(text) => text.as_str().into(),
-            Given::Number(number) if theirs => number.to_string().into(),
-            Given::Number(number) => {
-                self.avoided.insert(Fault::NumberForId);
-                (*number).into()
-            }
+            Given::Number(number) => (*number).into(),
             Given::List(items) => items.iter().map(|item| self.json(item, theirs)).collect(),
             Given::Single(item) if theirs => vec![self.json(item, theirs)].into(),
             Given::Single(item) => {

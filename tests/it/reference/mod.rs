@@ -2,421 +2,232 @@
 //! code, path and place.
 //!
 //! The reference is async-graphql (a dependency of the tests alone) over resolvers that read through the library's public doors.
-//! What it is known to do wrong is in `faults`.
+//! What it is known to do wrong is in `faults`. fuzz/ asks both by the same functions.
 
 mod faults;
 mod generate;
+mod pair;
 mod schema;
 mod world;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-use apollo_compiler::ExecutableDocument;
-use apollo_compiler::ast::Type;
-use apollo_compiler::executable::{Selection, SelectionSet};
 use apollo_compiler::schema::ExtendedType;
-use async_graphql::dynamic::Schema;
-use async_graphql::{Request, ValidationMode, Variables};
+use async_graphql::dynamic::{Field, FieldFuture, FieldValue, Interface, InterfaceField, Object, Schema, TypeRef};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
-use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use staygraph::api::OnError;
-use staygraph::query::{Arguments, Page, Reading};
 
 use faults::Fault;
-use generate::{Question, question};
-use schema::{Mark, Shared};
-use world::{World, seal};
+use generate::{Both, Flaw, Question};
+use pair::{Pair, Verdict};
 
-/// Documents that a run asks.
+/// Documents that a run asks, each other ones.
 const CASES: u32 = 3000;
-
-/// Both, over one version.
-pub struct Pair {
-    pub world: World,
-    strict: Schema,
-    /// The same, which takes a document as valid: see [`Fault::OnlySkipped`].
-    fast: Schema,
-    told: Arc<Json>,
-    pub cursors: Vec<String>,
-    reached: BTreeSet<String>,
-}
-
-/// What an answer has.
-#[derive(Debug, PartialEq)]
-struct Answer {
-    /// As text; none where the request was refused.
-    data: Option<String>,
-    /// Code, path, line and column.
-    errors: Vec<Error>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Error {
-    code: String,
-    path: Json,
-    place: Option<(usize, usize)>,
-}
-
-impl Pair {
-    pub fn new() -> Pair {
-        let world = World::new();
-        let types = &world.api.schema.types;
-        let told = told(&world);
-        let reading = Reading::new(world.snapshot.graph.clone(), true, Box::new(|| false));
-        let cursors = (0..world.api.model.entities.len()).flat_map(|entity| {
-            let arguments = Arguments::read(&world.api.model, entity, &seal(), true, &serde_json::Map::new()).unwrap();
-            let cursor = |slot: u32| Page::cursor(&reading, entity, slot, &arguments.order, &seal());
-            (0..4).map(cursor).collect::<Vec<_>>()
-        });
-        let cursors = cursors.collect();
-        let [strict, fast] = [ValidationMode::Strict, ValidationMode::Fast].map(|mode| schema::make(types, mode));
-        let mut reached = BTreeSet::new();
-        reach(types, "Query", &mut reached);
-        Pair { reached, strict, fast, told: Arc::new(told), cursors, world }
-    }
-
-    fn ours(&self, text: &str, asked: &Question, on: OnError) -> (Answer, String) {
-        let text = self.world.answer(text, &asked.variables.ours, asked.operation, asked.personal, on);
-        let whole: HashMap<String, Box<RawValue>> =
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-        let errors: Vec<Json> =
-            whole.get("errors").map(|errors| serde_json::from_str(errors.get()).unwrap()).unwrap_or_default();
-        let error = |error: &Json| {
-            let place = &error["locations"][0];
-            let number = |name: &str| place[name].as_u64().map(|number| number as usize);
-            Error {
-                code: error["extensions"]["code"].as_str().unwrap_or_default().to_owned(),
-                path: error["path"].clone(),
-                place: number("line").zip(number("column")),
-            }
-        };
-        let errors = errors.iter().map(error).collect();
-        (Answer { data: whole.get("data").map(|data| data.get().to_owned()), errors }, text)
-    }
-
-    /// The reference's answer: the places that are null in the end, and its own errors, which refuse the request.
-    fn theirs(&self, reference: &Schema, asked: &Question) -> (Json, Vec<Mark>, Vec<async_graphql::ServerError>) {
-        let shared = Shared {
-            snapshot: self.world.snapshot.clone(),
-            personal: asked.personal,
-            told: self.told.clone(),
-            marks: Mutex::default(),
-        };
-        let shared = Arc::new(shared);
-        let mut request = Request::new(asked.text.theirs.as_str()).variables(Variables::from_json(asked.variables.theirs.clone()));
-        if let Some(operation) = asked.operation {
-            request = request.operation_name(operation);
-        }
-        let response = self.world.runtime.block_on(reference.execute(request.data(shared.clone())));
-        let marks = std::mem::take(&mut *shared.marks.lock().unwrap());
-        (response.data.into_json().unwrap(), marks, response.errors)
-    }
-
-    /// Asks both. The error says how they differ.
-    pub fn agree(&self, asked: &Question) -> Result<Verdict, String> {
-        let on = if asked.lenient { OnError::Null } else { OnError::Propagate };
-        let (ours, whole) = self.ours(&asked.text.ours, asked, on);
-        let (again, _) = self.ours(&asked.text.ours, asked, on);
-        if again != ours {
-            return Err(format!("the same document is answered otherwise when it is known: {again:?}"));
-        }
-        if ours.errors.iter().any(|error| !staygraph_codes().contains(&error.code.as_str())) {
-            return Err(format!("an error has no code of the contract: {whole}"));
-        }
-        let (mut data, mut marks, mut refused) = self.theirs(&self.strict, asked);
-        if ours.data.is_some() && faults::is_only_skipped(&refused, &asked.text.theirs) {
-            (data, marks, refused) = self.theirs(&self.fast, asked);
-        }
-        let Some(our_data) = &ours.data else {
-            let is_unseen = asked.flaw.is_some_and(|flaw| Fault::of(flaw).is_some());
-            return match refused.is_empty() && !is_unseen {
-                true => Err(format!("refused here and answered there: {whole}\nand there {data}")),
-                false => Ok(Verdict::Refused),
-            };
-        };
-        if !refused.is_empty() {
-            return Err(format!("answered here and refused there: {refused:?}\nhere {whole}"));
-        }
-        let types = &self.world.api.schema.types;
-        let document = ExecutableDocument::parse_and_validate(types, &asked.text.theirs, "asked.graphql")
-            .map_err(|error| format!("answered, and yet invalid: {error}"))?;
-        let (their_data, errors) = settled(&document, asked.operation, data, &marks, asked.lenient);
-        let their_data = their_data.to_string();
-        if sorted_meta(our_data) != sorted_meta(&their_data) {
-            return Err(format!("data differs:\nhere  {our_data}\nthere {their_data}"));
-        }
-        compare(&ours.errors, &errors)?;
-        Ok(if errors.is_empty() { Verdict::Whole } else { Verdict::Partial })
-    }
-}
-
-/// How both answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Whole,
-    Partial,
-    Refused,
-}
-
-fn staygraph_codes() -> [&'static str; 5] {
-    ["BAD_USER_INPUT", "FORBIDDEN", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "QUERY_TIMEOUT"]
-}
-
-/// An error of the reference's, with the place that is null for it.
-struct Told {
-    error: Error,
-    null_at: Vec<Json>,
-}
-
-/// The reference's data with null where the specification's section 6.4.4 puts it, or at the field alone where `lenient`.
-fn settled(
-    document: &ExecutableDocument,
-    operation: Option<&str>,
-    mut data: Json,
-    marks: &[Mark],
-    lenient: bool,
-) -> (Json, Vec<Told>) {
-    let root = &document.operations.get(operation).unwrap().selection_set;
-    let mut told: Vec<Told> = Vec::new();
-    for mark in marks {
-        let nullable = nullable(document, root, &mark.path);
-        let most = match lenient {
-            true => mark.path.len(),
-            // The root may always be null.
-            false => (0..=mark.path.len()).rev().find(|length| nullable[*length]).unwrap_or_default(),
-        };
-        let mut place = Some(&mut data);
-        for segment in &mark.path[..most] {
-            place = match (place, segment) {
-                (Some(Json::Object(members)), Json::String(name)) => members.get_mut(name),
-                (Some(Json::Array(items)), Json::Number(index)) => items.get_mut(index.as_u64().unwrap() as usize),
-                // It is null already.
-                _ => None,
-            };
-        }
-        if let Some(place) = place {
-            *place = Json::Null;
-        }
-        if let Some((code, line, column)) = mark.error
-            // Fields of one key are one field.
-            && !told.iter().any(|told| told.error.path == Json::Array(mark.path.clone()))
-        {
-            let error = Error {
-                code: code.to_owned(),
-                path: mark.path.clone().into(),
-                place: Some((line, column)),
-            };
-            told.push(Told { error, null_at: mark.path[..most].to_vec() });
-        }
-    }
-    (data, told)
-}
-
-/// For each length of a path: whether what stands there may be null.
-fn nullable(document: &ExecutableDocument, root: &SelectionSet, path: &[Json]) -> Vec<bool> {
-    let (mut sets, mut of_type, mut nullable) = (vec![root], None::<Type>, vec![true]);
-    for segment in path {
-        match segment {
-            Json::String(key) => {
-                let mut found = Vec::new();
-                sets.iter().for_each(|set| fields(document, set, key, &mut found));
-                of_type = Some(found[0].0.clone());
-                sets = found.into_iter().map(|(_, set)| set).collect();
-            }
-            _ => of_type = of_type.map(|of_type| of_type.item_type().clone()),
-        }
-        nullable.push(of_type.as_ref().is_none_or(|of_type| !of_type.is_non_null()));
-    }
-    nullable
-}
-
-/// The fields of a key: all of them have one shape, by the specification's `SameResponseShape`.
-fn fields<'d>(
-    document: &'d ExecutableDocument,
-    set: &'d SelectionSet,
-    key: &str,
-    found: &mut Vec<(Type, &'d SelectionSet)>,
-) {
-    for selection in &set.selections {
-        match selection {
-            Selection::Field(field) if field.response_key() == key => {
-                found.push((field.definition.ty.clone(), &field.selection_set));
-            }
-            Selection::Field(_) => {}
-            Selection::InlineFragment(fragment) => fields(document, &fragment.selection_set, key, found),
-            Selection::FragmentSpread(spread) => {
-                fields(document, &document.fragments[&spread.fragment_name].selection_set, key, found);
-            }
-        }
-    }
-}
-
-/// Every error of ours is one of theirs; one of theirs is missing only where another makes null of what it stands in: the
-/// specification lets the others be given up.
-fn compare(ours: &[Error], theirs: &[Told]) -> Result<(), String> {
-    for error in ours {
-        if !theirs.iter().any(|told| told.error == *error) {
-            let theirs: Vec<_> = theirs.iter().map(|told| &told.error).collect();
-            return Err(format!("an error of ours is none of theirs: {error:?}, {theirs:?}"));
-        }
-        if ours.iter().filter(|other| *other == error).count() > 1 {
-            return Err(format!("an error is told twice: {error:?}"));
-        }
-    }
-    for told in theirs {
-        let path = told.error.path.as_array().unwrap();
-        let is_given_up = |other: &Error| {
-            let other = theirs.iter().find(|told| told.error == *other).unwrap();
-            other.error != told.error && path.starts_with(&other.null_at)
-        };
-        if !ours.contains(&told.error) && !ours.iter().any(is_given_up) {
-            return Err(format!("an error of theirs is none of ours: {:?}, {ours:?}", told.error));
-        }
-    }
-    Ok(())
-}
-
-/// Data with the schema's own parts in one order: the specification names none.
-fn sorted_meta(data: &str) -> String {
-    fn sort(value: &mut Json) {
-        match value {
-            Json::Array(items) => {
-                items.iter_mut().for_each(sort);
-                items.sort_by_cached_key(Json::to_string);
-            }
-            Json::Object(members) => members.values_mut().for_each(sort),
-            _ => {}
-        }
-    }
-    let Ok(mut read) = serde_json::from_str::<Json>(data) else { return data.to_owned() };
-    let Some(members) = read.as_object_mut() else { return data.to_owned() };
-    let metas: Vec<_> = members.iter_mut().filter(|(key, _)| is_meta(key)).collect();
-    if metas.is_empty() {
-        return data.to_owned();
-    }
-    metas.into_iter().for_each(|(_, value)| sort(value));
-    read.to_string()
-}
-
-/// `m1` and so on stand for `__schema` and `__type`.
-fn is_meta(key: &str) -> bool {
-    key.strip_prefix('m').is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// The types that a type's fields and arguments lead to.
-fn reach(types: &apollo_compiler::Schema, of_type: &str, reached: &mut BTreeSet<String>) {
-    if !reached.insert(of_type.to_owned()) {
-        return;
-    }
-    let definition = &types.types[of_type];
-    let mut next: Vec<&str> = Vec::new();
-    let fields = match definition {
-        ExtendedType::Object(object) => object.fields.values().collect(),
-        ExtendedType::Interface(interface) => interface.fields.values().collect(),
-        _ => Vec::new(),
-    };
-    for field in fields {
-        next.push(field.ty.inner_named_type());
-        next.extend(field.arguments.iter().map(|argument| argument.ty.inner_named_type().as_str()));
-    }
-    match definition {
-        ExtendedType::InputObject(input) => {
-            next.extend(input.fields.values().map(|field| field.ty.inner_named_type().as_str()));
-        }
-        ExtendedType::Union(union) => next.extend(union.members.iter().map(|member| member.as_str())),
-        ExtendedType::Interface(_) => {
-            let implementers = types.types.iter().filter(|(name, _)| types.is_subtype(of_type, name));
-            next.extend(implementers.map(|(name, _)| name.as_str()));
-        }
-        _ => {}
-    }
-    next.into_iter().for_each(|name| reach(types, name, reached));
-}
-
-/// What the service tells of itself, all that can be selected of it.
-fn told(world: &World) -> Json {
-    let types = &world.api.schema.types;
-    fn all(types: &apollo_compiler::Schema, of_type: &str) -> String {
-        let Some(object) = types.get_object(of_type) else { return String::new() };
-        let fields = object.fields.values().filter(|field| field.arguments.is_empty());
-        let fields = fields.map(|field| format!("{} {}", field.name, all(types, field.ty.inner_named_type())));
-        format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "))
-    }
-    let ask = |text: &str| -> Json {
-        let whole = world.answer(text, &json!({}), None, true, OnError::Propagate);
-        let answer: Json = serde_json::from_str(&whole).unwrap();
-        assert!(answer.get("errors").is_none(), "{whole}");
-        answer["data"].clone()
-    };
-    let mut told = ask(&format!(
-        "{{ freshness {} projection {} catalog {} _service {{ sdl }} }}",
-        all(types, "DomainFreshness"),
-        all(types, "Projection"),
-        all(types, "Catalog")
-    ));
-    let freshness = all(types, "AnswerFreshness");
-    told["of"] = ask(&format!(
-        "{{ guest(key: \"ada\") {{ freshness {freshness} }} lodge(key: \"inn\") {{ freshness {freshness} }} stay(key: \"s1\") {{ freshness {freshness} }} }}"
-    ));
-    told
-}
+/// And those that are the same at every run.
+const FIXED: u64 = 3000;
+/// Bytes of a document's choices.
+const BYTES_MAX: usize = 300;
 
 static PAIR: LazyLock<Pair> = LazyLock::new(Pair::new);
 
-fn asked(bytes: &[u8]) -> Question {
-    question(&PAIR.world.api.schema.types, &PAIR.cursors, &PAIR.reached, bytes)
+fn told(asked: &Question, why: &str) -> String {
+    format!("{why}\n{}\nvariables {}\n{asked:?}", asked.text.ours, asked.variables.ours)
 }
 
 proptest! {
     #![proptest_config(Config { cases: CASES, failure_persistence: None, max_shrink_iters: 4000, ..Config::default() })]
 
     #[test]
-    fn both_give_the_same_answer(bytes in vec(any::<u8>(), 0..300)) {
-        let asked = asked(&bytes);
+    fn both_give_the_same_answer(bytes in vec(any::<u8>(), 0..BYTES_MAX)) {
+        let asked = PAIR.question(&bytes);
         let agreed = PAIR.agree(&asked);
-        prop_assert!(
-            agreed.is_ok(),
-            "{}\n{}\nvariables {}\n{:?}",
-            agreed.unwrap_err(), asked.text.ours, asked.variables.ours, asked
-        );
+        prop_assert!(agreed.is_ok(), "{}", told(&asked, &agreed.unwrap_err()));
     }
 }
 
+/// What is generated has all that it is to have: without that, to agree would say little.
 #[test]
-fn survey() {
-    use std::collections::BTreeMap;
-    let mut seed = std::env::var("SEED").ok().and_then(|s| s.parse::<u64>().ok()).unwrap_or(1);
-    let mut verdicts: BTreeMap<String, usize> = BTreeMap::new();
-    let mut examples: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    let started = std::time::Instant::now();
-    for _ in 0..3000 {
-        let mut bytes = Vec::new();
-        let mut next = || { seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407); (seed >> 33) as usize };
-        let length = next() % 300;
-        for _ in 0..length { bytes.push(next() as u8); }
-        let question = asked(&bytes);
-        let got = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| PAIR.agree(&question))).unwrap_or_else(|p| Err(format!("PANIC {:?}", p.downcast_ref::<String>())));
-        match got {
-            Ok(verdict) if question.flaw.is_some() && verdict != Verdict::Refused => {
-                let entry = examples.entry(format!("ANSWERED {:?}", question.flaw)).or_insert((0, String::new()));
-                entry.0 += 1;
-                if entry.1.is_empty() || question.text.ours.len() < entry.1.len() { entry.1 = question.text.ours.clone(); }
-            }
-            Ok(verdict) => *verdicts.entry(format!("{verdict:?} flawed={}", question.flaw.is_some())).or_default() += 1,
-            Err(why) => {
-                let class: String = format!("{:?} {}", question.flaw, why.chars().take(90).collect::<String>());
-                let entry = examples.entry(class).or_insert((0, String::new()));
-                entry.0 += 1;
-                let shown = format!("{why}\n{}\n{}", question.text.ours, question.variables.ours);
-                if entry.1.is_empty() || shown.len() < entry.1.len() { entry.1 = shown; }
-            }
-        }
+fn documents_are_of_every_kind() {
+    let mut state = 1_u64;
+    let mut dice = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize
+    };
+    let (mut verdicts, mut flaws, mut avoided) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+    let mut text = String::new();
+    for _ in 0..FIXED {
+        let length = dice() % BYTES_MAX;
+        let bytes: Vec<u8> = (0..length).map(|_| dice() as u8).collect();
+        let asked = PAIR.question(&bytes);
+        let verdict = PAIR.agree(&asked).unwrap_or_else(|why| panic!("{}", told(&asked, &why)));
+        *verdicts.entry(format!("{verdict:?}")).or_insert(0) += 1;
+        flaws.extend(asked.flaw.filter(|_| verdict == Verdict::Refused));
+        avoided.extend(asked.avoided);
+        text += &asked.text.ours;
     }
-    for (class, (count, example)) in &examples { println!("=== {count} {class}\n{example}"); }
-    println!("{verdicts:?} {:?}", started.elapsed());
-    for (class, (count, _)) in &examples { println!("{count} {class}"); }
+    assert!(verdicts.values().all(|count| *count > FIXED / 10) && verdicts.len() == 3, "{verdicts:?}");
+    let unseen: Vec<_> = Flaw::ALL.iter().filter(|flaw| !flaws.contains(flaw)).collect();
+    assert!(unseen.is_empty(), "never refused: {unseen:?}");
+    let rewritten = [Fault::EscapedPoint, Fault::SingleForList, Fault::UnionCondition, Fault::DefaultOfCondition];
+    assert_eq!(avoided.into_iter().collect::<Vec<_>>(), rewritten);
+    for part in [
+        "@skip(if: $",
+        "... on Node",
+        "search(",
+        "paths(",
+        "__type(",
+        "deadLetters(",
+        "\"\"\"",
+        "\\u{1F600}",
+        "ASC",
+        "every: ",
+    ] {
+        assert!(text.contains(part), "no document has {part}");
+    }
+}
+
+/// A document that both are asked word for word.
+fn same(text: &str, variables: Json) -> Question {
+    Question {
+        text: Both { ours: text.to_owned(), theirs: text.to_owned() },
+        variables: Both { ours: variables.clone(), theirs: variables },
+        operation: None,
+        personal: true,
+        lenient: false,
+        flaw: None,
+        avoided: BTreeSet::new(),
+    }
+}
+
+/// Each known fault of the reference is one still: ours answers as the specification says, and theirs otherwise.
+#[test]
+fn known_faults_are_faults_still() {
+    let key = r#"{"guest":{"key":"ada"}}"#;
+    // The document, its variables, and our data; none where the document is wrong.
+    let cases: &[(Fault, &str, Json, Option<&str>)] = &[
+        (Fault::EscapedPoint, r#"{ guest(key: "\u{61}da") { key } }"#, json!({}), Some(key)),
+        (
+            Fault::SingleForList,
+            r#"{ nodes(ids: "Guest:ada") { id } }"#,
+            json!({}),
+            Some(r#"{"nodes":[{"id":"Guest:ada"}]}"#),
+        ),
+        (
+            Fault::SingleForList,
+            "query($k: [String!]) { freshness(domains: $k) { domain } }",
+            json!({ "k": "stays" }),
+            Some(r#"{"freshness":[{"domain":"stays"}]}"#),
+        ),
+        (
+            Fault::UnionCondition,
+            r#"{ guest(key: "ada") { ... on _Entity { ... on Guest { key } } } }"#,
+            json!({}),
+            Some(key),
+        ),
+        (
+            Fault::DefaultOfCondition,
+            r#"query($v: Boolean! = true) { guest(key: "ada") { key since @skip(if: $v) } }"#,
+            json!({}),
+            Some(key),
+        ),
+        (
+            Fault::Conflict,
+            r#"{ guest(key: "ada") { lastEvent { b: id } } guest(key: "ada") { lastEvent { b: type } } }"#,
+            json!({}),
+            None,
+        ),
+        (
+            Fault::UnknownMember,
+            "query($v: Status) { stays(filter: { status: { ne: $v, like: 1 } }) { totalCount } }",
+            json!({}),
+            None,
+        ),
+        (Fault::MemberTwice, "{ stays(filter: { guests: { eq: 1, eq: 2 } }) { totalCount } }", json!({}), None),
+        (
+            Fault::DirectivesOfTypename,
+            "query($v: Boolean!) { guest(key: \"ada\") { key __typename @include(if: $v) } }",
+            json!({ "v": false }),
+            Some(key),
+        ),
+        (Fault::DirectivesOfTypename, "{ __typename @skip(if: false) @skip(if: false) }", json!({}), None),
+        (Fault::DirectivesOfTypename, "{ __typename @skip }", json!({}), None),
+        (Fault::DirectivesOfTypename, "{ __typename @nothingLikeIt }", json!({}), None),
+        (
+            Fault::MissingVariable,
+            "query($k: String!) { ...F } fragment F on Query { lodge(key: $k) { key } }",
+            json!({}),
+            None,
+        ),
+        (Fault::VariableOfOtherType, "query($v: Boolean) { lodge(key: $v) { key } }", json!({}), None),
+        (Fault::TextForObjects, r#"{ stays(filter: "all") { totalCount } }"#, json!({}), None),
+        (Fault::TextForObjects, r#"{ stays(orderBy: "all") { totalCount } }"#, json!({}), None),
+        (
+            Fault::InterfacesOfInterface,
+            r#"{ __type(name: "Node") { interfaces { name } } }"#,
+            json!({}),
+            Some(r#"{"__type":{"interfaces":[]}}"#),
+        ),
+    ];
+    for (fault, text, variables, expected) in cases {
+        let asked = same(text, variables.clone());
+        let (ours, whole) = PAIR.ours(&asked, OnError::Propagate);
+        assert_eq!(ours.data.as_deref(), *expected, "{fault:?}: {whole}");
+        assert!(PAIR.differ(&asked), "{fault:?} is none any more: {text}");
+    }
+    let named: BTreeSet<Fault> = cases.iter().map(|(fault, ..)| *fault).collect();
+    assert_eq!(named.into_iter().collect::<Vec<_>>(), Fault::ALL);
+}
+
+/// Why things stand in for what is null in the reference's answers (6.4.4, Handling Execution Errors, and 6.4.3, Value Completion):
+/// an error gives up the whole answer and all errors but the first, and null is no item of a list of an interface.
+#[test]
+fn the_executor_gives_up_where_it_need_not() {
+    let fails = |name: &str| {
+        Field::new(name, TypeRef::named(TypeRef::STRING), |_| {
+            FieldFuture::new(async { Err::<Option<FieldValue<'_>>, _>(async_graphql::Error::new("no")) })
+        })
+    };
+    let nulls = Field::new("nulls", TypeRef::named_list("Any"), |_| {
+        FieldFuture::Value(Some(FieldValue::list([FieldValue::NULL])))
+    });
+    let some = InterfaceField::new("a", TypeRef::named(TypeRef::STRING));
+    let schema = Schema::build("Query", None, None)
+        .register(Interface::new("Any").field(some))
+        .register(Object::new("One").implement("Any").field(fails("a")))
+        .register(Object::new("Query").field(fails("a")).field(fails("b")).field(nulls))
+        .finish();
+    let schema = schema.unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for text in ["{ a b __typename }", "{ nulls { a } }"] {
+        let response = runtime.block_on(schema.execute(text));
+        assert_eq!((response.data.into_json().unwrap(), response.errors.len()), (Json::Null, 1), "{text}");
+    }
+}
+
+/// Every type that can be reached tells the same of itself, to the last description.
+#[test]
+fn the_schema_tells_the_same_of_itself() {
+    const TYPE: &str = "type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
+    let mut compared = 0;
+    for (name, definition) in PAIR.types() {
+        // What is built in is described in each one's words.
+        let description = if definition.is_built_in() { "" } else { "description" };
+        let interfaces = if matches!(definition, ExtendedType::Interface(_)) { "" } else { "interfaces { name }" };
+        let input = format!("{{ name description defaultValue isDeprecated deprecationReason {TYPE} }}");
+        let text = format!(
+            "{{ m1: __type(name: \"{name}\") {{ __typename kind name {description} specifiedByURL isOneOf ofType {{ name }} {interfaces}
+              fields(includeDeprecated: true) {{ name description isDeprecated deprecationReason args {input} {TYPE} }}
+              inputFields {input} possibleTypes {{ name }}
+              enumValues(includeDeprecated: true) {{ name description isDeprecated deprecationReason }} }} }}"
+        );
+        let asked = same(&text, json!({}));
+        let verdict = PAIR.agree(&asked).unwrap_or_else(|why| panic!("{}", told(&asked, &why)));
+        assert_eq!(verdict, Verdict::Whole);
+        compared += 1;
+    }
+    assert!(compared > 60, "{compared}");
 }

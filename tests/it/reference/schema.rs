@@ -17,7 +17,9 @@ use staygraph::model::cell::Cell;
 use staygraph::model::{Kind, Model, constant_name};
 use staygraph::projection::DeadLetter;
 use staygraph::projection::Snapshot;
-use staygraph::query::{Arguments, Hit, PAGE_DEFAULT, PAGE_MAX, Page, QueryError, Reading, Source, page, search, total};
+use staygraph::query::{
+    Arguments, Hit, PAGE_DEFAULT, PAGE_MAX, Page, QueryError, Reading, Source, page, search, total,
+};
 
 use super::world::seal;
 
@@ -110,8 +112,8 @@ pub fn make(types: &Arc<Valid<apollo_compiler::Schema>>, mode: ValidationMode) -
             }
             ExtendedType::Union(union) => {
                 let made = described(Union::new(name.as_str()), text(union.description.as_ref()), Union::description);
-                builder =
-                    builder.register(union.members.iter().fold(made, |made, member| made.possible_type(member.as_str())));
+                builder = builder
+                    .register(union.members.iter().fold(made, |made, member| made.possible_type(member.as_str())));
             }
             ExtendedType::Enum(values) => {
                 let mut made =
@@ -164,11 +166,7 @@ fn input_value(input: &InputValueDefinition) -> InputValue {
     described(made, input.description.as_ref().map(|text| text.to_string()), InputValue::description)
 }
 
-fn field_of(
-    types: &Arc<Valid<apollo_compiler::Schema>>,
-    of_type: &str,
-    field: &FieldDefinition,
-) -> Field {
+fn field_of(types: &Arc<Valid<apollo_compiler::Schema>>, of_type: &str, field: &FieldDefinition) -> Field {
     let (types, holder, definition) = (types.clone(), of_type.to_owned(), field.clone());
     let made = Field::new(field.name.as_str(), reference(&field.ty), move |context| {
         FieldFuture::Value(answer(&types, &holder, &definition, &context))
@@ -435,9 +433,8 @@ impl Asked<'_, '_> {
         let given = self.given();
         let first = self.number("first", PAGE_DEFAULT, PAGE_MAX)?;
         let text = |name: &str| given.get(name).and_then(Json::as_str);
-        let wanted = |letter: &Json| {
-            ["domain", "code"].iter().all(|name| text(name).is_none_or(|text| letter[*name] == text))
-        };
+        let wanted =
+            |letter: &Json| ["domain", "code"].iter().all(|name| text(name).is_none_or(|text| letter[*name] == text));
         let letters = self.shared.snapshot.dead_letters.iter().map(|(_, letter)| of_letter(letter));
         let letters: Vec<Json> = letters.filter(wanted).collect();
         let start = match text("after") {
@@ -473,9 +470,7 @@ impl Asked<'_, '_> {
         Ok(Some(match name {
             "nodes" => list(slots.iter().map(|slot| node(listed.entity, *slot))),
             "edges" => list(slots.iter().map(|slot| FieldValue::owned_any(Parent::Edge(listed.clone(), *slot)))),
-            "totalCount" => {
-                FieldValue::value(total(&self.reading, listed.entity, listed.source, &listed.arguments)?)
-            }
+            "totalCount" => FieldValue::value(total(&self.reading, listed.entity, listed.source, &listed.arguments)?),
             "pageInfo" => {
                 let cursor = |slot: Option<&u32>| slot.map(|slot| self.cursor(listed, *slot));
                 value(&json!({
@@ -513,7 +508,8 @@ impl Asked<'_, '_> {
                 if described.has_personal && !self.shared.personal {
                     return Err(QueryError::forbidden(name));
                 }
-                let members = node.attributes().map(|(name, text)| (name.to_owned(), serde_json::from_str(text).unwrap()));
+                let members =
+                    node.attributes().map(|(name, text)| (name.to_owned(), serde_json::from_str(text).unwrap()));
                 let members: Map<String, Json> = members.collect();
                 (!members.is_empty()).then(|| value(&Json::Object(members)))
             }
