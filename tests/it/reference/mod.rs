@@ -6,6 +6,8 @@
 
 mod faults;
 mod generate;
+#[path = "../../../fuzz/src/mutate.rs"]
+mod mutate;
 mod pair;
 mod schema;
 mod world;
@@ -46,6 +48,28 @@ proptest! {
         let asked = PAIR.question(&bytes);
         let agreed = PAIR.agree(&asked);
         prop_assert!(agreed.is_ok(), "{}", told(&asked, &agreed.unwrap_err()));
+    }
+}
+
+/// What the fuzzer begins with.
+static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let folder = std::fs::read_dir(crate::support::root("fuzz/corpus/documents")).unwrap();
+    folder.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+});
+
+proptest! {
+    #![proptest_config(Config { cases: CASES, failure_persistence: None, ..Config::default() })]
+
+    /// The fuzzer's other body on stable: whatever is sent, the service is not at fault.
+    #[test]
+    fn nothing_that_is_sent_is_an_error_inside(
+        picks in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        edits in vec(any::<mutate::Edit>(), 0..8),
+    ) {
+        let (one, other) = (picks.0.get(&CORPUS[..]), picks.1.get(&CORPUS[..]));
+        let bytes = mutate::mutate(one, other, &edits);
+        let survived = PAIR.survives(&bytes);
+        prop_assert!(survived.is_ok(), "{}\n{}", survived.unwrap_err(), String::from_utf8_lossy(&bytes));
     }
 }
 
