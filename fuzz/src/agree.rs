@@ -62,8 +62,8 @@ fn json(node: Node<'_>) -> Json {
         Token::Integer(value) => value.into(),
         Token::Unsigned(value) => value.into(),
         Token::Float(value) => value.into(),
-        // A double is the nearest that it has.
-        Token::Number(span) => node.spanned(span).parse::<f64>().unwrap_or(f64::NAN).into(),
+        // It has a double only, which need not be the nearest.
+        Token::Number(span) => serde_json::from_str(node.spanned(span)).unwrap_or_default(),
         Token::Text(span) => node.spanned(span).into(),
         Token::Array { .. } => node.items().map(json).collect(),
         Token::Object { .. } => {
