@@ -298,7 +298,8 @@ impl<'d> Compiler<'d> {
         let list = List::new(entity, self.call(field)?, inner.iter().copied().collect());
         self.domains.extend(inner);
         self.lists.push(list);
-        Ok(Many { list: self.lists.len() - 1, entity, of })
+        let counts = of.iter().any(|field| matches!(field.what, OfConnection::TotalCount));
+        Ok(Many { list: self.lists.len() - 1, entity, counts, of })
     }
 
     fn connection(&mut self, entity: usize, sets: &Sets<'d>) -> Made<Fields<OfConnection>> {

@@ -93,6 +93,8 @@ pub struct Many {
     /// Its place in [`Plan::lists`].
     pub list: usize,
     pub entity: usize,
+    /// Whether the total is wanted.
+    pub counts: bool,
     pub of: Fields<OfConnection>,
 }
 

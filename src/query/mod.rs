@@ -19,7 +19,7 @@ use std::fmt;
 pub use cursor::Seal;
 pub use filter::Filter;
 pub use order::{Order, Term};
-pub use page::{Arguments, PAGE_DEFAULT, PAGE_MAX, Page, Source, page, total};
+pub use page::{Arguments, PAGE_DEFAULT, PAGE_MAX, Page, Source, page, page_and_total, total};
 pub use reading::Reading;
 pub use search::{Hit, search};
 

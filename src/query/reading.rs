@@ -60,6 +60,11 @@ impl Reading {
         self
     }
 
+    /// Whether it does.
+    pub fn notes_plans(&self) -> bool {
+        self.plans.is_some()
+    }
+
     /// Notes how a list was answered, where that was asked for.
     pub fn planned(&self, plan: impl FnOnce() -> Json) {
         if let Some(plans) = &self.plans {

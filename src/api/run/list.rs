@@ -19,7 +19,9 @@ impl<'r> Run<'r> {
         let (entity, bound) = (many.entity, &*self.request.bound[many.list]);
         self.reading.touch(entity);
         let arguments = bound.arguments.as_ref().map_err(|error| Stop::Error(error.clone()))?;
-        let page = page(self.reading, entity, source, arguments)?;
+        // Refused in its own field, a total is no reason to refuse the page.
+        let counted = if many.counts { page_and_total(self.reading, entity, source, arguments) } else { Err(none()) };
+        let page = counted.or_else(|_| page(self.reading, entity, source, arguments))?;
         let listed = Listed { entity, source, arguments, bound, page };
         self.object(&many.of, at, |run, what, at| run.of_connection(what, &listed, at))
     }
