@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { waiting } from './waiting.mjs';
 
-// A guest of the demo with 23 stays, and one of the properties.
+// A guest of the demo with some dozens of stays, and one of the properties.
 export const GUEST = '44250196';
 export const PROPERTY = '71609';
 
