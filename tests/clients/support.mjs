@@ -16,7 +16,7 @@ export async function check(name, body, { needs } = {}) {
   const fault = await faultOf(body);
   if (!fault && !waits) tell('ok', `ok    ${name}`);
   else if (!fault) tell('failed', `FAIL  ${name}: it holds now: take '${needs}' out of waiting.mjs`);
-  else if (waits) tell('waits', `waits ${name}: for ${needs}`);
+  else if (waits) tell('waits', `waits ${name}: for ${needs} (${fault.slice(0, 160)})`);
   else tell('failed', `FAIL  ${name}: ${fault}`);
 }
 
@@ -41,7 +41,8 @@ async function faultOf(body) {
     await Promise.race([body(), late]);
     return undefined;
   } catch (error) {
-    return (error.stack && !error.expected ? error.stack : error.message).split('\n').slice(0, 4).join(' | ');
+    const text = error.stack && !error.expected ? error.stack : error.message;
+    return text.replace(/\x1b\[\d*m/g, '').split('\n').slice(0, 4).join(' | ');
   } finally {
     clearTimeout(timer);
   }

@@ -3,4 +3,5 @@ export const waiting = [
   'persisted queries',
   'freshness fields',
   'compressed answers',
+  'isOneOf',
 ];
