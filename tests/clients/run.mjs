@@ -3,10 +3,11 @@
 import { apollo } from './apollo.mjs';
 import { codegen } from './codegen.mjs';
 import { relayClient as relay } from './relay.mjs';
+import { schema } from './schema.mjs';
 import { check, summary } from './support.mjs';
 import { urql } from './urql.mjs';
 
-const parts = { apollo, urql, relay, codegen };
+const parts = { apollo, urql, relay, codegen, schema };
 const [url, ...names] = process.argv.slice(2);
 if (!url || names.some((name) => !parts[name])) {
   console.error(`usage: node run.mjs <URL of /graphql> [${Object.keys(parts).join('|')}…]`);

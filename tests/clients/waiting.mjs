@@ -4,4 +4,6 @@ export const waiting = [
   'freshness fields',
   'compressed answers',
   'isOneOf',
+  'one schema, printed and served',
+  'no unused types',
 ];
