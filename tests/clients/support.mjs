@@ -81,11 +81,11 @@ export function remembering() {
 }
 
 // Asks without any client.
-export async function ask(url, query, variables) {
+export async function ask(url, query, variables, operationName) {
   const answer = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
-    body: JSON.stringify({ query, variables }),
+    body: JSON.stringify({ query, variables, operationName }),
   });
   return answer.json();
 }
