@@ -16,7 +16,7 @@ export async function check(name, body, { needs } = {}) {
   const fault = await faultOf(body);
   if (!fault && !waits) tell('ok', `ok    ${name}`);
   else if (!fault) tell('failed', `FAIL  ${name}: it holds now: take '${needs}' out of waiting.mjs`);
-  else if (waits) tell('waits', `waits ${name}: for ${needs} (${fault.slice(0, 160)})`);
+  else if (waits) tell('waits', `waits ${name}${name.startsWith(needs) ? '' : `: for ${needs}`} (${fault.slice(0, 160)})`);
   else tell('failed', `FAIL  ${name}: ${fault}`);
 }
 
