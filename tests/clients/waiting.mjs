@@ -3,6 +3,7 @@ export const waiting = [
   'persisted queries',
   'freshness fields',
   'compressed answers',
+  'federation',
   'isOneOf',
   'one schema, printed and served',
   'no unused types',
