@@ -1,0 +1,163 @@
+// What is seen of a stay, without a word about how it was asked for: the two examples give these parts plain values.
+import { useEffect, useState } from 'react';
+
+// Where staygraph is asked: `?to=http://…` or the address that `staygraph demo` has unless told otherwise.
+const parameters = new URLSearchParams(location.search);
+export const SERVICE = `${parameters.get('to') ?? 'http://127.0.0.1:8080'}/graphql`;
+export const GUEST = parameters.get('guest') ?? '44250196';
+export const PAGE = 6;
+export const ASK_AGAIN_MS = 5_000;
+
+const CAUSES = {
+  CAUGHT_UP: 'everything that was written is in it',
+  CATCHING_UP: 'it is catching up',
+  STALLED: 'it has stopped moving',
+  SOURCE_UNREACHABLE: 'its source does not answer',
+  SOURCE_SILENT: 'its source has been silent for long',
+  PAUSED: 'somebody paused it',
+  BLOCKED: 'records wait that cannot be read now',
+  RETENTION_RISK: 'its source is about to drop what was not read',
+  DATA_LOST: 'its source dropped what was not read',
+};
+const DOMAINS = ['reservations', 'people', 'properties', 'prices'];
+
+export function Page({ by, name, count, list, detail }) {
+  return (
+    <main>
+      <header>
+        <h1>A stay across four domains</h1>
+        <p>Asked for by {by}: one question, one version of the graph, and how fresh each part of it is.</p>
+      </header>
+      <nav aria-label="Stays">
+        <h2>{name ?? 'Stays'}{count === undefined ? '' : `, ${count} stays`}</h2>
+        {list}
+      </nav>
+      <section aria-label="The stay">{detail}</section>
+    </main>
+  );
+}
+
+export function Stays({ stays, chosen, choose, hasMore, more }) {
+  return (
+    <>
+      <ol>
+        {stays.map(({ key, property }) => (
+          <li key={key}>
+            <button type="button" aria-current={key === chosen} onClick={() => choose(key)}>
+              {property?.neighbourhood ?? property?.city ?? 'Somewhere'}
+              <small>{short(property?.name)}</small>
+            </button>
+          </li>
+        ))}
+      </ol>
+      {hasMore && <button type="button" className="more" onClick={more}>More stays</button>}
+    </>
+  );
+}
+
+export function Stay({ stay, answer, failure }) {
+  const elapsed = useElapsed(answer);
+  const of = (domain) => <Status {...answer?.freshness?.domains.find((each) => each.domain === domain)} elapsed={elapsed} />;
+  const { guest, property } = stay;
+  return (
+    <>
+      <p className="answer" role="status">
+        {failure && <span className="failure">No new answer ({failure}); this is the last one. </span>}
+        {answer?.freshness && <>This answer: <Status {...answer.freshness} elapsed={elapsed} /></>}
+      </p>
+      <div className="cards">
+        <Card title="Stay" of={of('reservations')}>
+          <h2>{word(stay.status)}</h2>
+          <Facts of={{
+            Dates: stay.checkIn ? `${day(stay.checkIn)} to ${day(stay.checkOut)}, ${stay.nights} nights` : 'not known',
+            Total: money(stay.total), Booked: stay.bookedAt && day(stay.bookedAt), Through: stay.channel,
+            Known: { INFERRED: 'concluded from a review', OBSERVED: 'recorded as it happened', SYNTHETIC: 'invented' }[stay.provenance], Key: stay.key,
+          }} />
+        </Card>
+        <Card title="Guest" of={of('people')}>
+          <h2>{guest?.name ?? 'Nobody known'}</h2>
+          <Facts of={{ Country: guest?.country, Since: day(guest?.since), Key: guest?.key }} />
+        </Card>
+        <Card title="Property and host" of={of('properties')}>
+          <h2>{short(property?.name) ?? 'Not known'}</h2>
+          <Facts of={{
+            Kind: word(property?.kind), Where: [property?.neighbourhood, property?.city, property?.country].filter(Boolean).join(', '),
+            Sleeps: property?.sleeps, Host: property?.host?.name, 'Host since': day(property?.host?.since),
+          }} />
+        </Card>
+        <Card title="Prices" of={of('prices')}>
+          <h2>{property?.prices.nodes.length > 0 ? `${money(property.prices.nodes[0].amount)} a ${word(property.prices.nodes[0].unit).toLowerCase()}` : 'None known'}</h2>
+          <Facts of={Object.fromEntries((property?.prices.nodes ?? []).map(({ amount, validFrom, validTo }) => [money(amount), `${day(validFrom)} to ${day(validTo)}`]))} />
+        </Card>
+      </div>
+      <table className="domains">
+        <thead><tr><th>Domain</th><th>Status</th><th>As of</th><th>Why</th></tr></thead>
+        <tbody>
+          {DOMAINS.map((domain) => {
+            const found = answer?.freshness?.domains.find((each) => each.domain === domain);
+            return (
+              <tr key={domain} data-domain={domain}>
+                <td>{domain}</td>
+                <td>{found ? <span className="status" data-status={found.status}>{word(found.status)}</span> : 'not asked'}</td>
+                <td>{found && ago(found.stalenessMs, elapsed)}</td>
+                <td>{found && CAUSES[found.cause]}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </>
+  );
+}
+
+function Card({ title, of, children }) {
+  return <article className="card"><header><span>{title}</span>{of}</header>{children}</article>;
+}
+
+function Facts({ of }) {
+  const facts = Object.entries(of).filter(([, value]) => value !== null && value !== undefined && value !== '');
+  return <dl>{facts.map(([name, value]) => [<dt key={`${name}:`}>{name}</dt>, <dd key={name}>{value}</dd>])}</dl>;
+}
+
+function Status({ status, stalenessMs, elapsed }) {
+  if (!status) return null;
+  return <span className="status" data-status={status}>{word(status)}, {ago(stalenessMs, elapsed)}</span>;
+}
+
+// Milliseconds since the answer came, by this machine's own steady clock: the service's and the browser's may differ.
+function useElapsed(answer) {
+  const [now, setNow] = useState(() => performance.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(performance.now()), 1_000);
+    return () => clearInterval(timer);
+  }, []);
+  return answer ? Math.max(0, now - answer.at) : 0;
+}
+
+// How long ago everything was in the answer, in words.
+function ago(stalenessMs, elapsed) {
+  if (stalenessMs === null || stalenessMs === undefined) return 'as of a time not known';
+  const seconds = Math.round((stalenessMs + elapsed) / 1_000);
+  const words = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+  if (seconds < 60) return `as of ${words.format(-seconds, 'second')}`;
+  return seconds < 3_600 ? `as of ${words.format(-Math.round(seconds / 60), 'minute')}` : `as of ${words.format(-Math.round(seconds / 3_600), 'hour')}`;
+}
+
+function money(amount) {
+  if (!amount) return undefined;
+  const format = new Intl.NumberFormat('en', { style: 'currency', currency: amount.currency });
+  return format.format(amount.minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+}
+
+function day(text) {
+  return text ? new Date(text.length === 10 ? `${text}T00:00:00Z` : text).toLocaleDateString('en-GB', { dateStyle: 'medium', timeZone: 'UTC' }) : undefined;
+}
+
+function word(value) {
+  return value ? value[0] + value.slice(1).toLowerCase().replaceAll('_', ' ') : undefined;
+}
+
+// Of a listing's name what stands before its numbers.
+function short(name) {
+  return name?.split(' · ').filter((part) => !part.startsWith('★')).join(' · ');
+}
