@@ -1,10 +1,10 @@
 // What is seen of a stay, without a word about how it was asked for: the two examples give these parts plain values.
-import { useEffect, useState } from 'react';
+import { Fragment, useEffect, useState } from 'react';
 
 // Where staygraph is asked: `?to=http://…` or the address that `staygraph demo` has unless told otherwise.
 const parameters = new URLSearchParams(location.search);
 export const SERVICE = `${parameters.get('to') ?? 'http://127.0.0.1:8080'}/graphql`;
-export const GUEST = parameters.get('guest') ?? '44250196';
+export const GUEST = parameters.get('guest') ?? '44225562';
 export const PAGE = 6;
 export const ASK_AGAIN_MS = 5_000;
 
@@ -29,7 +29,7 @@ export function Page({ by, name, count, list, detail }) {
         <p>Asked for by {by}: one question, one version of the graph, and how fresh each part of it is.</p>
       </header>
       <nav aria-label="Stays">
-        <h2>{name ?? 'Stays'}{count === undefined ? '' : `, ${count} stays`}</h2>
+        <h2>{name ?? 'Stays'}{count === undefined ? '' : `, ${count} ${count === 1 ? 'stay' : 'stays'}`}</h2>
         {list}
       </nav>
       <section aria-label="The stay">{detail}</section>
@@ -57,13 +57,13 @@ export function Stays({ stays, chosen, choose, hasMore, more }) {
 
 export function Stay({ stay, answer, failure }) {
   const elapsed = useElapsed(answer);
-  const of = (domain) => <Status {...answer?.freshness?.domains.find((each) => each.domain === domain)} elapsed={elapsed} />;
+  const of = (domain) => <Status {...answer?.freshness?.domains.find((each) => each.domain === domain)} elapsed={elapsed} old={failure} />;
   const { guest, property } = stay;
   return (
     <>
       <p className="answer" role="status">
         {failure && <span className="failure">No new answer ({failure}); this is the last one. </span>}
-        {answer?.freshness && <>This answer: <Status {...answer.freshness} elapsed={elapsed} /></>}
+        {answer?.freshness && <>{failure ? 'It was' : 'This answer'}: <Status {...answer.freshness} elapsed={elapsed} old={failure} /></>}
       </p>
       <div className="cards">
         <Card title="Stay" of={of('reservations')}>
@@ -87,7 +87,7 @@ export function Stay({ stay, answer, failure }) {
         </Card>
         <Card title="Prices" of={of('prices')}>
           <h2>{property?.prices.nodes.length > 0 ? `${money(property.prices.nodes[0].amount)} a ${word(property.prices.nodes[0].unit).toLowerCase()}` : 'None known'}</h2>
-          <Facts of={Object.fromEntries((property?.prices.nodes ?? []).map(({ amount, validFrom, validTo }) => [money(amount), `${day(validFrom)} to ${day(validTo)}`]))} />
+          <Facts of={(property?.prices.nodes ?? []).map(({ amount, validFrom, validTo }) => [money(amount), `${day(validFrom)} to ${day(validTo)}`])} />
         </Card>
       </div>
       <table className="domains">
@@ -98,9 +98,9 @@ export function Stay({ stay, answer, failure }) {
             return (
               <tr key={domain} data-domain={domain}>
                 <td>{domain}</td>
-                <td>{found ? <span className="status" data-status={found.status}>{word(found.status)}</span> : 'not asked'}</td>
+                <td>{found ? <span className="status" data-status={failure ? 'UNKNOWN' : found.status}>{word(found.status)}</span> : 'not asked'}</td>
                 <td>{found && ago(found.stalenessMs, elapsed)}</td>
-                <td>{found && CAUSES[found.cause]}</td>
+                <td>{found && (failure ? 'no answer since' : CAUSES[found.cause])}</td>
               </tr>
             );
           })}
@@ -115,13 +115,14 @@ function Card({ title, of, children }) {
 }
 
 function Facts({ of }) {
-  const facts = Object.entries(of).filter(([, value]) => value !== null && value !== undefined && value !== '');
-  return <dl>{facts.map(([name, value]) => [<dt key={`${name}:`}>{name}</dt>, <dd key={name}>{value}</dd>])}</dl>;
+  const facts = (Array.isArray(of) ? of : Object.entries(of)).filter(([, value]) => value !== null && value !== undefined && value !== '');
+  return <dl>{facts.map(([name, value], index) => <Fragment key={index}><dt>{name}</dt><dd>{value}</dd></Fragment>)}</dl>;
 }
 
-function Status({ status, stalenessMs, elapsed }) {
+// A status is of the moment it was told: where no answer comes any more it has no colour.
+function Status({ status, stalenessMs, elapsed, old }) {
   if (!status) return null;
-  return <span className="status" data-status={status}>{word(status)}, {ago(stalenessMs, elapsed)}</span>;
+  return <span className="status" data-status={old ? 'UNKNOWN' : status}>{word(status)}, {ago(stalenessMs, elapsed)}</span>;
 }
 
 // Milliseconds since the answer came, by this machine's own steady clock: the service's and the browser's may differ.

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { generate } from '@graphql-codegen/cli';
-import { check, equal, fail, holds } from './support.mjs';
+import { CHECK_MS, check, equal, fail, holds } from './support.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const TSC = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
@@ -52,7 +52,7 @@ async function build(folder, schema) {
       },
     },
   }, true);
-  await promisify(execFile)(process.execPath, [TSC, ...STRICT], { cwd: folder })
+  await promisify(execFile)(process.execPath, [TSC, ...STRICT], { cwd: folder, timeout: CHECK_MS })
     .catch(({ stdout, stderr }) => fail(`tsc: ${stdout}${stderr}`.slice(0, 1500)));
 }
 

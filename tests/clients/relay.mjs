@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import compiler from 'relay-compiler';
 import relay from 'relay-runtime';
-import { GUEST, PROPERTY, check, equal, fail, holds, remembering } from './support.mjs';
+import { CHECK_MS, GUEST, PROPERTY, check, equal, fail, holds, remembering } from './support.mjs';
 
 const { Environment, Network, RecordSource, Store, createOperationDescriptor, fetchQuery, getPaginationMetadata, getPaginationVariables,
   getRefetchMetadata, getSingularSelector } = relay;
@@ -132,6 +132,6 @@ async function compile(folder, name) {
   await writeFile(join(folder, 'relay.config.json'), JSON.stringify({
     src: './src', schema: './schema.graphql', artifactDirectory: './artifacts', language: 'javascript', eagerEsModules: false, noSourceControl: true,
   }));
-  await promisify(execFile)(compiler, ['--noWatchman', 'relay.config.json'], { cwd: folder })
+  await promisify(execFile)(compiler, ['--noWatchman', 'relay.config.json'], { cwd: folder, timeout: CHECK_MS })
     .catch(({ stdout, stderr }) => fail(`${stdout}${stderr}`.trim()));
 }

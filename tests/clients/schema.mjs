@@ -9,7 +9,7 @@ import { diff } from '@graphql-inspector/core';
 import eslintPlugin from '@graphql-eslint/eslint-plugin';
 import { ESLint } from 'eslint';
 import { buildClientSchema, buildSchema, getIntrospectionQuery, lexicographicSortSchema, printSchema } from 'graphql';
-import { check, data, equal, holds } from './support.mjs';
+import { CHECK_MS, check, data, equal, holds } from './support.mjs';
 
 const require = createRequire(import.meta.url);
 export const FILE = fileURLToPath(new URL('../../schema.graphql', import.meta.url));
@@ -78,6 +78,6 @@ function firstDifference(one, other) {
 // The linter's command, which ends with 1 where it finds something.
 async function lint(file) {
   const command = join(dirname(require.resolve('graphql-schema-linter/package.json')), 'lib/cli.js');
-  const { stdout } = await promisify(execFile)(process.execPath, [command, '--format', 'json', file], { maxBuffer: 1e8 }).catch((found) => found);
+  const { stdout } = await promisify(execFile)(process.execPath, [command, '--format', 'json', file], { maxBuffer: 1e8, timeout: CHECK_MS }).catch((found) => found);
   return JSON.parse(stdout).errors;
 }

@@ -6,7 +6,7 @@ import { waiting } from './waiting.mjs';
 export const GUEST = '44250196';
 export const PROPERTY = '71609';
 
-const CHECK_MS = 60_000;
+export const CHECK_MS = 60_000;
 const counts = { ok: 0, waits: 0, failed: 0 };
 
 // Runs a check and says how it went. `needs` names something of `waiting` that it cannot hold without: while it is listed there the
@@ -86,6 +86,7 @@ export async function ask(url, query, variables, operationName) {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
     body: JSON.stringify({ query, variables, operationName }),
+    signal: AbortSignal.timeout(CHECK_MS),
   });
   return answer.json();
 }

@@ -57,7 +57,7 @@ async function run(page) {
     await stays.first().waitFor();
   });
   await check('the first stay is shown, with its guest, property, host and price', async () => {
-    const { person } = await ask(`{ person(key: "44250196") { name reservations(first: 1, filter: { property: { prices: { some: {} } } }) {
+    const { person } = await ask(`{ person(key: "44225562") { name reservations(first: 1, filter: { property: { prices: { some: {} } } }) {
       nodes { key property { neighbourhood host { name } prices(first: 1) { nodes { validFrom } } } } } } }`);
     const [stay] = person.reservations.nodes;
     await card('Stay').getByText(stay.key).waitFor();
@@ -100,10 +100,12 @@ async function run(page) {
   await check('while no answer comes the last one stays, and says so', async () => {
     await page.route(`${base}/graphql`, (route) => route.abort());
     await page.getByText('this is the last one').waitFor();
-    await card('Guest').getByText('Tomas').waitFor();
+    await card('Guest').getByText('Lin Bellweather').waitFor();
+    await card('Guest').locator('.status[data-status=UNKNOWN]').waitFor();
     if (screenshot) await page.screenshot({ path: screenshot.replace(/(\.png)?$/, '-away.png'), fullPage: true });
     await page.unroute(`${base}/graphql`);
     await page.getByText('this is the last one').waitFor({ state: 'detached' });
+    await card('Guest').locator('.status[data-status=FRESH]').waitFor();
   });
 }
 
