@@ -200,7 +200,8 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         threads: threads.clone(),
     };
     let pipeline = Pipeline::start(parts).map_err(|error| format!("the projection cannot start: {error}"))?;
-    let api = Api { model, schema, serving, seal, admission: Admission::new(&limits), limits: limits.clone(), rules };
+    let (admission, documents) = (Admission::new(&limits), Arc::default());
+    let api = Api { model, schema, serving, seal, admission, documents, limits: limits.clone(), rules };
     let service = Service {
         api: api.clone(),
         intake: embedded.map(|embedded| embedded.intake),

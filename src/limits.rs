@@ -93,6 +93,14 @@ pub const BODIES_BYTES_MAX: usize = 256 << 20;
 pub const BODIES_WORK_MAX: usize = 8;
 /// Documents of more bytes are read where they hold up no other request.
 pub const INLINE_BYTES_MAX: usize = 16 << 10;
+/// Steps that a query is run for where others wait for the thread: about a millisecond. One that takes more begins anew elsewhere.
+pub const INLINE_STEPS_MAX: u64 = 4_096;
+/// Bytes of documents that are kept read, about: the clients of a company have some hundreds.
+pub const DOCUMENTS_BYTES_MAX: usize = 64 << 20;
+/// Plans of one operation, one for the values of the variables that `@skip` and `@include` name.
+pub const PLANS_MAX: usize = 16;
+/// Fields that a document selects, its fragments spread out.
+pub const PLAN_FIELDS_MAX: usize = 20_000;
 /// Queries that can give more fields than these are large: they leave room for small ones.
 pub const SMALL_COST_MAX: u64 = 5_000;
 /// Seconds after which one who was turned away may come again.

@@ -87,7 +87,13 @@ impl Bench {
     }
 
     fn arguments(&self, reading: &Reading, entity: usize, arguments: &Json) -> Arguments {
-        let read = Arguments::read(reading, entity, &self.seal, |name| arguments[name].clone());
+        let read = Arguments::read(
+            reading.model(),
+            entity,
+            &self.seal,
+            true,
+            arguments.as_object().unwrap_or(&Default::default()),
+        );
         read.unwrap_or_else(|error| panic!("{error}"))
     }
 

@@ -1,6 +1,5 @@
 //! Errors as a client sees them: a code from one documented list, always.
 
-use async_graphql::ServerError;
 use serde_json::{Value as Json, json};
 
 /// One error of a response.
@@ -44,11 +43,3 @@ pub const TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
 pub const TOO_DEEP: &str = "QUERY_TOO_DEEP";
 pub const OVERLOADED: &str = "OVERLOADED";
 pub const INTERNAL: &str = "INTERNAL_SERVER_ERROR";
-/// An error of the executor's: a fault of ours. What it says stays inside, since it may quote anything.
-pub fn of_server(error: &ServerError) -> ApiError {
-    tracing::error!(error = %error.message, "a query failed inside");
-    let mut shown = ApiError::new(INTERNAL, "the query failed inside the service; its log says why");
-    shown.locations = error.locations.iter().map(|place| (place.line, place.column)).collect();
-    shown.path = (!error.path.is_empty()).then(|| serde_json::to_value(&error.path).unwrap_or_default());
-    shown
-}

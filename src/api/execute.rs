@@ -1,20 +1,23 @@
 //! One request, from its text to its answer: prepared, its demand met or not, executed on one version.
 
+use std::cell::OnceCell;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
-use tokio::task::JoinError;
 
 use super::admission::{Admission, GivenUp, Overloaded, Turn};
-use super::document::{Prepared, prepare};
-use super::error::{ApiError, NOT_FRESH_ENOUGH, OVERLOADED, of_server};
-use super::freshness::AnswerFreshness;
-use super::mending::Mending;
-use super::{Context, Schema};
+use super::document::{Document, Prepared};
+use super::documents::Documents;
+use super::error::{ApiError, NOT_FRESH_ENOUGH, OVERLOADED};
+use super::freshness::{AnswerFreshness, Basis};
+use super::plan::{Bound, List};
+use super::run::OnError;
+use super::{Context, Schema, reach, run};
 use crate::freshness::{Demand, Otherwise};
-use crate::limits::{INLINE_BYTES_MAX, Limits, VALUES_MAX};
+use crate::limits::{INLINE_BYTES_MAX, INLINE_STEPS_MAX, Limits, VALUES_MAX};
 use crate::model::Model;
 use crate::query::{BAD_USER_INPUT, Reading, Seal};
 use crate::serving::{Pinned, Serving, Short, TooMany, Wanted};
@@ -31,12 +34,13 @@ pub struct Request {
     pub personal: bool,
     /// Whether `extensions.plan` is asked for.
     pub plan: bool,
+    pub on_error: OnError,
 }
 
 /// An answer and what its transport says of it.
 pub struct Answer {
     /// The response map, as JSON text.
-    pub body: String,
+    pub body: Vec<u8>,
     pub outcome: Outcome,
     /// The header's value.
     pub freshness: String,
@@ -85,122 +89,185 @@ pub struct Api {
     pub seal: Seal,
     pub limits: Arc<Limits>,
     pub admission: Admission,
+    pub documents: Arc<Documents>,
     /// A fingerprint of the model and of what events are read and applied by.
     pub rules: u64,
 }
 
-/// A document that was read, and the request that it is of.
-type Read = (Result<Prepared, Vec<ApiError>>, Request);
+/// An operation with all that it is run with, but for the version.
+struct Task {
+    document: Arc<Document>,
+    prepared: Prepared,
+    bound: Vec<Arc<Bound>>,
+    /// The domains that it can touch.
+    domains: Vec<usize>,
+    personal: bool,
+    notes_plans: bool,
+    on_error: OnError,
+}
 
 /// What executing a query gave.
 struct Executed {
     errors: Vec<ApiError>,
-    data: String,
-    context: Arc<Context>,
+    /// The answer's beginning: `{"data":…`.
+    text: Vec<u8>,
+    touched: Vec<usize>,
+    by_name: bool,
+    plans: Option<Vec<Json>>,
 }
 
 impl Api {
     /// Answers a request.
     pub async fn answer(&self, request: Request) -> Answer {
-        let Ok((prepared, request)) = self.read(request).await else { return self.failed(&self.serving.pin(), &[]) };
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
+        let document = match self.document(&request).await {
+            Ok(document) => document,
+            Err(None) => return self.failed(&self.serving.pin(), &[]),
+            Err(Some(errors)) => return self.refusal(&self.serving.pin(), &errors, &[]),
+        };
+        let task = match self.task(&request, document) {
+            Ok(task) => task,
             Err(errors) => return self.refusal(&self.serving.pin(), &errors, &[]),
         };
-        let domains = prepared.domains.clone();
         let wanted = match &request.demand {
-            Ok(demand) => Wanted::new(&self.serving.snapshot(), demand, &domains).map(|wanted| (demand, wanted)),
+            Ok(demand) => Wanted::new(&self.serving.snapshot(), demand, &task.domains).map(|wanted| (demand, wanted)),
             Err(why) => Err(why.clone()),
         };
         let (demand, wanted) = match wanted {
             Ok(wanted) => wanted,
             Err(message) => {
-                return self.refusal(&self.serving.pin(), &[ApiError::new(BAD_USER_INPUT, message)], &domains);
+                let error = ApiError::new(BAD_USER_INPUT, message);
+                return self.refusal(&self.serving.pin(), &[error], &task.domains);
             }
         };
-        let Ok((pinned, turn, short)) = self.meet(demand, wanted, prepared.cost).await else {
-            return self.overloaded(&domains);
+        let Ok((pinned, turn, short)) = self.meet(demand, wanted, task.prepared.cost).await else {
+            return self.overloaded(&task.domains);
         };
         if !short.is_empty() && demand.otherwise == Otherwise::Fail {
-            return self.not_fresh_enough(&pinned, &short, &domains);
+            return self.not_fresh_enough(&pinned, &short, &task.domains);
         }
         let short = short.into_iter().map(|short| short.name).collect();
-        let pinned = Arc::new(pinned);
-        let operational = prepared.operational;
-        let Ok(executed) = self.execute(prepared, request, pinned.clone(), turn).await else {
-            tracing::error!("a query panicked: the line above says where");
-            return self.failed(&pinned, &domains);
+        let (pinned, task) = (Arc::new(pinned), Arc::new(task));
+        let Ok(executed) = self.execute(&task, &pinned, turn).await else {
+            return self.failed(&pinned, &task.domains);
         };
-        let Executed { errors, data, context } = executed;
-        let freshness = self.freshness(&pinned, &context.reading.touched(), short);
+        let freshness = self.freshness(&pinned, &executed.touched, short);
+        let is_kept = !task.prepared.plan.operational && executed.errors.is_empty();
+        let basis = Basis { rules: self.rules, personal: task.personal, by_name: executed.by_name };
         Answer {
-            body: body(&errors, Some(data), &freshness, context.reading.plans()),
-            outcome: if errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
+            outcome: if executed.errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
             freshness: freshness.header(),
-            etag: match operational || !errors.is_empty() {
-                true => None,
-                false => freshness.etag(self.rules, &pinned, &context.reading),
-            },
+            etag: if is_kept { freshness.etag(&basis, &pinned, &executed.touched) } else { None },
             unmet: !freshness.unmet.is_empty(),
+            body: body(&executed.errors, Some(executed.text), &freshness, executed.plans),
         }
     }
 
-    /// Reads a request's document: a long one where it holds up no other request.
-    async fn read(&self, request: Request) -> Result<Read, JoinError> {
-        let (schema, model, limits) = (self.schema.clone(), self.model.clone(), self.limits.clone());
-        let is_short = request.query.len() <= INLINE_BYTES_MAX;
+    /// Reads a request's document, if it is not known yet: a long one where it holds up no other request. None is a panic.
+    async fn document(&self, request: &Request) -> Result<Arc<Document>, Option<Vec<ApiError>>> {
         if request.variables.values().map(count).sum::<usize>() > VALUES_MAX {
             let message = format!("the variables have more than {VALUES_MAX} values");
-            return Ok((Err(vec![ApiError::new(BAD_USER_INPUT, message)]), request));
+            return Err(Some(vec![ApiError::new(BAD_USER_INPUT, message)]));
         }
-        let read = move || {
-            let (operation, variables) = (request.operation_name.as_deref(), &request.variables);
-            let prepared =
-                prepare(&schema.validated, &model, schema.shape, &limits, &request.query, operation, variables);
-            (prepared, request)
+        let operation = request.operation_name.as_deref();
+        if let Some(document) = self.documents.get(&request.query, operation) {
+            return Ok(document);
+        }
+        let (schema, limits, documents) = (self.schema.clone(), self.limits.clone(), self.documents.clone());
+        let (query, operation, given) =
+            (request.query.clone(), request.operation_name.clone(), request.variables.clone());
+        let is_short = query.len() <= INLINE_BYTES_MAX;
+        let read = move || documents.read(&schema, &limits, &query, operation.as_deref(), &given);
+        let read = match is_short {
+            true => guarded(read),
+            false => tokio::task::spawn_blocking(read).await.map_err(|_| Panicked),
         };
-        if is_short { Ok(read()) } else { tokio::task::spawn_blocking(read).await }
+        read.map_err(|Panicked| None)?.map_err(Some)
     }
 
-    /// Executes a query on a thread where it holds up no one, for as long as it may and somebody waits for it.
-    async fn execute(
-        &self,
-        prepared: Prepared,
-        request: Request,
-        pinned: Arc<Pinned>,
-        turn: Turn,
-    ) -> Result<Executed, JoinError> {
+    /// Coerces a request's variables and reads what its lists are asked for.
+    fn task(&self, request: &Request, document: Arc<Document>) -> Result<Task, Vec<ApiError>> {
+        let prepared = document.prepare(&self.schema, &self.model, &self.limits, &request.variables)?;
+        let (plan, variables) = (&prepared.plan, &prepared.variables);
+        let bind = |list: &List| list.bind(&self.schema, &self.model, &self.seal, request.personal, variables);
+        let bound: Vec<Arc<Bound>> = plan.lists.iter().map(bind).collect();
+        let mut domains = plan.domains.clone();
+        domains.extend(bound.iter().flat_map(|bound| bound.domains.iter().copied()));
+        for call in &plan.by_id {
+            domains
+                .extend(call.bind(&self.schema, variables).iter().flat_map(|given| reach::of_ids(&self.model, given)));
+        }
+        domains.sort_unstable();
+        domains.dedup();
+        let (personal, notes_plans, on_error) = (request.personal, request.plan, request.on_error);
+        Ok(Task { document, prepared, bound, domains, personal, notes_plans, on_error })
+    }
+
+    /// Executes a query: here and now where that is a matter of a millisecond; else on a thread where it holds up no one, for as
+    /// long as it may and somebody waits for it.
+    async fn execute(&self, task: &Arc<Task>, pinned: &Arc<Pinned>, turn: Turn) -> Result<Executed, Panicked> {
         let (started, most) = (tokio::time::Instant::now(), Duration::from_millis(self.limits.query_time_max_ms));
-        let (_waits, given_up) = GivenUp::new();
+        if !task.prepared.plan.is_long.load(Ordering::Relaxed) {
+            let over = Box::new(move || started.elapsed() > most);
+            match guarded(|| self.run(task, pinned, over, INLINE_STEPS_MAX))? {
+                Some(executed) => return Ok(executed),
+                // It begins anew, and its like do not begin here.
+                None => task.prepared.plan.is_long.store(true, Ordering::Relaxed),
+            }
+        }
+        let (waits, given_up) = GivenUp::new();
         let over = Box::new(move || given_up.load(Ordering::Acquire) || started.elapsed() > most);
-        let reading = Reading::new(pinned.snapshot.graph.clone(), request.personal, over);
-        let context = Arc::new(Context {
-            reading: if request.plan { reading.note_plans() } else { reading },
-            pinned,
-            serving: self.serving.clone(),
-            seal: self.seal.clone(),
-            visited_max: self.limits.visited_max,
-            mending: Mending::default(),
-            rejected: OnceLock::new(),
-            catalog: OnceLock::new(),
-        });
-        let mut execution = async_graphql::Request::new(request.query)
-            .variables(async_graphql::Variables::from_json(prepared.variables.clone()))
-            .data(SharedContext(context.clone()));
-        execution.operation_name = request.operation_name;
-        let schema = self.schema.executable.clone();
-        let handle = tokio::runtime::Handle::current();
+        let (api, task, pinned) = (self.clone(), task.clone(), pinned.clone());
         let work = move || {
             // As long as the work lasts, whoever waits for it.
             let _turn = turn;
-            let mut response = handle.block_on(schema.execute(execution));
-            let mut errors: Vec<ApiError> = response.errors.iter().map(of_server).collect();
-            errors.extend(context.mending.mend(&mut response.data, |path| prepared.null_at(path)));
-            let mut data = String::new();
-            super::written::write(&response.data, &mut data);
-            Executed { errors, data, context }
+            api.run(&task, &pinned, over, u64::MAX)
         };
-        tokio::task::spawn_blocking(work).await
+        let ran = tokio::task::spawn_blocking(work).await;
+        drop(waits);
+        match ran {
+            Ok(Some(executed)) => Ok(executed),
+            _ => {
+                tracing::error!("a query panicked: the line above says where");
+                Err(Panicked)
+            }
+        }
+    }
+
+    /// Runs an operation over a version. Nothing where it was given up after so many steps.
+    fn run(
+        &self,
+        task: &Task,
+        pinned: &Arc<Pinned>,
+        over: Box<dyn Fn() -> bool + Send>,
+        steps_max: u64,
+    ) -> Option<Executed> {
+        let reading = Reading::new(pinned.snapshot.graph.clone(), task.personal, over).at_most(steps_max);
+        let context = Context {
+            reading: if task.notes_plans { reading.note_plans() } else { reading },
+            pinned: pinned.clone(),
+            serving: self.serving.clone(),
+            seal: self.seal.clone(),
+            visited_max: self.limits.visited_max,
+            rejected: OnceCell::new(),
+            catalog: OnceCell::new(),
+        };
+        let ran = run::run(run::Request {
+            context: &context,
+            schema: &self.schema,
+            document: &task.document,
+            plan: &task.prepared.plan,
+            bound: &task.bound,
+            variables: &task.prepared.variables,
+            on_error: task.on_error,
+        });
+        let reading = &context.reading;
+        (!reading.is_given_up()).then(|| Executed {
+            errors: ran.errors,
+            text: ran.text,
+            touched: reading.touched(),
+            by_name: reading.depends_on_names(),
+            plans: reading.plans(),
+        })
     }
 
     /// The freshness of an answer that is given now.
@@ -294,21 +361,36 @@ pub(super) fn count(value: &Json) -> usize {
     }
 }
 
-/// The request's context, as resolvers find it.
-pub struct SharedContext(pub Arc<Context>);
+/// Work inside panicked. The log says where.
+#[derive(Debug)]
+struct Panicked;
 
-fn body(errors: &[ApiError], data: Option<String>, freshness: &AnswerFreshness, plans: Option<Vec<Json>>) -> String {
-    let mut parts = Vec::new();
+/// Does what is done on a thread that others need too.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
+        tracing::error!("a query panicked: the line above says where");
+        Panicked
+    })
+}
+
+/// An answer's text. `begun` is its beginning with the data.
+fn body(errors: &[ApiError], begun: Option<Vec<u8>>, freshness: &AnswerFreshness, plans: Option<Vec<Json>>) -> Vec<u8> {
+    let mut text = begun.unwrap_or_else(|| b"{".to_vec());
     if !errors.is_empty() {
-        parts.push(format!("\"errors\":{}", errors.iter().map(ApiError::to_json).collect::<Json>()));
+        // First, where one who reads sees them.
+        let errors = format!("\"errors\":{}", errors.iter().map(ApiError::to_json).collect::<Json>());
+        let comma: &[u8] = if text.len() > 1 { b"," } else { b"" };
+        text.splice(1..1, errors.bytes().chain(comma.iter().copied()));
     }
-    if let Some(data) = data {
-        parts.push(format!("\"data\":{data}"));
+    if text.len() > 1 {
+        text.push(b',');
     }
-    let mut extensions = json!({ "freshness": freshness.to_json() });
+    text.extend_from_slice(b"\"extensions\":{\"freshness\":");
+    freshness.write(&mut text);
     if let Some(plans) = plans {
-        extensions["plan"] = plans.into();
+        text.extend_from_slice(b",\"plan\":");
+        super::json::value(&mut text, &Json::Array(plans));
     }
-    parts.push(format!("\"extensions\":{extensions}"));
-    format!("{{{}}}", parts.join(","))
+    text.extend_from_slice(b"}}");
+    text
 }

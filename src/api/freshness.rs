@@ -1,15 +1,16 @@
 //! Freshness as clients read it: GraphQL values, `extensions.freshness`, the `Freshness` header, the ETag.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
 
 use serde_json::{Value as Json, json};
 
+use super::{Context, json};
 use crate::freshness::{DomainStatus, Moment, PartitionStatus, Status};
 use crate::model::Model;
 use crate::model::value::Instant;
 use crate::position::Position;
 use crate::projection::Snapshot;
-use crate::query::Reading;
 use crate::serving::{Pinned, Serving};
 
 /// The freshness of one answer.
@@ -20,7 +21,8 @@ pub struct AnswerFreshness {
     pub staleness_ms: Option<i64>,
     /// Of the touched domains; empty where none was.
     pub position: Position,
-    domains: Vec<Json>,
+    position_text: String,
+    domains: Vec<(String, DomainStatus)>,
     pub unmet: Vec<String>,
 }
 
@@ -36,36 +38,65 @@ impl AnswerFreshness {
     ) -> AnswerFreshness {
         let statuses: Vec<DomainStatus> = touched.iter().map(|domain| serving.aged(pinned, *domain, now)).collect();
         let as_of = statuses.iter().map(|status| status.as_of).min().flatten();
-        let domains = touched.iter().zip(&statuses).map(|(domain, status)| {
-            json!({
-                "domain": model.domains[*domain].name, "status": status.status.name(), "cause": status.cause.name(),
-                "asOf": text(status.as_of), "stalenessMs": status.staleness_ms, "lagEvents": status.lag_events,
-                "caughtUpInMs": status.caught_up_in_ms,
-            })
-        });
+        let position = pinned.position(touched);
         AnswerFreshness {
             status: statuses.iter().map(|status| status.status).max().unwrap_or(Status::Fresh),
             staleness_ms: as_of.and_then(|_| statuses.iter().filter_map(|status| status.staleness_ms).max()),
             as_of,
-            position: pinned.position(touched),
-            domains: domains.collect(),
+            position_text: position.to_string(),
+            position,
+            domains: touched.iter().map(|domain| model.domains[*domain].name.clone()).zip(statuses).collect(),
             unmet,
         }
     }
 
-    /// What stands under `extensions.freshness`.
-    pub fn to_json(&self) -> Json {
-        let mut freshness = json!({
-            "status": self.status.name(), "asOf": text(self.as_of), "stalenessMs": self.staleness_ms,
-            "domains": self.domains,
-        });
+    /// An `AnswerFreshness` of some domains: of the same version and moment as the answer's.
+    pub fn of_part(context: &Context, domains: &[usize]) -> Json {
+        let statuses = domains.iter().map(|domain| context.serving.aged(&context.pinned, *domain, context.pinned.at));
+        let statuses: Vec<DomainStatus> = statuses.collect();
+        let worst = statuses.iter().rev().max_by_key(|status| status.status);
+        let as_of = statuses.iter().map(|status| status.as_of).min().flatten();
+        json!({
+            "status": worst.map_or(Status::Fresh, |worst| worst.status).name(),
+            "cause": worst.map(|worst| worst.cause.name()),
+            "asOf": text(as_of), "position": context.pinned.position(domains).to_string(),
+        })
+    }
+
+    /// Writes what stands under `extensions.freshness`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let _ = write!(out, "{{\"status\":\"{}\",\"asOf\":", self.status.name());
+        at(out, self.as_of);
+        out.extend_from_slice(b",\"stalenessMs\":");
+        json::value(out, &self.staleness_ms.into());
+        out.extend_from_slice(b",\"domains\":[");
+        for (index, (name, status)) in self.domains.iter().enumerate() {
+            out.extend_from_slice(if index > 0 { b",{\"domain\":" } else { b"{\"domain\":" });
+            json::text(out, name);
+            let _ =
+                write!(out, ",\"status\":\"{}\",\"cause\":\"{}\",\"asOf\":", status.status.name(), status.cause.name());
+            at(out, status.as_of);
+            let numbers = [
+                (",\"stalenessMs\":", Json::from(status.staleness_ms)),
+                (",\"lagEvents\":", status.lag_events.into()),
+                (",\"caughtUpInMs\":", status.caught_up_in_ms.into()),
+            ];
+            for (name, number) in numbers {
+                out.extend_from_slice(name.as_bytes());
+                json::value(out, &number);
+            }
+            out.push(b'}');
+        }
+        out.push(b']');
         if !self.position.is_empty() {
-            freshness["position"] = json!(self.position.to_string());
+            let _ = write!(out, ",\"position\":");
+            json::text(out, &self.position_text);
         }
         if !self.unmet.is_empty() {
-            freshness["unmet"] = json!(self.unmet);
+            out.extend_from_slice(b",\"unmet\":");
+            json::value(out, &self.unmet.clone().into());
         }
-        freshness
+        out.push(b'}');
     }
 
     /// The `Freshness` header's value.
@@ -77,23 +108,38 @@ impl AnswerFreshness {
         header
     }
 
-    /// The answer's ETag, where it touched a domain: a hash of all that the answer is a function of. `rules` is a fingerprint
-    /// of what events are read and applied by.
-    pub fn etag(&self, rules: u64, pinned: &Pinned, reading: &Reading) -> Option<String> {
+    /// The answer's ETag, where it touched a domain: a hash of all that the answer is a function of.
+    pub fn etag(&self, basis: &Basis, pinned: &Pinned, touched: &[usize]) -> Option<String> {
         if self.position.is_empty() {
             return None;
         }
         let snapshot = &pinned.snapshot;
-        let touched: Vec<usize> = match reading.depends_on_names() {
-            true => (0..snapshot.counters.len()).collect(),
-            false => reading.touched(),
-        };
+        let all: Vec<usize> = (0..snapshot.counters.len()).collect();
+        let touched = if basis.by_name { &all } else { touched };
         // Dead letters that are read once more change the graph and no position; so does reading a log again with schemas that
         // were missing before: then fewer are dead.
         let dead: Vec<u64> = touched.iter().map(|domain| snapshot.counters[*domain].dead).collect();
+        let position = if basis.by_name { pinned.position(touched).to_string() } else { self.position_text.clone() };
         let mut hasher = DefaultHasher::new();
-        (rules, pinned.position(&touched).to_string(), dead, snapshot.unplaced, reading.personal).hash(&mut hasher);
+        (basis.rules, position, dead, snapshot.unplaced, basis.personal).hash(&mut hasher);
         Some(format!("W/\"{:016x}\"", hasher.finish()))
+    }
+}
+
+/// What an answer is a function of, beside the version.
+pub struct Basis {
+    /// A fingerprint of what events are read and applied by.
+    pub rules: u64,
+    /// Whether personal data may be read.
+    pub personal: bool,
+    /// Whether it depends on who names what, in any domain.
+    pub by_name: bool,
+}
+
+fn at(out: &mut Vec<u8>, at: Option<Instant>) {
+    match at {
+        Some(at) => json::instant(out, at),
+        None => out.extend_from_slice(b"null"),
     }
 }
 

@@ -1,31 +1,35 @@
 //! The GraphQL API, made from the model: its schema, its limits, its execution, and the freshness of every answer.
 //!
-//! `apollo-compiler` reads and validates each document before `async-graphql` sees a byte, because of what the latter's
-//! defaults get wrong (docs/adr/0002). No HTTP here: requests and answers are values.
+//! A document is read once: parsed and validated with apollo-compiler, compiled into a plan, and run into the answer's bytes
+//! (docs/adr/0012). No HTTP here: requests and answers are values.
 
 mod admission;
+mod check;
+mod coerce;
+mod compile;
 mod document;
-mod entity;
+mod documents;
 mod error;
 mod execute;
-mod explore;
-mod fixed;
 mod freshness;
-mod inputs;
-mod mending;
+mod introspect;
+mod json;
 mod operations;
+mod plan;
+mod reach;
+mod run;
 mod schema;
-mod types;
-mod words;
-mod written;
+mod weigh;
 
 pub use admission::Admission;
 pub use error::ApiError;
 pub use execute::{Answer, Api, Outcome, Request};
+pub use run::OnError;
 pub use schema::{Schema, make};
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -33,7 +37,7 @@ use crate::projection::DeadLetter;
 use crate::query::{Reading, Seal};
 use crate::serving::{Pinned, Serving};
 
-/// What resolvers find beside their parent: one request's version, rights and clock.
+/// What a plan is run over: one request's version, rights and clock.
 pub struct Context {
     pub reading: Reading,
     pub pinned: Arc<Pinned>,
@@ -41,11 +45,10 @@ pub struct Context {
     pub seal: Seal,
     /// Entities that a search for paths visits at most.
     pub visited_max: usize,
-    mending: mending::Mending,
     /// By entity and slot: the numbers of its dead letters. Made when it is first asked for.
-    rejected: OnceLock<HashMap<(usize, u32), Vec<usize>>>,
+    rejected: OnceCell<HashMap<(usize, u32), Vec<usize>>>,
     /// The catalogue, and of how many values it is. Made when it is first asked for.
-    catalog: OnceLock<(Json, usize)>,
+    catalog: OnceCell<(Json, usize)>,
 }
 
 impl Context {

@@ -1,60 +1,13 @@
 //! The operational part of the schema: freshness, projection, dead letters, catalogue.
 
-use async_graphql::Value as GraphValue;
-use async_graphql::dynamic::{Field, FieldValue, Object, ResolverContext, SchemaBuilder};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
-use super::entity::to_graphql;
-use super::fixed::operations::{DEAD_LETTER_ARGUMENTS, DEAD_LETTERS, PROJECTION};
-use super::types::{argument, context, input, plain_object, refusable};
 use super::{Context, freshness};
+use crate::graph::EventRef;
 use crate::model::Model;
 use crate::model::value::Value;
 use crate::projection::{Catalogue, DeadLetter, Disagreement, Example, Seen};
-use crate::query::{PAGE_DEFAULT, PAGE_MAX, QueryError};
-
-pub fn register(builder: SchemaBuilder) -> SchemaBuilder {
-    builder.register(plain_object(&PROJECTION).field(dead_letters()))
-}
-
-pub fn roots(query: Object) -> Object {
-    let none = || Some(FieldValue::value(GraphValue::List(Vec::new())));
-    let freshness = refusable("freshness", "[DomainFreshness!]!", none, |resolver| {
-        let context = context(resolver)?;
-        let model = context.reading.view.model();
-        let wanted: Result<Vec<usize>, QueryError> = match argument(resolver, "domains") {
-            Json::Array(names) => {
-                names.iter().map(|name| domain_named(model, name.as_str().unwrap_or_default())).collect()
-            }
-            _ => Ok((0..model.domains.len()).collect()),
-        };
-        shown(wanted.and_then(|wanted| domains(context, &wanted)))
-    });
-    // What stands for those that are refused: nobody sees it, since the refusal takes its place.
-    let no_projection = || {
-        let nothing = json!({
-            "version": 0, "position": "", "model": "", "startedAt": "1970-01-01T00:00:00Z", "eventsApplied": 0,
-            "duplicates": 0, "conflicts": 0, "domains": [],
-        });
-        GraphValue::from_json(nothing).ok().map(FieldValue::value)
-    };
-    let no_catalog = || GraphValue::from_json(json!({ "entities": [] })).ok().map(FieldValue::value);
-    let projection =
-        refusable("projection", "Projection!", no_projection, |resolver| shown(projection(context(resolver)?)));
-    let catalog = refusable("catalog", "Catalog!", no_catalog, |resolver| shown(catalog(context(resolver)?)));
-    query
-        .field(
-            freshness
-                .argument(input(
-                    "domains",
-                    "[String!]",
-                    "Only these; all of them unless given. An unknown one is `BAD_USER_INPUT`.",
-                ))
-                .description("How fresh each domain is, and why."),
-        )
-        .field(projection.description("The projection's progress, for operations."))
-        .field(catalog.description("What can be discovered: entities, event types, producers, drift."))
-}
+use crate::query::QueryError;
 
 fn domain_named(model: &Model, name: &str) -> Result<usize, QueryError> {
     model.domain_named(name).ok_or_else(|| {
@@ -63,31 +16,31 @@ fn domain_named(model: &Model, name: &str) -> Result<usize, QueryError> {
     })
 }
 
-fn plain<'a>(json: Json) -> async_graphql::Result<Option<FieldValue<'a>>> {
-    Ok(Some(FieldValue::value(GraphValue::from_json(json)?)))
+/// The domains that are asked for; all where none is named.
+pub fn domains_named(context: &Context, given: &Map<String, Json>) -> Result<Vec<usize>, QueryError> {
+    let model = context.reading.model();
+    match given.get("domains").and_then(Json::as_array) {
+        Some(names) => names.iter().map(|name| domain_named(model, name.as_str().unwrap_or_default())).collect(),
+        None => Ok((0..model.domains.len()).collect()),
+    }
 }
 
-/// A value to show, or why it is not.
-fn shown<'a>(result: Result<Json, QueryError>) -> async_graphql::Result<Result<Option<FieldValue<'a>>, QueryError>> {
-    result.map_or_else(|error| Ok(Err(error)), |value| plain(value).map(Ok))
-}
-
-fn domains(context: &Context, wanted: &[usize]) -> Result<Json, QueryError> {
+pub fn domains(context: &Context, wanted: &[usize]) -> Result<Json, QueryError> {
     // Each partition of each domain is written out.
     context.reading.steps((wanted.len() * context.pinned.freshness.partitions.len()) as u64)?;
-    let model = context.reading.view.model();
+    let model = context.reading.model();
     Ok(wanted.iter().map(|domain| freshness::domain(model, &context.pinned, *domain)).collect())
 }
 
-fn projection(context: &Context) -> Result<Json, QueryError> {
+pub fn projection(context: &Context) -> Result<Json, QueryError> {
     let (snapshot, serving) = (&context.pinned.snapshot, &context.serving);
-    let all: Vec<usize> = (0..context.reading.view.model().domains.len()).collect();
+    let all: Vec<usize> = (0..context.reading.model().domains.len()).collect();
     let total = |count: fn(&crate::projection::Counters) -> u64| snapshot.counters.iter().map(count).sum::<u64>();
     let domains = domains(context, &all)?;
     Ok(json!({
         "version": snapshot.version,
         "position": context.pinned.position(&all).to_string(),
-        "model": context.reading.view.model().fingerprint,
+        "model": context.reading.model().fingerprint,
         "startedAt": serving.started_at.to_string(),
         "readyAt": serving.ready_at().map(|at| at.to_string()),
         "eventsApplied": total(|counters| counters.applied),
@@ -97,54 +50,23 @@ fn projection(context: &Context) -> Result<Json, QueryError> {
     }))
 }
 
-fn dead_letters() -> Field {
-    let none = || {
-        let empty = json!({ "edges": [], "nodes": [], "pageInfo": { "hasNextPage": false, "hasPreviousPage": false }, "totalCount": 0 });
-        GraphValue::from_json(empty).ok().map(FieldValue::value)
-    };
-    let letters = refusable("deadLetters", "DeadLetterConnection!", none, |resolver| {
-        let context = context(resolver)?;
-        let text = |name: &str| argument(resolver, name).as_str().map(str::to_owned);
-        shown(
-            size(resolver)
-                .and_then(|first| dead_letter_page(context, text("domain"), text("code"), first, text("after"))),
-        )
-    });
-    let arguments = DEAD_LETTER_ARGUMENTS.map(|(name, of_type, says)| input(name, of_type, says));
-    arguments.into_iter().fold(letters.description(DEAD_LETTERS), Field::argument)
-}
-
-fn size(resolver: &ResolverContext<'_>) -> Result<usize, QueryError> {
-    match argument(resolver, "first") {
-        Json::Null => Ok(PAGE_DEFAULT),
-        first => match first.as_u64() {
-            Some(first) if first <= PAGE_MAX as u64 => Ok(first as usize),
-            _ => Err(QueryError::bad_input(format!("`first` is an integer from 0 to {PAGE_MAX}"))),
-        },
-    }
-}
-
 /// Oldest first; a letter's cursor is its id.
-fn dead_letter_page(
-    context: &Context,
-    domain: Option<String>,
-    code: Option<String>,
-    first: usize,
-    after: Option<String>,
-) -> Result<Json, QueryError> {
+pub fn dead_letters(context: &Context, given: &Map<String, Json>, first: usize) -> Result<Json, QueryError> {
+    let text = |name: &str| given.get(name).and_then(Json::as_str);
+    let (domain, code, after) = (text("domain"), text("code"), text("after"));
     let wanted = |letter: &DeadLetter| {
-        domain.as_deref().is_none_or(|domain| *letter.domain == *domain)
-            && code.as_deref().is_none_or(|code| letter.rejection.code.name() == code)
+        domain.is_none_or(|domain| *letter.domain == *domain)
+            && code.is_none_or(|code| letter.rejection.code.name() == code)
     };
     let mut matching = Vec::new();
     for (_, letter) in context.pinned.snapshot.dead_letters.iter() {
         context.reading.step()?;
         matching.extend(wanted(letter).then_some(letter));
     }
-    let start = match &after {
+    let start = match after {
         None => 0,
         Some(after) => {
-            let place = matching.iter().position(|letter| letter.id() == *after);
+            let place = matching.iter().position(|letter| letter.id() == after);
             place.ok_or_else(|| {
                 QueryError::bad_input("the cursor is of no dead letter that is kept: take it from an edge")
             })? + 1
@@ -172,22 +94,31 @@ pub fn dead_letter(letter: &DeadLetter) -> Json {
     })
 }
 
+pub fn event_ref(event: &EventRef<'_>) -> Json {
+    json!({
+        "id": event.id, "type": event.kind.as_ref(), "source": event.source.as_ref(), "sequence": event.sequence,
+        "time": event.time.to_string(), "topic": event.topic.as_ref(), "partition": event.partition, "offset": event.offset,
+        "appendedAt": event.appended_at.to_string(), "appliedAt": event.applied_at.to_string(),
+        "dataschema": event.dataschema.as_deref(), "traceparent": event.traceparent,
+    })
+}
+
 /// Made once a request, however often it is asked for.
-fn catalog(context: &Context) -> Result<Json, QueryError> {
+pub fn catalog(context: &Context) -> Result<&Json, QueryError> {
     let (made, values) = context.catalog.get_or_init(|| {
-        let model = context.reading.view.model();
+        let model = context.reading.model();
         let entities = (0..model.entities.len()).map(|entity| catalog_entity(context, model, entity));
         let made = json!({ "entities": entities.collect::<Vec<Json>>() });
         let values = super::execute::count(&made);
         (made, values)
     });
     context.reading.steps(*values as u64)?;
-    Ok(made.clone())
+    Ok(made)
 }
 
 fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
     let entity = &model.entities[index];
-    let counts = context.reading.view.counts(index);
+    let counts = context.reading.counts(index);
     let catalogue = &context.pinned.snapshot.catalogue[index];
     let topics = context.pinned.snapshot.topics.iter().filter(|topic| topic.domains.contains(&entity.domain));
     let mut topics: Vec<&str> = topics.map(|topic| topic.name.as_ref()).collect();
@@ -237,12 +168,13 @@ fn disagreements(context: &Context, model: &Model, index: usize) -> Vec<Json> {
         let field = &model.entities[index].fields[found.field];
         let hidden = field.personal && !context.reading.personal;
         let claim = |(producer, value): &(std::sync::Arc<str>, Value)| {
-            let value = to_graphql(value.cell(), &field.kind, model).and_then(GraphValue::into_json);
-            let value = value.ok().filter(|_| !hidden);
+            let mut text = Vec::new();
+            super::json::cell(&mut text, value.cell(), &field.kind, model);
+            let value: Option<Json> = serde_json::from_slice(&text).ok().filter(|_| !hidden);
             json!({ "producer": producer.as_ref(), "value": value })
         };
         let example = |example: &Example| {
-            let node = context.reading.view.node(index, example.slot);
+            let node = context.reading.node(index, example.slot);
             json!({ "key": node.key(), "claims": example.claims.iter().map(claim).collect::<Vec<_>>() })
         };
         let examples: Vec<Json> = found.examples.iter().map(example).collect();

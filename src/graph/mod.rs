@@ -40,7 +40,7 @@ pub use record::{Completeness, Merge, Node, State};
 pub use sets::OWNER_MIN;
 pub use view::{Memory, Owned, View};
 pub use walk::{Edge, Walk};
-pub use words::{words, words_of};
+pub use words::{fold_case, words, words_of};
 
 use crate::model::Model;
 use crate::model::value::Instant;

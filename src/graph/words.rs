@@ -18,6 +18,11 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
     words.into_iter()
 }
 
+/// A text with its case folded, as Unicode's full case folding has it.
+pub fn fold_case(text: &str) -> String {
+    text.chars().default_case_fold().collect()
+}
+
 /// A word as it is compared. Case folding may make marks (of İ) and compositions, so that it is taken apart once more.
 fn folded(word: &str) -> String {
     let apart = word.nfkd().default_case_fold().nfkd().filter(|letter| !is_accent(*letter));

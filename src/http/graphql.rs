@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::problem::problem;
 use super::{Service, is_local};
-use crate::api::{Answer, Outcome, Request};
+use crate::api::{Answer, OnError, Outcome, Request};
 use crate::freshness::Demand;
 use crate::limits::{GRAPHQL_BYTES_MAX, RETRY_AFTER_S};
 
@@ -31,6 +31,8 @@ pub async fn get(
     let mut members = Map::new();
     for (name, value) in form_urlencoded::parse(parameters.unwrap_or_default().as_bytes()) {
         let value = match name.as_ref() {
+            // An empty one is none.
+            _ if value.is_empty() && name != "query" => continue,
             "variables" | "extensions" => match serde_json::from_str(&value) {
                 Ok(json) => json,
                 Err(_) => return unreadable(&service, &accepted, &format!("the parameter `{name}` is no JSON")),
@@ -159,7 +161,7 @@ fn written(status: StatusCode, accepted: &Accepted, answer: Answer) -> Response 
         response = response.header(header::ETAG, etag);
     }
     let body = if status == StatusCode::NOT_MODIFIED {
-        String::new()
+        Vec::new()
     } else {
         response = response.header(header::CONTENT_TYPE, format!("{kind}; charset=utf-8"));
         answer.body
@@ -198,7 +200,20 @@ fn request(mut members: Map<String, Json>, headers: &HeaderMap, personal: bool) 
         Some(Json::Bool(asked)) => *asked,
         Some(_) => return Err("`extensions.plan` is true or false".into()),
     };
-    Ok(Request { query, operation_name, variables, demand, personal, plan })
+    let on_error = on_error(members.remove("onError"))?;
+    Ok(Request { query, operation_name, variables, demand, personal, plan, on_error })
+}
+
+/// `onError`, as the draft of the specification has it.
+fn on_error(given: Option<Json>) -> Result<OnError, String> {
+    match given.as_ref().map(Json::as_str) {
+        None => Ok(OnError::default()),
+        _ if given == Some(Json::Null) => Ok(OnError::default()),
+        Some(Some("NULL")) => Ok(OnError::Null),
+        Some(Some("PROPAGATE")) => Ok(OnError::Propagate),
+        Some(Some("HALT")) => Ok(OnError::Halt),
+        Some(_) => Err("`onError` is NULL, PROPAGATE or HALT".into()),
+    }
 }
 
 const DEMANDS: [(&str, &str); 4] = [

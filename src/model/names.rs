@@ -81,10 +81,10 @@ const TYPES: &[&str] = &[
     "DateTime",
     "JSON",
     "Void",
-    "CatalogClaim",
-    "CatalogDisagreement",
-    "CatalogExample",
-    "CatalogShare",
+    "AnswerFreshness",
+    "_Any",
+    "_Entity",
+    "_Service",
 ];
 
 /// Fields of every entity.
@@ -96,8 +96,10 @@ pub const FIELDS: &[&str] = &[
     "rejected",
     "breaches",
     "lastEvent",
+    "freshness",
     "attributes",
     "history",
+    "lineage",
     "and",
     "or",
     "not",
@@ -116,6 +118,8 @@ const ROOTS: &[&str] = &[
     "catalog",
     "changed",
     "freshnessChanged",
+    "_entities",
+    "_service",
 ];
 
 /// What an entity's name gives: the types that the schema makes of it.

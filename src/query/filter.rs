@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{QueryError, Reading};
-use crate::graph::{Completeness, Node};
+use crate::graph::{Completeness, Node, fold_case};
 use crate::model::cell::Cell;
 use crate::model::value::{GeoPoint, Value};
 
@@ -66,6 +66,8 @@ pub enum Test {
     Contains(String),
     Has(Value),
     IsNull(bool),
+    /// Of the text with its case folded; what it is compared with is folded already.
+    Folded(Box<Test>),
 }
 
 impl Filter {
@@ -186,6 +188,10 @@ pub fn passes(value: Cell<'_>, tests: &[Test]) -> bool {
             Test::Contains(part) => matches!(value, Cell::String(text) if text.contains(part.as_str())),
             Test::Has(item) => matches!(value, Cell::List(items) if items.iter().any(|known| known == item.cell())),
             Test::IsNull(_) => true,
+            Test::Folded(test) => match value {
+                Cell::String(text) => passes(Cell::String(&fold_case(text)), std::slice::from_ref(test)),
+                _ => false,
+            },
         }
     })
 }

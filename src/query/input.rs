@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::QueryError;
 use super::filter::{Filter, Quantifier, Test};
-use crate::graph::Completeness;
+use crate::graph::{Completeness, fold_case};
 use crate::limits::{FILTER_PARTS_MAX, ITEMS_MAX};
 use crate::model::value::{Date, GeoPoint, Instant, Value};
 use crate::model::{Kind, Model};
@@ -126,7 +126,8 @@ impl Reader<'_> {
 
     fn tests(&self, kind: &Kind, field: &str, input: &Json) -> Result<Vec<Test>, QueryError> {
         let mut tests = Vec::new();
-        for (operator, value) in members(input, field)? {
+        let folds = input.get("ignoreCase").and_then(Json::as_bool).unwrap_or_default();
+        for (operator, value) in members(input, field)?.filter(|(operator, _)| *operator != "ignoreCase") {
             if value.is_null() {
                 let message = format!("`{operator}` of `{field}` is null: write `{{ isNull: true }}` to ask for null");
                 return Err(QueryError::bad_input(message));
@@ -162,7 +163,7 @@ impl Reader<'_> {
                 _ => is_null(value)?,
             });
         }
-        Ok(tests)
+        Ok(if folds { tests.into_iter().map(fold).collect() } else { tests })
     }
 
     fn value(&self, kind: &Kind, field: &str, input: &Json) -> Result<Value, QueryError> {
@@ -186,6 +187,31 @@ impl Reader<'_> {
             _ => return Err(wrong("it cannot be compared with".into())),
         })
     }
+}
+
+/// A test of a text, whose case does not count.
+fn fold(test: Test) -> Test {
+    let value = |value: Value| match value {
+        Value::String(text) => Value::String(fold_case(&text).into()),
+        other => other,
+    };
+    Test::Folded(Box::new(match test {
+        Test::Equal(other) => Test::Equal(value(other)),
+        Test::NotEqual(other) => Test::NotEqual(value(other)),
+        Test::In(others) => {
+            let mut others: Vec<Value> = others.into_iter().map(value).collect();
+            others.sort_by(|a, b| a.cell().compare(b.cell()).unwrap_or(Ordering::Equal));
+            Test::In(others)
+        }
+        Test::Less(other) => Test::Less(value(other)),
+        Test::LessOrEqual(other) => Test::LessOrEqual(value(other)),
+        Test::Greater(other) => Test::Greater(value(other)),
+        Test::GreaterOrEqual(other) => Test::GreaterOrEqual(value(other)),
+        Test::StartsWith(text) => Test::StartsWith(fold_case(&text)),
+        Test::Contains(text) => Test::Contains(fold_case(&text)),
+        // Whether there is a text has no case.
+        test => return test,
+    }))
 }
 
 fn members<'a>(input: &'a Json, what: &str) -> Result<impl Iterator<Item = (&'a String, &'a Json)>, QueryError> {

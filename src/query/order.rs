@@ -1,19 +1,22 @@
-//! The order of a list: terms, then the key, ascending. Nulls come last in either direction.
+//! The order of a list: terms, then the key, ascending. Nulls come last in either direction, and so does what a link that
+//! names nobody leads to.
 
 use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
 use super::QueryError;
-use crate::graph::Node;
+use crate::graph::{Code, Node, View, code_of, key_code};
 use crate::limits::ORDERS_MAX;
-use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::Value;
+use crate::model::{Kind, Model};
 
 /// One term of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
+    /// The links that lead to the value, each with its target's entity.
+    pub links: Vec<(usize, usize)>,
     /// `None` is the key.
     pub field: Option<usize>,
     pub descending: bool,
@@ -29,49 +32,78 @@ pub struct Order {
     pub personal: bool,
 }
 
+/// By key, ascending.
+static BY_KEY: Term = Term { links: Vec::new(), field: None, descending: false };
+
 impl Order {
+    /// Reads `orderBy`, coerced. `personal` says whether personal fields may be sorted by.
     pub fn read(model: &Model, entity: usize, input: Option<&Json>, personal: bool) -> Result<Order, QueryError> {
-        let description = &model.entities[entity];
-        let mut order = Order { terms: Vec::new(), signature: description.name.clone(), personal: false };
+        let mut order = Order { terms: Vec::new(), signature: model.entities[entity].name.clone(), personal: false };
         let terms = input.and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         if terms.len() > ORDERS_MAX {
             let message = format!("`orderBy` has {} members, and at most {ORDERS_MAX} are taken", terms.len());
             return Err(QueryError::bad_input(message));
         }
         for term in terms {
-            let members: Vec<_> =
-                term.as_object().into_iter().flatten().filter(|(_, direction)| !direction.is_null()).collect();
-            let [(name, direction)] = members[..] else {
-                return Err(QueryError::bad_input(
-                    "each member of `orderBy` names exactly one field, as in `[{ key: ASC }]`",
-                ));
-            };
-            let field = description.field_named(name);
-            if let Some(field) = field.map(|field| &description.fields[field])
-                && field.personal
-            {
-                if !personal {
-                    return Err(QueryError::forbidden(name));
-                }
-                order.personal = true;
-            }
-            let descending = direction == "DESC";
-            order.terms.push(Term { field, descending });
-            order.signature += &format!(" {name} {}", if descending { "DESC" } else { "ASC" });
+            order.add(model, entity, term, personal)?;
         }
         Ok(order)
     }
 
-    /// The first term, whatever else there is: by key where there is none.
-    pub fn first(&self) -> Term {
-        self.terms.first().copied().unwrap_or(Term { field: None, descending: false })
+    fn add(&mut self, model: &Model, entity: usize, term: &Json, personal: bool) -> Result<(), QueryError> {
+        let (mut holder, mut links, mut input) = (entity, Vec::new(), term);
+        self.signature.push(' ');
+        loop {
+            if links.len() > ORDERS_MAX {
+                return Err(QueryError::bad_input(format!("`orderBy` follows at most {ORDERS_MAX} links")));
+            }
+            let mut members = input.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+            let (Some((name, value)), None) = (members.next(), members.next()) else {
+                return Err(QueryError::bad_input(
+                    "each member of `orderBy` names exactly one field, as in `[{ key: ASC }]`",
+                ));
+            };
+            let described = &model.entities[holder];
+            let field = described.field_named(name);
+            self.signature += name;
+            if let Some((field, target)) = field.and_then(|field| Some((field, described.fields[field].kind.link()?))) {
+                self.signature.push('.');
+                links.push((field, target));
+                (holder, input) = (target, value);
+                continue;
+            }
+            if field.is_some_and(|field| described.fields[field].personal) {
+                if !personal {
+                    return Err(QueryError::forbidden(name));
+                }
+                self.personal = true;
+            }
+            let descending = value == "DESC";
+            self.signature += if descending { " DESC" } else { " ASC" };
+            self.terms.push(Term { links, field, descending });
+            return Ok(());
+        }
     }
 
-    pub fn compare(&self, a: &Node<'_>, b: &Node<'_>) -> Ordering {
+    /// The first term, whatever else there is: by key where there is none.
+    pub fn first(&self) -> &Term {
+        self.terms.first().unwrap_or(&BY_KEY)
+    }
+
+    /// The entities that it leads to.
+    pub fn targets(&self) -> impl Iterator<Item = usize> {
+        self.terms.iter().flat_map(|term| term.links.iter().map(|(_, target)| *target))
+    }
+
+    pub fn compare(&self, view: &View, a: &Node<'_>, b: &Node<'_>) -> Ordering {
         for term in &self.terms {
-            let ordering = match term.field {
-                Some(field) => compare(a.value(field), b.value(field), term.descending),
-                None => directed(a.key().as_bytes().cmp(b.key().as_bytes()), term.descending),
+            let ordering = match (&term.links[..], term.field) {
+                ([], Some(field)) => compare(a.value(field), b.value(field), term.descending),
+                ([], None) => directed(a.key().as_bytes().cmp(b.key().as_bytes()), term.descending),
+                _ => {
+                    let (a, b) = (term.end(view, a), term.end(view, b));
+                    compare(term.cell(a.as_ref()), term.cell(b.as_ref()), term.descending)
+                }
             };
             if ordering.is_ne() {
                 return ordering;
@@ -81,17 +113,60 @@ impl Order {
     }
 
     /// Compares a node with a place that a cursor remembers: its terms' values (the key's among them), then its key.
-    pub fn compare_to(&self, node: &Node<'_>, values: &[Value], key: &str) -> Ordering {
+    pub fn compare_to(&self, view: &View, node: &Node<'_>, values: &[Value], key: &str) -> Ordering {
         for (term, value) in self.terms.iter().zip(values) {
-            let ordering = match term.field {
-                Some(field) => compare(node.value(field), value.cell(), term.descending),
-                None => directed(node.key().as_bytes().cmp(key.as_bytes()), term.descending),
+            let ordering = match (&term.links[..], term.field) {
+                ([], Some(field)) => compare(node.value(field), value.cell(), term.descending),
+                ([], None) => directed(node.key().as_bytes().cmp(key.as_bytes()), term.descending),
+                _ => compare(term.cell(term.end(view, node).as_ref()), value.cell(), term.descending),
             };
             if ordering.is_ne() {
                 return ordering;
             }
         }
         node.key().as_bytes().cmp(key.as_bytes())
+    }
+}
+
+impl Term {
+    /// Shows the value that it sorts a node by.
+    pub fn look<T>(&self, view: &View, node: &Node<'_>, show: impl FnOnce(Cell<'_>) -> T) -> T {
+        match &self.links[..] {
+            [] => show(self.cell(Some(node))),
+            _ => show(self.cell(self.end(view, node).as_ref())),
+        }
+    }
+
+    /// The code of that value; none where it is null.
+    pub fn code(&self, view: &View, kind: Option<&Kind>, node: &Node<'_>) -> Option<Code> {
+        self.look(view, node, |cell| match (kind, cell) {
+            (Some(kind), cell) => code_of(kind, cell),
+            (None, Cell::String(key)) => Some(key_code(key)),
+            (None, _) => None,
+        })
+    }
+
+    /// What the value is; none of a key.
+    pub fn kind<'m>(&self, model: &'m Model, entity: usize) -> Option<&'m Kind> {
+        let holder = self.links.last().map_or(entity, |(_, target)| *target);
+        self.field.map(|field| &model.entities[holder].fields[field].kind)
+    }
+
+    /// Where its links lead from a node.
+    fn end<'v>(&self, view: &'v View, node: &Node<'v>) -> Option<Node<'v>> {
+        let mut at = node.clone();
+        for (field, target) in &self.links {
+            at = view.node(*target, view.follow(&at, *field, *target)?);
+        }
+        Some(at)
+    }
+
+    fn cell<'n>(&self, node: Option<&'n Node<'_>>) -> Cell<'n> {
+        match (node, self.field) {
+            (None, _) => Cell::Null,
+            (Some(node), Some(field)) => node.value(field),
+            (Some(node), None) => Cell::String(node.key()),
+        }
     }
 }
 

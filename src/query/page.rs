@@ -3,12 +3,13 @@
 
 use std::ops::ControlFlow;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::cursor::{self, Seal};
 use super::plan::{self, Plan};
 use super::{Filter, Order, QueryError, Reading, input, walk};
-use crate::graph::{Code, Node, code_of, key_code};
+use crate::graph::{Code, Node};
+use crate::model::Model;
 use crate::model::cell::Cell;
 
 /// Edges of a page where neither `first` nor `last` is given.
@@ -37,29 +38,29 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads them from GraphQL's input, `null` for those that are absent.
+    /// Reads them from GraphQL's input, coerced. `personal` says whether personal fields may be filtered and sorted by.
     pub fn read(
-        reading: &Reading,
+        model: &Model,
         entity: usize,
         seal: &Seal,
-        argument: impl Fn(&str) -> Json,
+        personal: bool,
+        given: &Map<String, Json>,
     ) -> Result<Arguments, QueryError> {
-        let (model, personal) = (reading.view.model(), reading.personal);
-        let given = argument("filter");
-        let filter = if given.is_null() { None } else { Some(input::read(model, entity, &given, personal)?) };
-        let widens = given.get("completeness").is_some();
-        if widens {
-            reading.depend_on_names();
-        }
-        let order = Order::read(model, entity, Some(&argument("orderBy")), personal)?;
+        let argument = |name: &str| given.get(name).filter(|value| !value.is_null());
+        let filter = argument("filter").map(|filter| input::read(model, entity, filter, personal)).transpose()?;
+        let widens = argument("filter").is_some_and(|filter| filter.get("completeness").is_some());
+        let order = Order::read(model, entity, argument("orderBy"), personal)?;
         let size = |name: &str| match argument(name) {
-            Json::Null => Ok(None),
-            number => match number.as_i64() {
+            None => Ok(None),
+            Some(number) => match number.as_i64() {
                 Some(number) if (0..=PAGE_MAX as i64).contains(&number) => Ok(Some(number as usize)),
                 _ => Err(QueryError::bad_input(format!("`{name}` is an integer from 0 to {PAGE_MAX}"))),
             },
         };
-        let place = |name: &str| argument(name).as_str().map(|text| cursor::read(text, &order, seal)).transpose();
+        let place = |name: &str| {
+            let text = argument(name).and_then(Json::as_str);
+            text.map(|text| cursor::read(text, &order, seal)).transpose()
+        };
         let (first, last) = (size("first")?, size("last")?);
         let (after, before) = (place("after")?, place("before")?);
         Ok(Arguments {
@@ -87,6 +88,7 @@ pub struct Page {
 /// Lists, filters, sorts and cuts.
 pub fn page(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Page, QueryError> {
     reading.touch(entity);
+    arguments.order.targets().for_each(|target| reading.touch(target));
     if arguments.widens {
         let slots = scan(reading, entity, source, arguments)?;
         reading.planned(|| serde_json::json!({ "entity": reading.view.model().entities[entity].name, "scan": true }));
@@ -125,23 +127,18 @@ struct Ranked<'v> {
 fn cut(reading: &Reading, entity: usize, arguments: &Arguments, slots: Vec<u32>) -> Result<Page, QueryError> {
     let total = slots.len();
     let (order, term) = (&arguments.order, arguments.order.first());
-    let kind = term.field.map(|field| &reading.view.model().entities[entity].fields[field].kind);
+    let kind = term.kind(reading.model(), entity);
     let (mut cut_before, mut cut_after) = (0, 0);
     let mut window = Vec::with_capacity(slots.len());
     for slot in slots {
         reading.step()?;
         let node = reading.view.node(entity, slot);
-        let side = |cursor: &cursor::Cursor| order.compare_to(&node, &cursor.values, &cursor.key);
+        let side = |cursor: &cursor::Cursor| order.compare_to(&reading.view, &node, &cursor.values, &cursor.key);
         match (&arguments.after, &arguments.before) {
             (Some(cursor), _) if side(cursor).is_le() => cut_before += 1,
             (_, Some(cursor)) if side(cursor).is_ge() => cut_after += 1,
             _ => {
-                let code = match (term.field, kind) {
-                    (Some(field), Some(kind)) => {
-                        code_of(kind, node.value(field)).map(|code| plan::order_range(Some(kind), code).0)
-                    }
-                    _ => Some(key_code(node.key())),
-                };
+                let code = term.code(&reading.view, kind, &node).map(|code| plan::order_range(kind, code).0);
                 window.push(Ranked { slot, code, node });
             }
         }
@@ -152,7 +149,7 @@ fn cut(reading: &Reading, entity: usize, arguments: &Arguments, slots: Vec<u32>)
             (Some(a), Some(b)) => a.cmp(&b),
             (a, b) => a.is_none().cmp(&b.is_none()),
         };
-        by_code.then_with(|| order.compare(&a.node, &b.node))
+        by_code.then_with(|| order.compare(&reading.view, &a.node, &b.node))
     };
     if let Some(first) = arguments.first
         && window.len() > first
@@ -180,6 +177,7 @@ fn cut(reading: &Reading, entity: usize, arguments: &Arguments, slots: Vec<u32>)
 
 /// What a filter holds for that asks for more than lists hold: every node is looked at.
 fn scan(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Vec<u32>, QueryError> {
+    reading.depend_on_names();
     let view = &reading.view;
     let members = match source {
         Source::All => None,
@@ -209,6 +207,6 @@ fn scan(reading: &Reading, entity: usize, source: Source, arguments: &Arguments)
 impl Page {
     /// The cursor of one of the page's edges.
     pub fn cursor(reading: &Reading, entity: usize, slot: u32, order: &Order, seal: &Seal) -> String {
-        cursor::write(order, &reading.view.node(entity, slot), seal)
+        cursor::write(&reading.view, order, &reading.view.node(entity, slot), seal)
     }
 }

@@ -1,62 +1,90 @@
-//! One request's reading: of which version, with what rights, for how long, and which domains it touched.
+//! The one door to the graph: every read of a request goes through its [`Reading`], which knows the version, the rights, the
+//! time that is left, and notes which domains the answer depends on.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use serde_json::Value as Json;
 
 use super::{QUERY_TIMEOUT, QueryError};
-use crate::graph::{Completeness, Node, View};
+use crate::graph::{Bounds, Completeness, Counts, Halt, Node, Path, View, paths};
 use crate::limits::STEPS;
+use crate::model::Model;
 
-/// What a request reads with.
+/// What a request reads with. It belongs to one thread at a time.
 pub struct Reading {
-    pub view: View,
+    pub(super) view: View,
     /// Whether personal data may be read.
     pub personal: bool,
-    touched: Vec<AtomicBool>,
+    touched: Vec<Cell<bool>>,
     /// Whether the answer depends on who names what, which any domain may change.
-    by_name: AtomicBool,
-    steps: AtomicU64,
+    by_name: Cell<bool>,
+    steps: Cell<u64>,
+    /// Steps after which the work is given up, to be begun anew where it holds up no one.
+    steps_max: u64,
     /// How each list was answered, where that was asked for.
-    plans: Option<Mutex<Vec<serde_json::Value>>>,
+    plans: Option<RefCell<Vec<Json>>>,
     /// Says whether the request's time is over.
-    over: Box<dyn Fn() -> bool + Send + Sync>,
+    over: Box<dyn Fn() -> bool + Send>,
 }
 
 impl Reading {
-    pub fn new(view: View, personal: bool, over: Box<dyn Fn() -> bool + Send + Sync>) -> Reading {
-        let touched = view.model().domains.iter().map(|_| AtomicBool::new(false)).collect();
+    pub fn new(view: View, personal: bool, over: Box<dyn Fn() -> bool + Send>) -> Reading {
+        let touched = view.model().domains.iter().map(|_| Cell::new(false)).collect();
         Reading {
             view,
             personal,
             touched,
-            by_name: AtomicBool::new(false),
-            steps: AtomicU64::new(0),
+            by_name: Cell::new(false),
+            steps: Cell::new(0),
+            steps_max: u64::MAX,
             plans: None,
             over,
         }
     }
 
+    /// Gives the work up after so many steps.
+    pub fn at_most(mut self, steps: u64) -> Reading {
+        self.steps_max = steps;
+        self
+    }
+
+    /// Whether the work was given up for its length.
+    pub fn is_given_up(&self) -> bool {
+        self.steps.get() > self.steps_max
+    }
+
     /// Notes from now on how lists are answered.
     pub fn note_plans(mut self) -> Reading {
-        self.plans = Some(Mutex::default());
+        self.plans = Some(RefCell::default());
         self
     }
 
     /// Notes how a list was answered, where that was asked for.
-    pub fn planned(&self, plan: impl FnOnce() -> serde_json::Value) {
+    pub fn planned(&self, plan: impl FnOnce() -> Json) {
         if let Some(plans) = &self.plans {
-            plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan());
+            plans.borrow_mut().push(plan());
         }
     }
 
     /// What was noted; `None` where nobody asked.
-    pub fn plans(&self) -> Option<Vec<serde_json::Value>> {
-        self.plans.as_ref().map(|plans| plans.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    pub fn plans(&self) -> Option<Vec<Json>> {
+        self.plans.as_ref().map(|plans| plans.borrow().clone())
+    }
+
+    pub fn model(&self) -> &Arc<Model> {
+        self.view.model()
+    }
+
+    /// Numbers of an entity's nodes, by what they are.
+    pub fn counts(&self, entity: usize) -> &Counts {
+        self.touch(entity);
+        self.view.counts(entity)
     }
 
     /// The answer depends on this entity's domain, whether or not anything was found there.
     pub fn touch(&self, entity: usize) {
-        self.touched[self.view.model().entities[entity].domain].store(true, Ordering::Relaxed);
+        self.touched[self.view.model().entities[entity].domain].set(true);
     }
 
     /// The entity of a key, its domain touched. One that has no events of its own is there as long as others name it.
@@ -69,22 +97,48 @@ impl Reading {
         slot
     }
 
+    /// The entity that a link field names, or its survivor.
+    pub fn follow(&self, node: &Node<'_>, field: usize, target: usize) -> Option<u32> {
+        let slot = self.view.follow(node, field, target)?;
+        self.touch(target);
+        Some(slot)
+    }
+
+    /// All paths of the least length between two nodes.
+    pub fn paths(&self, from: (u32, u32), to: (u32, u32), bounds: &Bounds<'_>) -> Result<Vec<Path>, QueryError> {
+        // Whatever is found depends on who may stand in between.
+        for (entity, field) in bounds.via {
+            self.touch(*entity);
+            self.model().entities[*entity].fields[*field].kind.link().into_iter().for_each(|target| self.touch(target));
+        }
+        paths(&self.view, from, to, bounds, |_| self.step()).map_err(|halt| match halt {
+            Halt::Stopped(error) => error,
+            Halt::Visited => QueryError {
+                code: QUERY_TIMEOUT,
+                message: format!(
+                    "the search visited {} entities, which is the most that it may: ask for fewer hops, or name links by `via`",
+                    bounds.visited_max
+                ),
+            },
+        })
+    }
+
     /// The answer depends on who names what.
     pub fn depend_on_names(&self) {
-        self.by_name.store(true, Ordering::Relaxed);
+        self.by_name.set(true);
     }
 
     /// Whether it does.
     pub fn depends_on_names(&self) -> bool {
-        self.by_name.load(Ordering::Relaxed)
+        self.by_name.get()
     }
 
     /// The domains touched so far.
     pub fn touched(&self) -> Vec<usize> {
-        (0..self.touched.len()).filter(|domain| self.touched[*domain].load(Ordering::Relaxed)).collect()
+        (0..self.touched.len()).filter(|domain| self.touched[*domain].get()).collect()
     }
 
-    /// A node, its domain touched.
+    /// A node, its domain touched. It holds its record: its fields are read without the graph.
     pub fn node(&self, entity: usize, slot: u32) -> Node<'_> {
         self.touch(entity);
         self.view.node(entity, slot)
@@ -97,10 +151,12 @@ impl Reading {
 
     /// Counts some steps at once.
     pub fn steps(&self, count: u64) -> Result<(), QueryError> {
-        let before = self.steps.fetch_add(count, Ordering::Relaxed);
-        if before / STEPS != (before + count) / STEPS && (self.over)() {
-            return Err(QueryError { code: QUERY_TIMEOUT, message: "the query took longer than a query may".into() });
+        let (before, after) = (self.steps.get(), self.steps.get() + count);
+        self.steps.set(after);
+        let is_over = after > self.steps_max || before / STEPS != after / STEPS && (self.over)();
+        match is_over {
+            true => Err(QueryError { code: QUERY_TIMEOUT, message: "the query took longer than a query may".into() }),
+            false => Ok(()),
         }
-        Ok(())
     }
 }

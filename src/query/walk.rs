@@ -44,6 +44,9 @@ pub fn page<'v>(
         return Ok(None);
     }
     let term = arguments.order.first();
+    if !term.links.is_empty() {
+        return Ok(None);
+    }
     let Some((index, within)) = plan.index(reading, term.field) else { return Ok(None) };
     let on_field = |candidates: &&Candidates<'v>| matches!(&candidates.from, From::Range { field, .. } if Some(*field) == term.field);
     let own = plan.candidates.iter().find(on_field);
@@ -183,7 +186,7 @@ impl Walk<'_, '_, '_> {
                 group.drain(..).map(|slot| (self.reading.view.node(self.entity, slot), slot)).collect();
             if let Some(cursor) = cursor {
                 nodes.retain(|(node, _)| {
-                    let side = order.compare_to(node, &cursor.values, &cursor.key);
+                    let side = order.compare_to(&self.reading.view, node, &cursor.values, &cursor.key);
                     if backward {
                         side.is_lt() || inclusive && side.is_eq()
                     } else {
@@ -191,7 +194,7 @@ impl Walk<'_, '_, '_> {
                     }
                 });
             }
-            nodes.sort_unstable_by(|(a, _), (b, _)| order.compare(a, b));
+            nodes.sort_unstable_by(|(a, _), (b, _)| order.compare(&self.reading.view, a, b));
             group.extend(nodes.into_iter().map(|(_, slot)| slot));
         }
         if backward {

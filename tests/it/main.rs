@@ -18,6 +18,7 @@ mod operating;
 mod oracle;
 mod plans;
 mod queries;
+mod readings;
 mod registry;
 mod rows;
 mod schema;

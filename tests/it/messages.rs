@@ -56,9 +56,10 @@ fn no_name_of_the_schema_is_free() {
     }
     let members = |of: &str| -> Vec<String> {
         let body = sdl.split(&format!("\n{of} ")).nth(1).unwrap().split("\n}").next().unwrap().to_owned();
-        let is_field =
-            |line: &&str| line.starts_with('\t') && line[1..].starts_with(|first: char| first.is_ascii_lowercase());
-        body.lines().skip(1).filter(is_field).map(|line| word(&line[1..])).collect()
+        let is_field = |line: &&str| {
+            line.starts_with("  ") && line[2..].starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        };
+        body.lines().skip(1).filter(is_field).map(|line| word(&line[2..])).collect()
     };
     let roots = members("type Query");
     assert!(roots.len() > 5);

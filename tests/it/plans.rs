@@ -614,12 +614,13 @@ fn reading(view: &View, looks_max: u32) -> Reading {
 
 /// Reads arguments as the API does: those that are not named are null.
 fn arguments(reading: &Reading, entity: usize, input: &Json) -> Result<Arguments, QueryError> {
-    Arguments::read(reading, entity, &seal(), |name| input.get(name).cloned().unwrap_or_default())
+    Arguments::read(reading.model(), entity, &seal(), reading.personal, input.as_object().unwrap())
 }
 
 /// All that a list has, in its order, the naive way.
-fn naive(reading: &Reading, entity: usize, source: Source, input: &Json) -> Result<Vec<u32>, QueryError> {
-    let (view, arguments) = (&reading.view, arguments(reading, entity, input)?);
+fn naive(view: &View, looks_max: u32, entity: usize, source: Source, input: &Json) -> Result<Vec<u32>, QueryError> {
+    let reading = &reading(view, looks_max);
+    let arguments = arguments(reading, entity, input)?;
     let widens = input["filter"].get("completeness").is_some();
     let mut slots = Vec::new();
     let stopped = view.each(entity, |slot, node| {
@@ -643,7 +644,7 @@ fn naive(reading: &Reading, entity: usize, source: Source, input: &Json) -> Resu
         return Err(error);
     }
     let node = |slot: u32| view.node(entity, slot);
-    slots.sort_by(|a, b| arguments.order.compare(&node(*a), &node(*b)));
+    slots.sort_by(|a, b| arguments.order.compare(view, &node(*a), &node(*b)));
     Ok(slots)
 }
 
@@ -700,7 +701,7 @@ fn answers_as_naively(question: &Question) -> Result<(), TestCaseError> {
     let world = &WORLDS[question.world % WORLDS.len()];
     let view = &world.views[question.view % world.views.len()];
     let (entity, source) = (question.entity, source(view, question));
-    let all = match naive(&reading(view, LOOKS_MAX), entity, source, &question.input) {
+    let all = match naive(view, LOOKS_MAX, entity, source, &question.input) {
         Err(error) if is_too_much(&error) => return Ok(()),
         all => all.unwrap_or_else(|error| panic!("{error}: {question:?}")),
     };
@@ -726,7 +727,10 @@ fn answers_as_naively(question: &Question) -> Result<(), TestCaseError> {
     }
     let side = |slot: u32, pick: usize| {
         let (seen, cursor) = cursor_of(pick);
-        read.order.compare(&view.node(entity, slot), &seen.node(entity, cursor))
+        // A cursor remembers what it was made of, whatever its links lead to now.
+        let cursor = seen.node(entity, cursor);
+        let values = read.order.terms.iter().map(|term| term.look(seen, &cursor, |cell| cell.to_value()));
+        read.order.compare_to(view, &view.node(entity, slot), &values.collect::<Vec<_>>(), cursor.key())
     };
     let expected = cut(&all, window, side);
     let arguments = arguments(&reading, entity, &input).unwrap();
@@ -788,7 +792,7 @@ proptest! {
         let world = &WORLDS[question.world % WORLDS.len()];
         let view = &world.views[question.view % world.views.len()];
         let source = source(view, &question);
-        match naive(&reading(view, LOOKS_MAX), question.entity, source, &question.input) {
+        match naive(view, LOOKS_MAX, question.entity, source, &question.input) {
             Err(error) if is_too_much(&error) => {}
             all => {
                 let all = all.unwrap();
@@ -820,7 +824,7 @@ fn questions_that_were_once_answered_wrongly() {
         let window = Window { first: Some(1000), after: None, last: None, before: None };
         let input = json!({ "filter": filter, "orderBy": order });
         let question = Question { world: 0, view, entity: *entity, of: None, input, window };
-        let all = naive(&reading(&WORLDS[0].views[view], LOOKS_MAX), *entity, Source::All, &question.input);
+        let all = naive(&WORLDS[0].views[view], LOOKS_MAX, *entity, Source::All, &question.input);
         assert!(view > 0 || !all.unwrap().is_empty(), "{question:?}");
         answers_as_naively(&question).unwrap_or_else(|error| panic!("{error}: {question:?}"));
     }
@@ -946,7 +950,7 @@ fn an_owner_of_many_is_listed_by_its_own_indexes() {
             }
             let input = json!({ "filter": filter, "orderBy": order });
             let reading = Reading::new(view.clone(), true, Box::new(|| false)).note_plans();
-            let all = naive(&reading, ITEM, source, &input).unwrap();
+            let all = naive(view, LOOKS_MAX, ITEM, source, &input).unwrap();
             let size = 97.max(all.len() / 8);
             walk(view, ITEM, source, &input, &all, size, false);
             walk(view, ITEM, source, &input, &all, size, true);

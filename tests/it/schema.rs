@@ -59,7 +59,8 @@ fn unexplained(schema: &Json) -> (usize, Vec<String>) {
             judge(member, format!("{type_name}.{}", name(member)));
         }
         let url = of_type["specifiedByURL"].as_str().unwrap_or_default();
-        if of_type["kind"] == "SCALAR" && !url.starts_with("https://www.rfc-editor.org/rfc/rfc") {
+        let standards_of = ["https://www.rfc-editor.org/rfc/rfc", "https://www.apollographql.com/docs/graphos/"];
+        if of_type["kind"] == "SCALAR" && !standards_of.iter().any(|standard| url.starts_with(standard)) {
             standards.push(format!("{type_name}: specifiedByURL is {url:?}"));
         }
     }

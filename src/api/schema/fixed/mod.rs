@@ -47,9 +47,27 @@ pub const QUERY: &str = "Everything that can be read. Each answer comes from one
 pub const NODE: &str = "Whatever has a global id.";
 pub const NODE_ID: &str = "The global id, `Reservation:abc`: the entity's name, a colon, its key.";
 pub const ENTITY: &str = "What every entity has.";
+pub const LIST_FRESHNESS: &str =
+    "How fresh this list is: of all domains that its filter, its order, its nodes and their links touch.";
+pub const CURSOR: &str = "Its place in the list, for `after` and `before` of this very list and order. It holds though others come \
+                          and go.";
+
+/// What a federation's gateway asks.
+pub const ANY: &str = "An entity as a federation's gateway names it: its `__typename` and its `key`.";
+pub const ANY_STANDARD: &str =
+    "https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec";
+pub const ANY_ENTITY: &str = "Any entity of the model.";
+pub const ENTITIES: &str = "Entities that a federation's gateway asks for, in that order; null for what is not there.";
+pub const REPRESENTATIONS: &str = "The entities, 1,000 at most: more are `BAD_USER_INPUT`.";
+pub const SERVICE: &str = "This service as a subgraph of a federation.";
+pub const SERVICE_SDL: &str = "The subgraph's schema: every entity can be asked for by its `key`.";
+/// A directive that the library does not know by itself.
+pub const ONE_OF: &str = "\"Exactly one of the input's members is given.\"\ndirective @oneOf on INPUT_OBJECT";
+/// Types that the subgraphs of a federation may have alike.
+pub const SHARED: [&str; 3] = ["PageInfo", "Money", "GeoPoint"];
 
 /// The fields of every entity, for the interface and for each object.
-pub const COMMON: [(&str, &str, &str); 8] = [
+pub const COMMON: [(&str, &str, &str); 9] = [
     ("id", "ID!", NODE_ID),
     ("key", "String!", "The domain's own id: the `subject` of its events."),
     ("completeness", "Completeness!", "How much of it is known."),
@@ -61,6 +79,7 @@ pub const COMMON: [(&str, &str, &str); 8] = [
     ("breaches", "[String!]!", "The model's checks that its state does not hold, as the model writes them."),
     ("rejected", "[DeadLetter!]!", "Events of it that could not be applied and still wait, oldest first."),
     ("lastEvent", "EventRef", "The event that its state ends with; null for a reference."),
+    ("freshness", "AnswerFreshness!", "How fresh its domain is in this answer."),
     (
         "attributes",
         "JSON",
@@ -124,6 +143,20 @@ const VALUES: &[Object] = &[
             ("hasPreviousPage", "Boolean!", "Whether there is something before this page."),
             ("startCursor", "String", "The cursor of the page's first node, for `before`; null on an empty page."),
             ("endCursor", "String", "The cursor of the page's last node, for `after`; null on an empty page."),
+        ],
+    ),
+    (
+        "AnswerFreshness",
+        "How fresh a part of an answer is: as `extensions.freshness` says it of the whole.",
+        &[
+            ("status", "FreshnessStatus!", "How fresh it is, as a word: of several domains the worst."),
+            ("cause", "FreshnessCause!", "Why: the worst domain's."),
+            (
+                "asOf",
+                "DateTime",
+                "Everything of these domains that was appended before this is in it: the earliest of theirs. Null where it is unknown.",
+            ),
+            ("position", "String!", "The answer's position in these domains, for a demand `atLeast`."),
         ],
     ),
     (

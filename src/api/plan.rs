@@ -1,0 +1,267 @@
+//! What an operation comes to: its selections merged, its names looked up, its arguments coerced where they are constant.
+//!
+//! One type a kind of object, so that what cannot be asked of it cannot be said. Made by `compile`, written by `run`.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use apollo_compiler::Node;
+use apollo_compiler::ast::{InputValueDefinition, Value as Literal};
+use apollo_compiler::parser::SourceSpan;
+use serde_json::{Map, Value as Json};
+
+use super::coerce::{self, Variables, Wrong};
+use super::reach;
+use super::schema::Schema;
+use crate::limits::VALUES_MAX;
+use crate::model::Model;
+use crate::query::{Arguments, QueryError, Seal};
+
+/// A compiled operation.
+pub struct Plan {
+    pub root: Fields<OfQuery>,
+    pub lists: Vec<List>,
+    /// The domains that it can touch, whatever its variables are.
+    pub domains: Vec<usize>,
+    /// Root fields by a global id, which says what they touch.
+    pub by_id: Vec<Call>,
+    /// Whether `freshness`, `projection` or `catalog` are asked for: they change though no event comes.
+    pub operational: bool,
+    /// Whether it took long once: it is then run where that holds up no one.
+    pub is_long: AtomicBool,
+}
+
+/// What is selected of an object, in the order of the answer.
+pub type Fields<T> = Vec<Field<T>>;
+
+/// One member of an answer's object.
+pub struct Field<T> {
+    /// Its name in the answer, quoted, with the colon.
+    pub key: Box<str>,
+    pub nullable: bool,
+    /// Where it stands in the document.
+    pub place: Option<SourceSpan>,
+    pub what: T,
+}
+
+impl<T> Field<T> {
+    /// Its name in the answer.
+    pub fn name(&self) -> &str {
+        &self.key[1..self.key.len() - 2]
+    }
+}
+
+/// By entity: what is selected of it, where any may come.
+pub type OfAny = Vec<Fields<OfNode>>;
+
+pub enum OfQuery {
+    Typename,
+    Node { call: Call, of: OfAny },
+    Nodes { call: Call, of: OfAny },
+    Entities { call: Call, of: OfAny },
+    One { entity: usize, call: Call, of: Fields<OfNode> },
+    Many(Many),
+    Search { call: Call, of: Fields<OfHit> },
+    Paths { call: Call, of: Fields<OfPath> },
+    Freshness { call: Call, of: Fields<OfValue> },
+    Projection(Fields<OfProjection>),
+    Catalog(Fields<OfValue>),
+    Service(Fields<OfValue>),
+    Schema(Fields<OfMeta>),
+    Type { call: Call, of: Fields<OfMeta> },
+}
+
+pub enum OfNode {
+    Typename(usize),
+    Id,
+    Key,
+    Completeness,
+    MissingVersions,
+    Breaches,
+    Rejected(Fields<OfValue>),
+    LastEvent(Fields<OfValue>),
+    Attributes,
+    Freshness(Fields<OfValue>),
+    Value { field: usize, personal: bool },
+    Parts { field: usize, personal: bool, of: Fields<OfParts> },
+    Link { field: usize, entity: usize, of: Fields<OfNode> },
+    Reverse { reverse: usize, many: Many },
+}
+
+/// A list's place in the plan, and what is selected of it.
+pub struct Many {
+    /// Its place in [`Plan::lists`].
+    pub list: usize,
+    pub entity: usize,
+    pub of: Fields<OfConnection>,
+}
+
+pub enum OfConnection {
+    Typename(usize),
+    Edges(Fields<OfEdge>),
+    Nodes(Fields<OfNode>),
+    PageInfo(Fields<OfPageInfo>),
+    TotalCount,
+    Freshness(Fields<OfValue>),
+}
+
+pub enum OfEdge {
+    Typename(usize),
+    Cursor,
+    Node(Fields<OfNode>),
+}
+
+pub enum OfPageInfo {
+    Typename,
+    HasNext,
+    HasPrevious,
+    Start,
+    End,
+}
+
+/// Of `Money` and `GeoPoint`.
+pub enum OfParts {
+    Typename(&'static str),
+    Minor,
+    Currency,
+    Lat,
+    Lon,
+}
+
+pub enum OfHit {
+    Typename,
+    Node(OfAny),
+    Score,
+    Fields,
+}
+
+pub enum OfPath {
+    Typename,
+    Length,
+    Nodes(OfAny),
+    Links(Fields<OfStep>),
+}
+
+pub enum OfStep {
+    Typename,
+    Kind,
+    From(OfAny),
+    To(OfAny),
+    Forward,
+}
+
+pub enum OfProjection {
+    Value(OfValue),
+    DeadLetters { call: Call, of: Fields<OfValue> },
+}
+
+/// Of a value that is JSON already.
+pub enum OfValue {
+    Typename(Box<str>),
+    Member { name: Box<str>, of: Fields<OfValue> },
+}
+
+/// Of the schema itself.
+pub enum OfMeta {
+    Typename(Box<str>),
+    Member { name: Box<str>, of: Fields<OfMeta> },
+}
+
+/// A field's arguments.
+pub struct Call {
+    /// Coerced, where no variable is among them.
+    fixed: Option<Map<String, Json>>,
+    /// Their definitions, each with what the document gives for it.
+    given: Vec<(Node<InputValueDefinition>, Option<Node<Literal>>)>,
+}
+
+impl Call {
+    /// Reads the arguments of a field. What is constant is coerced now.
+    pub fn new(
+        schema: &Schema,
+        given: Vec<(Node<InputValueDefinition>, Option<Node<Literal>>)>,
+    ) -> Result<Call, Wrong> {
+        let mut call = Call { fixed: None, given };
+        if !call.given.iter().any(|(_, value)| value.as_ref().is_some_and(|value| has_variable(value))) {
+            call.fixed = Some(call.coerced(schema, &Variables::new())?);
+            call.given = Vec::new();
+        }
+        Ok(call)
+    }
+
+    fn coerced(&self, schema: &Schema, variables: &Variables) -> Result<Map<String, Json>, Wrong> {
+        let value = |name: &str| {
+            self.given.iter().find(|(known, _)| known.name == name).and_then(|(_, value)| value.as_deref())
+        };
+        coerce::arguments(&schema.types, self.given.iter().map(|(definition, _)| &**definition), value, variables)
+    }
+
+    /// The arguments of one request, coerced.
+    pub fn bind(&self, schema: &Schema, variables: &Variables) -> Result<Map<String, Json>, QueryError> {
+        match &self.fixed {
+            Some(fixed) => Ok(fixed.clone()),
+            None => self.coerced(schema, variables).map_err(|wrong| QueryError::bad_input(wrong.of("argument "))),
+        }
+    }
+}
+
+fn has_variable(value: &Literal) -> bool {
+    match value {
+        Literal::Variable(_) => true,
+        Literal::List(items) => items.iter().any(|item| has_variable(item)),
+        Literal::Object(members) => members.iter().any(|(_, value)| has_variable(value)),
+        _ => false,
+    }
+}
+
+/// A list's arguments.
+pub struct List {
+    pub entity: usize,
+    pub call: Call,
+    /// The domains of what is selected of its nodes.
+    pub domains: Vec<usize>,
+    /// Read, where they are constant: for who may see personal data, and for who may not.
+    fixed: [OnceLock<Arc<Bound>>; 2],
+}
+
+/// A list's arguments in one request.
+pub struct Bound {
+    pub arguments: Result<Arguments, QueryError>,
+    /// The domains that the list depends on.
+    pub domains: Vec<usize>,
+}
+
+impl List {
+    pub fn new(entity: usize, call: Call, domains: Vec<usize>) -> List {
+        List { entity, call, domains, fixed: Default::default() }
+    }
+
+    pub fn bind(
+        &self,
+        schema: &Schema,
+        model: &Model,
+        seal: &Seal,
+        personal: bool,
+        variables: &Variables,
+    ) -> Arc<Bound> {
+        let bind = || Arc::new(self.bound(model, seal, personal, self.call.bind(schema, variables)));
+        match self.call.fixed {
+            Some(_) => self.fixed[usize::from(personal)].get_or_init(bind).clone(),
+            None => bind(),
+        }
+    }
+
+    fn bound(&self, model: &Model, seal: &Seal, personal: bool, given: Result<Map<String, Json>, QueryError>) -> Bound {
+        let mut domains = self.domains.clone();
+        let arguments = given.and_then(|given| {
+            reach::of_list(model, self.entity, &given, &mut |entity| domains.push(model.entities[entity].domain));
+            if given.values().map(super::execute::count).sum::<usize>() > VALUES_MAX {
+                return Err(QueryError::bad_input(format!("the arguments have more than {VALUES_MAX} values")));
+            }
+            Arguments::read(model, self.entity, seal, personal, &given)
+        });
+        domains.sort_unstable();
+        domains.dedup();
+        Bound { arguments, domains }
+    }
+}

@@ -1,0 +1,127 @@
+//! Entities.
+
+use serde_json::Value as Json;
+
+use super::{At, Run, Written};
+use crate::api::freshness::AnswerFreshness;
+use crate::api::json;
+use crate::api::operations::{dead_letter, event_ref};
+use crate::api::plan::{Fields, OfAny, OfNode, OfParts};
+use crate::graph::Node;
+use crate::model::cell::Cell;
+use crate::query::{QueryError, Source};
+
+impl<'r> Run<'r> {
+    /// An entity of a kind that is known now.
+    pub(super) fn any(&mut self, of: &'r OfAny, entity: usize, slot: u32, at: &At<'_>) -> Written {
+        self.node(&of[entity], entity, slot, at)
+    }
+
+    pub(super) fn node(&mut self, fields: &'r Fields<OfNode>, entity: usize, slot: u32, at: &At<'_>) -> Written {
+        self.reading.step()?;
+        let node = self.reading.node(entity, slot);
+        self.object(fields, at, |run, what, at| run.of_node(what, (entity, slot), &node, at))
+    }
+
+    fn of_node(&mut self, what: &'r OfNode, (entity, slot): (usize, u32), node: &Node<'r>, at: &At<'_>) -> Written {
+        let described = &self.reading.model().entities[entity];
+        match what {
+            OfNode::Typename(entity) => self.typename(*entity),
+            OfNode::Id => {
+                // A name of the schema's needs no escapes; a key may.
+                let start = self.out.len();
+                self.text(node.key())?;
+                let id = [described.name.as_bytes(), b":"].concat();
+                self.out.splice(start + 1..start + 1, id);
+                Ok(())
+            }
+            OfNode::Key => self.text(node.key()),
+            OfNode::Completeness => self.name(node.completeness().name()),
+            OfNode::MissingVersions => self.list(node.missing(), at, |run, version, _| run.number(version)),
+            OfNode::Breaches => {
+                self.list(node.breaches(described), at, |run, check, _| run.text(&described.checks[check].text))
+            }
+            OfNode::Rejected(of) => {
+                let letters: Vec<Json> = self.request.context.rejected(entity, slot).map(dead_letter).collect();
+                self.list(&letters, at, |run, letter, at| run.value(of, letter, at))
+            }
+            OfNode::LastEvent(of) => match node.last_event() {
+                Some(event) => self.value(of, &event_ref(&event), at),
+                None => self.null(),
+            },
+            OfNode::Attributes => {
+                if described.has_personal && !self.reading.personal {
+                    return Err(QueryError::forbidden("attributes").into());
+                }
+                self.attributes(node)
+            }
+            OfNode::Freshness(of) => {
+                let freshness = AnswerFreshness::of_part(self.request.context, &[described.domain]);
+                self.value(of, &freshness, at)
+            }
+            OfNode::Value { field, personal } => {
+                self.may_read(*personal, entity, *field)?;
+                let kind = &described.fields[*field].kind;
+                json::cell(&mut self.out, node.value(*field), kind, self.reading.model());
+                Ok(())
+            }
+            OfNode::Parts { field, personal, of } => {
+                self.may_read(*personal, entity, *field)?;
+                match node.value(*field) {
+                    Cell::Null => self.null(),
+                    cell => self.object(of, at, |run, what, _| run.part(what, cell)),
+                }
+            }
+            OfNode::Link { field, entity, of } => match self.reading.follow(node, *field, *entity) {
+                Some(slot) => self.node(of, *entity, slot, at),
+                None => self.null(),
+            },
+            OfNode::Reverse { reverse, many } => {
+                self.many(many, Source::Reverse { entity, slot, reverse: *reverse }, at)
+            }
+        }
+    }
+
+    pub(super) fn typename(&mut self, entity: usize) -> Written {
+        let model = self.reading.model();
+        self.name(&model.entities[entity].name)
+    }
+
+    fn may_read(&self, personal: bool, entity: usize, field: usize) -> Result<(), QueryError> {
+        match personal && !self.reading.personal {
+            true => Err(QueryError::forbidden(&self.reading.model().entities[entity].fields[field].name)),
+            false => Ok(()),
+        }
+    }
+
+    fn attributes(&mut self, node: &Node<'_>) -> Written {
+        let start = self.out.len();
+        self.out.push(b'{');
+        for (name, text) in node.attributes() {
+            if self.out.len() > start + 1 {
+                self.out.push(b',');
+            }
+            self.text(name)?;
+            self.out.push(b':');
+            self.out.extend_from_slice(text.as_bytes());
+        }
+        if self.out.len() == start + 1 {
+            self.out.truncate(start);
+            return self.null();
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn part(&mut self, what: &OfParts, cell: Cell<'_>) -> Written {
+        match (what, cell) {
+            (OfParts::Typename(name), _) => return self.name(name),
+            (OfParts::Minor, Cell::Money(money)) => json::integer(&mut self.out, money.minor),
+            (OfParts::Currency, Cell::Money(money)) => return self.name(money.currency()),
+            (OfParts::Lat, Cell::GeoPoint(point)) => json::float(&mut self.out, point.lat),
+            (OfParts::Lon, Cell::GeoPoint(point)) => json::float(&mut self.out, point.lon),
+            _ => return self.null(),
+        }
+        Ok(())
+    }
+}
