@@ -47,7 +47,7 @@ async function build(folder, schema) {
         presetConfig: { fragmentMasking: false },
         config: {
           useTypeImports: true, enumsAsTypes: true, strictScalars: true,
-          scalars: { Date: 'string', DateTime: 'string', Long: 'number', JSON: 'unknown' },
+          scalars: { Date: 'string', DateTime: 'string', Long: 'number', JSON: 'unknown', _Any: 'unknown' },
         },
       },
     },

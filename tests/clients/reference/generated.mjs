@@ -1,6 +1,6 @@
 // Requests made by chance over schema.graphql: one that fits, and the same with one thing changed. A seed gives the same ones always.
 import {
-  Kind, getNamedType, getNullableType, isAbstractType, isCompositeType, isEnumType, isInputObjectType, isLeafType, isListType, isNonNullType,
+  Kind, Lexer, Source, TokenKind, getNamedType, getNullableType, isAbstractType, isCompositeType, isEnumType, isInputObjectType, isLeafType, isListType, isNonNullType,
   parse, print, visit,
 } from 'graphql';
 import { schema } from './judge.mjs';
@@ -8,6 +8,7 @@ import { schema } from './judge.mjs';
 const DEPTH = 4;
 // What the service asks of values beyond their types: a page is short, and has one direction; an id is one of the graph's.
 const STRINGS = {
+  from: ['Person:p1', 'Reservation:r2'], to: ['Property:h1', 'Person:p2'],
   key: ['p1', 'r1', 'h2', 'nobody'], domains: ['people', 'prices'], domain: ['people'], text: ['loft', 'att'], name: ['Person', 'Nobody'], code: ['BAD_FIELD'],
 };
 const IDS = ['Person:p1', 'Property:h1', 'Reservation:r2', 'Person:nobody'];
@@ -21,7 +22,7 @@ export function* generated(seed, count) {
     const request = new Maker(chance).request();
     yield { kind: 'that fit', ...request };
     const names = Object.keys(CHANGES);
-    for (const step of [0, 7, 13]) {
+    for (const step of [0, 6, 13, 20]) {
       const which = names[(index + step) % names.length];
       const changed = change(which, request, chance);
       if (changed) yield { kind: which, ...changed };
@@ -50,7 +51,7 @@ class Maker {
   }
 
   selections(type, depth) {
-    const fields = Object.values(type.getFields()).filter((field) => depth < DEPTH || isLeafType(getNamedType(field.type)));
+    const fields = Object.values(type.getFields?.() ?? {}).filter((field) => depth < DEPTH || isLeafType(getNamedType(field.type)));
     const parts = [];
     for (let left = 1 + Math.floor(this.chance() * 3); left > 0 && fields.length > 0; left -= 1) parts.push(this.field(this.pick(fields), depth));
     if (this.chance() < 0.2 || parts.length === 0) parts.push('__typename');
@@ -118,7 +119,8 @@ class Maker {
     switch (type.name) {
       case 'Boolean': return this.chance() < 0.5;
       case 'Int': case 'Long': case 'Float': return NUMBERS[name] ?? Math.floor(this.chance() * 5);
-      case 'ID': return this.pick(IDS);
+      case 'ID': return this.pick(STRINGS[name] ?? IDS);
+      case '_Any': return { __typename: 'Person', key: this.pick(STRINGS.key) };
       case 'Date': case 'DateTime': return this.pick(DATES[type.name]);
       default: return this.pick(STRINGS[name] ?? ['loft', 'é', '']);
     }
@@ -131,6 +133,7 @@ function literalOf(json, type) {
   if (isListType(of)) return Array.isArray(json) ? `[${json.map((item) => literalOf(item, of.ofType)).join(', ')}]` : literalOf(json, of.ofType);
   if (isEnumType(of)) return json;
   if (isInputObjectType(of)) return `{${Object.entries(json).map(([name, value]) => `${name}: ${literalOf(value, of.getFields()[name].type)}`).join(', ')}}`;
+  if (of.name === '_Any') return `{${Object.entries(json).map(([name, value]) => `${name}: ${JSON.stringify(value)}`).join(', ')}}`;
   return JSON.stringify(json);
 }
 
@@ -165,6 +168,9 @@ const CHANGES = {
   'with an unused variable': [Kind.OPERATION_DEFINITION, () => true, (node) => ({ ...node, variableDefinitions: [...node.variableDefinitions, ...parse('query($unused: Int) { a }').definitions[0].variableDefinitions] })],
   'without a variable': [Kind.OPERATION_DEFINITION, ({ variableDefinitions }) => variableDefinitions.length > 0, (node) => ({ ...node, variableDefinitions: node.variableDefinitions.slice(1) })],
   'with another value of a variable': 'variables',
+  'without a token': 'text',
+  'with a token twice': 'text',
+  'with two tokens the other way': 'text',
   'cut off': 'text',
   'with a character more': 'text',
 };
@@ -172,6 +178,13 @@ const literalDirective = parse('{ a @include(if: true) }').definitions[0].select
 
 function change(which, { query, variables }, chance) {
   const pick = (list) => list[Math.floor(chance() * list.length)];
+  if (which.includes('token')) {
+    const words = tokensOf(query);
+    const at = Math.floor(chance() * (words.length - 1));
+    const into = { 'without a token': [], 'with a token twice': [words[at], words[at]], 'with two tokens the other way': [words[at + 1], words[at]] }[which];
+    words.splice(at, into.length === 2 && which.includes('other') ? 2 : 1, ...into);
+    return { query: words.join(' '), variables };
+  }
   if (which === 'cut off') return { query: query.slice(0, Math.floor(chance() * query.length)), variables };
   if (which === 'with a character more') {
     const at = Math.floor(chance() * query.length);
@@ -188,6 +201,13 @@ function change(which, { query, variables }, chance) {
   if (found.length === 0) return undefined;
   const chosen = pick(found);
   return { query: print(visit(document, { enter: (node) => (node === chosen ? into(node, pick) : undefined), leave: undefined })), variables };
+}
+
+function tokensOf(query) {
+  const lexer = new Lexer(new Source(query));
+  const words = [];
+  for (let token = lexer.advance(); token.kind !== TokenKind.EOF; token = lexer.advance()) words.push(query.slice(token.start, token.end));
+  return words;
 }
 
 function mulberry32(seed) {

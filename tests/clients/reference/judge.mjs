@@ -1,8 +1,9 @@
 // What graphql-js says of a request: where it stops, or that it runs. The schema is schema.graphql, with its scalars as its text describes them.
 import { readFileSync } from 'node:fs';
 import {
-  GraphQLError, Kind, MaxIntrospectionDepthRule, TypeInfo, buildSchema, getArgumentValues, getDirectiveValues, getNamedType, getVariableValues,
+  GraphQLError, Kind, MaxIntrospectionDepthRule, TypeInfo, buildSchema, getArgumentValues, getDirectiveValues, getNamedType, getNullableType, getVariableValues,
   GraphQLIncludeDirective, GraphQLSkipDirective, isCompositeType, isAbstractType, parse, specifiedRules, typeFromAST, validate, valueFromASTUntyped,
+  visit, visitWithTypeInfo,
 } from 'graphql';
 import { FILE } from '../schema.mjs';
 
@@ -55,10 +56,12 @@ export function judge({ query, variables = {}, operationName }) {
   // September 2025, 5.2.1.1 Operation Type Existence; graphql-js 16 finds it when it executes.
   const rootless = operations.find(({ operation }) => !schema.getRootType(operation));
   if (rootless) return { stage: 'validation', message: `no ${rootless.operation}s` };
+  const nullable = nullableOneOf(document, operations);
+  if (nullable) return { stage: 'validation', message: `$${nullable} may be null in a member of a @oneOf` };
   const chosen = operationName ? operations.filter(({ name }) => name?.value === operationName) : operations;
   if (chosen.length !== 1) return { stage: 'operation', message: `${chosen.length} operations` };
   const { coerced, errors } = getVariableValues(schema, chosen[0].variableDefinitions ?? [], variables);
-  if (errors) return { stage: 'variables', message: errors[0].message };
+  if (errors) return { stage: 'variables', message: errors[0].message, ours: errors.every(({ message }) => OUR_SCALARS.test(message)) };
   try {
     const fragments = new Map(document.definitions.filter(({ kind }) => kind === Kind.FRAGMENT_DEFINITION).map((node) => [node.name.value, node]));
     bind(chosen[0].selectionSet, schema.getRootType(chosen[0].operation), { fragments, coerced });
@@ -66,6 +69,23 @@ export function judge({ query, variables = {}, operationName }) {
     return { stage: 'arguments', message: error.message };
   }
   return { stage: 'runs' };
+}
+
+// September 2025, 5.8.5 All Variable Usages Are Allowed: a member of a @oneOf is a place for what is not null. graphql-js 16 does not see it where
+// the object is an item that may not be null.
+function nullableOneOf(document, operations) {
+  const info = new TypeInfo(schema);
+  const definitions = operations.flatMap(({ variableDefinitions }) => variableDefinitions ?? []);
+  let found;
+  visit(document, visitWithTypeInfo(info, {
+    ObjectField: ({ value }) => {
+      const parent = getNullableType(info.getParentInputType());
+      if (value.kind !== Kind.VARIABLE || !parent?.isOneOf) return;
+      const name = value.name.value;
+      if (definitions.some(({ variable, type, defaultValue }) => variable.name.value === name && type.kind !== Kind.NON_NULL_TYPE && !defaultValue)) found = name;
+    },
+  }));
+  return found;
 }
 
 // Binds the arguments of every field that would be collected, as execution does.
@@ -104,7 +124,8 @@ const CODES = {
 };
 
 // What is wrong with the service's answer beside the judgement, as a text; undefined where they agree; `limit` where it is a limit of its
-// own, `value` where a field refuses what its type lets through: a cursor of another list, an id of no entity.
+// own, `value` where a field refuses what its type lets through: a cursor of another list, an id of no entity; `late` where a value of a
+// scalar of the service's own is refused once the request runs.
 export function disagreement(answer, { stage, message, ours }) {
   const codes = (answer.errors ?? []).map(({ extensions }) => extensions?.code);
   if (codes.some((code) => LIMITS.includes(code))) return 'limit';
@@ -115,6 +136,7 @@ export function disagreement(answer, { stage, message, ours }) {
   const other = codes.find((code) => !allowed.includes(code));
   if (other) return `it should be a fault of ${stage} (${message}), and is ${other}: ${answer.errors[0].message}`;
   if (stage === 'nothing' && !/no operation/i.test(answer.errors[0].message)) return `the message of a document without operations is: ${answer.errors[0].message}`;
+  if (ours && answer.data !== undefined) return 'late';
   if (stage !== 'arguments' && answer.data !== undefined) return `a fault of ${stage} has data: ${JSON.stringify(answer.data)}`;
   const placeless = ['parse', 'validation'].includes(stage) && answer.errors.find(({ locations }) => !locations?.length);
   return placeless ? `a fault of ${stage} has no place: ${placeless.message}` : undefined;

@@ -12,6 +12,10 @@ const list = [
     why: 'docs/graphql.md, Filters: null as a member of a filter is refused, since isNull asks for it',
     fits: ({ query }) => /\b(and|or|not): null/.test(query),
   },
+  {
+    why: '5.8.5 All Variable Usages Are Allowed: of a variable that may be null, with a default, in a member of a @oneOf the text says no and the algorithm yes',
+    fits: ({ query }) => /\$(\w+): OrderDirection = /.test(query),
+  },
 ];
 
 export const known = (request) => list.some(({ fits }) => fits(request));

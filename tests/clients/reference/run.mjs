@@ -16,6 +16,7 @@ const MADE = 500;
 // Of the requests made by chance, so many may end by a limit of the service's.
 const LIMITS_MAX = 0.02;
 const FIT_MIN = 0.98;
+const BY_CHANCE = 'reference: made by chance';
 
 const [binary, seed = SEED] = process.argv.slice(2);
 if (!binary) {
@@ -48,6 +49,7 @@ async function run(url, base) {
 
   let limits = 0;
   let values = 0;
+  const late = [];
   let asked = 0;
   const differences = async (requests, { lenient } = {}) => {
     const found = [];
@@ -57,6 +59,7 @@ async function run(url, base) {
       const said = disagreement(answer, judge(request));
       if (said === 'limit') limits += 1;
       else if (said === 'value' && lenient) values += 1;
+      else if (said === 'late') late.push(request.query.replace(/\s+/g, ' '));
       else if (said && !known(request)) found.push(`${said === 'value' ? `it should run, and is ${answer.errors[0].message}` : said} · ${request.query.replace(/\s+/g, ' ')} ${JSON.stringify(request.variables ?? {})}`);
     }
     return found;
@@ -71,7 +74,16 @@ async function run(url, base) {
   }
   const before = { asked, limits };
   const byKind = grouped(generated(Number(seed), MADE));
-  for (const [kind, requests] of byKind) await agree(`reference: made by chance, ${kind}`, await differences(requests, { lenient: kind !== 'that fit' }), requests.length);
+  let disagreed = 0;
+  for (const [kind, requests] of byKind) {
+    const found = await differences(requests, { lenient: kind !== 'that fit' });
+    disagreed += found.length;
+    // Which kinds a fault shows in is chance: they wait together.
+    await agree(`${BY_CHANCE}, ${kind}`, found, requests.length, found.length > 0 ? BY_CHANCE : null);
+  }
+  await check(BY_CHANCE, async () => equal(disagreed, 0, 'the number of disagreements'), { needs: BY_CHANCE });
+  const early = 'reference: what is no value of a scalar is refused before anything runs';
+  await check(early, async () => equal(late.slice(0, 5), [], `${late.length} run; the first of them`), { needs: early });
   await check('reference: what is made to fit does run, by graphql-js too', async () => {
     const made = byKind.get('that fit');
     const running = made.filter((request) => judge(request).stage === 'runs').length;
@@ -83,11 +95,11 @@ async function run(url, base) {
   console.log(`${asked} requests, seed ${seed}; ${limits} ended by a limit of the service's, ${values} by a value that no type refuses`);
 }
 
-async function agree(name, found, of) {
+async function agree(name, found, of, needs = name) {
   await check(`${name} (${of})`, async () => {
     if (process.env.ALL) found.forEach((line) => console.log(`      ${line}`));
     if (found.length > 0) fail(`${found.length} of ${of}: ${found[0]}`);
-  }, { needs: name });
+  }, { needs });
 }
 
 function grouped(requests) {
