@@ -19,7 +19,6 @@ const CAUSES = {
   RETENTION_RISK: 'its source is about to drop what was not read',
   DATA_LOST: 'its source dropped what was not read',
 };
-const DOMAINS = ['reservations', 'people', 'properties', 'prices'];
 
 export function Page({ by, name, count, list, detail }) {
   return (
@@ -55,16 +54,16 @@ export function Stays({ stays, chosen, choose, hasMore, more }) {
   );
 }
 
-export function Stay({ stay, answer, failure }) {
-  const elapsed = useElapsed(answer);
-  const of = (domain) => <Status {...answer?.freshness?.domains.find((each) => each.domain === domain)} elapsed={elapsed} old={failure} />;
+export function Stay({ stay, failure }) {
+  const now = useNow();
   const { guest, property } = stay;
+  const domains = Object.entries({
+    reservations: stay.freshness, people: guest?.freshness, properties: property?.freshness, prices: property?.prices.freshness,
+  });
+  const of = (domain) => <Status of={domains.find(([name]) => name === domain)[1]} now={now} old={failure} />;
   return (
     <>
-      <p className="answer" role="status">
-        {failure && <span className="failure">No new answer ({failure}); this is the last one. </span>}
-        {answer?.freshness && <>{failure ? 'It was' : 'This answer'}: <Status {...answer.freshness} elapsed={elapsed} old={failure} /></>}
-      </p>
+      {failure && <p className="answer failure" role="status">No new answer ({failure}); this is the last one.</p>}
       <div className="cards">
         <Card title="Stay" of={of('reservations')}>
           <h2>{word(stay.status)}</h2>
@@ -93,17 +92,14 @@ export function Stay({ stay, answer, failure }) {
       <table className="domains">
         <thead><tr><th>Domain</th><th>Status</th><th>As of</th><th>Why</th></tr></thead>
         <tbody>
-          {DOMAINS.map((domain) => {
-            const found = answer?.freshness?.domains.find((each) => each.domain === domain);
-            return (
-              <tr key={domain} data-domain={domain}>
-                <td>{domain}</td>
-                <td>{found ? <span className="status" data-status={failure ? 'UNKNOWN' : found.status}>{word(found.status)}</span> : 'not asked'}</td>
-                <td>{found && ago(found.stalenessMs, elapsed)}</td>
-                <td>{found && (failure ? 'no answer since' : CAUSES[found.cause])}</td>
-              </tr>
-            );
-          })}
+          {domains.map(([domain, freshness]) => (
+            <tr key={domain} data-domain={domain}>
+              <td>{domain}</td>
+              <td>{freshness ? <span className="status" data-status={failure ? 'UNKNOWN' : freshness.status}>{word(freshness.status)}</span> : 'not asked'}</td>
+              <td>{freshness && ago(freshness.asOf, now)}</td>
+              <td>{freshness && (failure ? 'no answer since' : CAUSES[freshness.cause])}</td>
+            </tr>
+          ))}
         </tbody>
       </table>
     </>
@@ -120,25 +116,23 @@ function Facts({ of }) {
 }
 
 // A status is of the moment it was told: where no answer comes any more it has no colour.
-function Status({ status, stalenessMs, elapsed, old }) {
-  if (!status) return null;
-  return <span className="status" data-status={old ? 'UNKNOWN' : status}>{word(status)}, {ago(stalenessMs, elapsed)}</span>;
+function Status({ of, now, old }) {
+  return of ? <span className="status" data-status={old ? 'UNKNOWN' : of.status}>{word(of.status)}, {ago(of.asOf, now)}</span> : null;
 }
 
-// Milliseconds since the answer came, by this machine's own steady clock: the service's and the browser's may differ.
-function useElapsed(answer) {
-  const [now, setNow] = useState(() => performance.now());
+function useNow() {
+  const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
-    const timer = setInterval(() => setNow(performance.now()), 1_000);
+    const timer = setInterval(() => setNow(Date.now()), 1_000);
     return () => clearInterval(timer);
   }, []);
-  return answer ? Math.max(0, now - answer.at) : 0;
+  return now;
 }
 
-// How long ago everything was in the answer, in words.
-function ago(stalenessMs, elapsed) {
-  if (stalenessMs === null || stalenessMs === undefined) return 'as of a time not known';
-  const seconds = Math.round((stalenessMs + elapsed) / 1_000);
+// How long ago everything was in the answer, in words. Clocks of two machines differ: what is not past is now.
+function ago(asOf, now) {
+  if (!asOf) return 'as of a time not known';
+  const seconds = Math.max(0, Math.round((now - Date.parse(asOf)) / 1_000));
   const words = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
   if (seconds < 60) return `as of ${words.format(-seconds, 'second')}`;
   return seconds < 3_600 ? `as of ${words.format(-Math.round(seconds / 60), 'minute')}` : `as of ${words.format(-Math.round(seconds / 3_600), 'hour')}`;

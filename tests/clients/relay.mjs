@@ -118,7 +118,7 @@ async function run(url, folder) {
     const { ask } = make();
     const { person } = await ask(request, { guest: GUEST });
     equal([person.freshness.status, person.reservations.freshness.status], ['FRESH', 'FRESH'], 'status');
-  }, { needs: 'freshness fields' });
+  });
 }
 
 // Compiles one document's folder into `folder`, as a team's build does: a package with its own configuration.

@@ -36,7 +36,7 @@ export async function schema(url) {
     // Directives' uses are told by no introspection: the next check has those that matter.
     const changes = (await diff(written, await served())).filter(({ type }) => !type.startsWith('DIRECTIVE_USAGE'));
     equal(changes.map(({ message }) => message), [], 'the differences');
-  }, { needs: 'one schema, printed and served' });
+  });
   await check('graphql-js prints both alike, @oneOf and @specifiedBy too', async () => {
     const of = (from) => printSchema(lexicographicSortSchema(from));
     equal(firstDifference(of(written), of(await served({ oneOf: true }))), undefined, 'the first difference');

@@ -101,7 +101,7 @@ export async function urql(url) {
     await ask(query, { guest: GUEST });
     const { data: found } = await ask(query, { guest: GUEST }, { requestPolicy: 'cache-only' });
     equal([found.person.freshness.status, found.person.reservations.freshness.status, requests.length], ['FRESH', 'FRESH', 1], 'from the cache');
-  }, { needs: 'freshness fields' });
+  });
 
   await check('urql: persisted queries: the hash alone once the text was sent', async () => {
     const query = gql(`query Persisted { person(key: "${GUEST}") { id urql${process.pid}: name } }`);

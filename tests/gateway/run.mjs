@@ -7,7 +7,6 @@ import { parse } from 'graphql';
 import { GUEST, PROPERTY, ask, check, data, equal, fail, holds, summary } from '../clients/support.mjs';
 import { CLEANINGS, cleanings } from './cleanings.mjs';
 
-const NEEDS = { needs: 'federation' };
 const [url] = process.argv.slice(2);
 if (!url) {
   console.error('usage: node run.mjs <URL of /graphql>');
@@ -42,7 +41,7 @@ async function run() {
       holds(new RegExp(`^type ${entity} [^{]*@key\\(fields: "key"\\)`, 'm').test(_service.sdl), `${entity} has no @key`);
     }
     holds(/specs\.apollo\.dev\/federation\/v2/.test(_service.sdl), 'it is no schema of version 2');
-  }, NEEDS);
+  });
 
   await check('federation: entities by representations, in their order, null for what is not there', async () => {
     const representations = [{ __typename: 'Property', key: PROPERTY }, { __typename: 'Person', key: 'nobody of this name' }, { __typename: 'Person', key: GUEST }];
@@ -56,7 +55,7 @@ async function run() {
       const { errors } = await ask(url, query, { of });
       equal(errors?.[0].extensions.code, 'BAD_USER_INPUT', `the code of ${wrong}`);
     }
-  }, NEEDS);
+  });
 
   await check('gateway: the two subgraphs compose', async () => {
     const { _service } = await data(url, '{ _service { sdl } }');
@@ -69,7 +68,7 @@ async function run() {
     supergraph = composed.supergraphSdl;
     const runtime = createGatewayRuntime({ supergraph, logging: false, maskedErrors: false });
     gateway = { runtime, url: await listening(runtime) };
-  }, NEEDS);
+  });
 
   const asked = (query, variables) => {
     if (!gateway) fail('there is no gateway');
@@ -82,22 +81,22 @@ async function run() {
     }`, { key: PROPERTY });
     const [{ by, during }] = property.cleanings;
     equal([property.key, by, during.completeness, during.property.key.length > 0], [PROPERTY, 'Mirela', 'COMPLETE', true], 'what is told');
-  }, NEEDS);
+  });
 
   await check('gateway: from the other side, an entity by its key alone', async () => {
     const { cleanings: [first] } = await asked('{ cleanings { by property { name status host { name } } during { status guest { name } } } }');
     holds(first.property.name && first.property.host.name && first.during.status, JSON.stringify(first));
-  }, NEEDS);
+  });
 
   await check('gateway: a list, each with its field of the other', async () => {
     const { properties } = await asked('{ properties(first: 20) { totalCount nodes { key name cleanings { by } } } }');
     equal([properties.nodes.length, properties.nodes.every((node) => Array.isArray(node.cleanings))], [20, true], 'nodes');
-  }, NEEDS);
+  });
 
   await check("gateway: staygraph's error comes through with its code and path", async () => {
     if (!gateway) fail('there is no gateway');
     const { data: found, errors } = await ask(gateway.url, `{ person(key: "${GUEST}") { reservations(after: "none") { totalCount } } cleanings { by } }`);
     equal([found.person, found.cleanings.length > 0], [null, true], 'the data');
     equal([errors[0].extensions.code, errors[0].path], ['BAD_USER_INPUT', ['person', 'reservations']], 'code and path');
-  }, NEEDS);
+  });
 }

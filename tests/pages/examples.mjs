@@ -92,7 +92,8 @@ async function run(page) {
   });
   await check('it is asked for again, and the answer is a newer one', async () => {
     const answer = await page.waitForResponse((response) => response.url().startsWith(base) && response.request().method() === 'POST');
-    if (!(await answer.json()).extensions.freshness) throw new Error('no freshness');
+    const { data } = await answer.json();
+    if (!data.reservation.freshness.asOf) throw new Error('no freshness');
   });
   await check('nothing to complain of', () => {
     if (errors.length > 0) throw new Error([...new Set(errors)].slice(0, 3).join(' | '));

@@ -1,23 +1,13 @@
 // A guest's stays and one of them, asked for with Apollo Client. Its cache keeps each entity once, by its `id`.
 import { useState } from 'react';
 import { createRoot } from 'react-dom/client';
-import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql, makeVar } from '@apollo/client';
-import { ApolloProvider, useQuery, useReactiveVar } from '@apollo/client/react';
+import { ApolloClient, HttpLink, InMemoryCache, gql } from '@apollo/client';
+import { ApolloProvider, useQuery } from '@apollo/client/react';
 import { relayStylePagination } from '@apollo/client/utilities';
-import { map } from 'rxjs';
 import { ASK_AGAIN_MS, GUEST, PAGE, Page, SERVICE, Stay, Stays } from '../../page/parts.jsx';
 
-// Apollo Client keeps no `extensions`: this link remembers how fresh the newest answer about the stay is.
-const answerVar = makeVar(undefined);
-const freshness = new ApolloLink((operation, forward) => forward(operation).pipe(map((result) => {
-  if (operation.operationName === 'Stay' && result.extensions?.freshness) {
-    answerVar({ freshness: result.extensions.freshness, at: performance.now() });
-  }
-  return result;
-})));
-
 const client = new ApolloClient({
-  link: ApolloLink.from([freshness, new HttpLink({ uri: SERVICE })]),
+  link: new HttpLink({ uri: SERVICE }),
   cache: new InMemoryCache({ typePolicies: { Person: { fields: { reservations: relayStylePagination(['filter', 'orderBy']) } } } }),
 });
 
@@ -35,16 +25,19 @@ const STAYS = gql`
   }
 `;
 
+// Each part says how fresh it is: a component has it where it has the rest.
 const STAY = gql`
   query Stay($key: String!) {
     reservation(key: $key) {
       id key status checkIn checkOut nights channel bookedAt provenance
+      freshness { status cause asOf }
       total { minor currency }
-      guest { id key name country since }
+      guest { id key name country since freshness { status cause asOf } }
       property {
         id name kind neighbourhood city country sleeps
+        freshness { status cause asOf }
         host { id name since }
-        prices(first: 4) { nodes { id unit validFrom validTo amount { minor currency } } }
+        prices(first: 4) { freshness { status cause asOf } nodes { id unit validFrom validTo amount { minor currency } } }
       }
     }
   }
@@ -77,8 +70,7 @@ function App() {
 
 function Detail({ stayKey }) {
   const { data, error } = useQuery(STAY, { variables: { key: stayKey }, pollInterval: ASK_AGAIN_MS });
-  const answer = useReactiveVar(answerVar);
-  if (data?.reservation) return <Stay stay={data.reservation} answer={answer} failure={error?.message} />;
+  if (data?.reservation) return <Stay stay={data.reservation} failure={error?.message} />;
   return <p className={error ? 'failure' : 'soft'}>{error?.message ?? 'One moment'}</p>;
 }
 

@@ -1,17 +1,9 @@
 // A guest's stays and one of them, asked for with Relay: each part says what it needs in a fragment of its own.
-import { Suspense, useEffect, useState, useSyncExternalStore, useTransition } from 'react';
+import { Suspense, useEffect, useState, useTransition } from 'react';
 import { createRoot } from 'react-dom/client';
 import { RelayEnvironmentProvider, fetchQuery, graphql, useLazyLoadQuery, usePaginationFragment } from 'react-relay';
 import { Environment, Network, RecordSource, Store } from 'relay-runtime';
 import { ASK_AGAIN_MS, GUEST, PAGE, Page, SERVICE, Stay, Stays } from '../../page/parts.jsx';
-
-// Relay's store keeps no `extensions`: the network layer remembers how fresh the newest answer about the stay is.
-let answer;
-const listeners = new Set();
-const useAnswer = () => useSyncExternalStore(
-  (listener) => { listeners.add(listener); return () => listeners.delete(listener); },
-  () => answer,
-);
 
 async function send({ text, name }, variables) {
   const response = await fetch(SERVICE, {
@@ -19,12 +11,7 @@ async function send({ text, name }, variables) {
     headers: { 'Content-Type': 'application/json', Accept: 'application/graphql-response+json' },
     body: JSON.stringify({ query: text, operationName: name, variables }),
   });
-  const result = await response.json();
-  if (name === 'mainStayQuery' && result.extensions?.freshness) {
-    answer = { freshness: result.extensions.freshness, at: performance.now() };
-    listeners.forEach((listener) => listener());
-  }
-  return result;
+  return response.json();
 }
 
 const environment = new Environment({ network: Network.create(send), store: new Store(new RecordSource()) });
@@ -49,16 +36,19 @@ const PERSON = graphql`
   }
 `;
 
+// Each part says how fresh it is: a component has it where it has the rest.
 const STAY = graphql`
   query mainStayQuery($key: String!) {
     reservation(key: $key) {
       key status checkIn checkOut nights channel bookedAt provenance
+      freshness { status cause asOf }
       total { minor currency }
-      guest { key name country since }
+      guest { key name country since freshness { status cause asOf } }
       property {
         name kind neighbourhood city country sleeps
+        freshness { status cause asOf }
         host { name since }
-        prices(first: 4) { nodes { unit validFrom validTo amount { minor currency } } }
+        prices(first: 4) { freshness { status cause asOf } nodes { unit validFrom validTo amount { minor currency } } }
       }
     }
   }
@@ -89,7 +79,6 @@ function Person({ person }) {
 function Detail({ stayKey }) {
   const { reservation } = useLazyLoadQuery(STAY, { key: stayKey });
   const [failure, setFailure] = useState();
-  const newest = useAnswer();
   useEffect(() => {
     let asked;
     const timer = setInterval(() => {
@@ -101,7 +90,7 @@ function Detail({ stayKey }) {
       asked?.unsubscribe();
     };
   }, [stayKey]);
-  return <Stay stay={reservation} answer={newest} failure={failure} />;
+  return <Stay stay={reservation} failure={failure} />;
 }
 
 createRoot(document.getElementById('page')).render(
