@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{self, Admission, Api};
+use crate::api::{self, Admission, Api, Schema, Trusted};
 use crate::cdc::Skipped;
 use crate::clock;
-use crate::config::{Config, SourceConfig, SourceKind, TopicConfig};
+use crate::config::{Config, Documents, SourceConfig, SourceKind, TopicConfig};
 use crate::event::Decoder;
 use crate::http::{Room, Service, router, server};
 use crate::intake::Intake;
+use crate::limits::Limits;
 use crate::model::Model;
 use crate::pipeline::{Carries, Format, Parts, Pipeline};
 use crate::projection::{Gate, Projector, Topic};
@@ -128,6 +129,8 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
     let rules = rules(&model, &config);
     let limits = Arc::new(config.limits.clone());
+    let trusted = trusted(&schema, &limits, &config.documents).map_err(|faults| faults.join("\n"))?;
+    let documents = Arc::new(api::Documents::new(trusted));
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
     let metrics = metrics(&model, &config)?;
     let started = clock::tick();
@@ -200,7 +203,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         threads: threads.clone(),
     };
     let pipeline = Pipeline::start(parts).map_err(|error| format!("the projection cannot start: {error}"))?;
-    let (admission, documents) = (Admission::new(&limits), Arc::default());
+    let admission = Admission::new(&limits);
     let api = Api { model, schema, serving, seal, admission, documents, limits: limits.clone(), rules };
     let service = Service {
         api: api.clone(),
@@ -214,6 +217,12 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         room: Room::default(),
     };
     Ok(App { api, threads, about, started, service, pipeline })
+}
+
+/// The documents that are known from the start, read by the schema.
+pub fn trusted(schema: &Schema, limits: &Limits, given: &Documents) -> Result<Trusted, Vec<String>> {
+    let known = given.known.iter().map(|known| (known.id.as_deref(), known.text.as_str(), known.place.as_str()));
+    Trusted::new(schema, limits, known, given.only)
 }
 
 /// The metrics, with a series for all that may happen.

@@ -97,6 +97,8 @@ pub const INLINE_BYTES_MAX: usize = 16 << 10;
 pub const INLINE_STEPS_MAX: u64 = 4_096;
 /// Bytes of documents that are kept read, about: the clients of a company have some hundreds.
 pub const DOCUMENTS_BYTES_MAX: usize = 64 << 20;
+/// Bytes of documents that clients have persisted by their hashes.
+pub const PERSISTED_BYTES_MAX: usize = 16 << 20;
 /// Plans of one operation, one for the values of the variables that `@skip` and `@include` name.
 pub const PLANS_MAX: usize = 16;
 /// Fields that a document selects, its fragments spread out.

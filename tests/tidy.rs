@@ -49,7 +49,7 @@ const PACKAGES: [(&str, &[&str]); 39] = [
     ("aes_gcm_siv", &["query/cursor.rs"]),
     ("base64", &["query/cursor.rs", "encoding/", "cdc/row.rs"]),
     ("arc_swap", &["serving/mod.rs"]),
-    ("async_graphql", &["api/"]),
+    ("quick_cache", &["api/documents.rs"]),
     ("axum", &["http/", "app.rs"]),
     ("tower_http", &["http/"]),
     ("rust_embed", &["http/pages.rs"]),

@@ -1,7 +1,8 @@
-//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way`, `-- posts`, `-- crowd`, `-- kafka` a part.
+//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way`, `-- answers`, `-- posts`, `-- crowd`, `-- kafka` a part.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
+mod answers;
 mod core;
 mod crowd;
 mod kafka;
@@ -22,6 +23,9 @@ fn main() {
     };
     if wanted("peers") {
         peers::run();
+    }
+    if wanted("answers") {
+        answers::run();
     }
     if wanted("core") {
         core::run(if sizes.is_empty() { &[1_000_000, 5_000_000] } else { &sizes });

@@ -13,7 +13,7 @@ const RUNS: usize = 5;
 const TICKS_A_SECOND: f64 = 100.0;
 
 /// Seconds of processor time, user and system, of a process or thread; its name.
-fn spent(stat: &Path) -> Option<(String, f64)> {
+pub fn spent(stat: &Path) -> Option<(String, f64)> {
     let text = std::fs::read_to_string(stat).ok()?;
     // The name stands in parentheses, and may hold anything.
     let (head, rest) = text.rsplit_once(')')?;

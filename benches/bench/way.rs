@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::support::{Numbers, say};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_staygraph");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_staygraph");
 const READY_SECONDS_MAX: u64 = 300;
 
 /// Two events each for so many entities of the shipped model: mostly stays, of guests in homes that are there too.

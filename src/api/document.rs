@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use apollo_compiler::ast::Value as Literal;
+use apollo_compiler::ast::{OperationType, Value as Literal};
 use apollo_compiler::executable::{Operation, Selection, SelectionSet};
 use apollo_compiler::introspection::check_max_depth;
 use apollo_compiler::parser::Parser;
@@ -120,6 +120,28 @@ impl Document {
         plans.push((values, plan.clone()));
         Ok(plan)
     }
+}
+
+/// The names of a document's operations.
+pub fn operations(schema: &Schema, limits: &Limits, text: &str) -> Result<Vec<Option<String>>, Vec<ApiError>> {
+    let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(limits.tokens_max);
+    let ast = parser.parse_ast(text, "query.graphql").map_err(|faults| listed(&faults.errors, PARSE_FAILED, None))?;
+    let document = ast
+        .to_executable(&schema.types)
+        .map_err(|faults| listed(&faults.errors, VALIDATION_FAILED, Some(schema)))?;
+    let names = document.operations.iter().map(|operation| operation.name.as_ref().map(ToString::to_string));
+    Ok(names.collect())
+}
+
+/// Whether what a document names to be executed is a mutation, though no schema of ours has one.
+pub fn is_mutation(text: &str, name: Option<&str>) -> bool {
+    let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(Limits::default().tokens_max);
+    let Ok(ast) = parser.parse_ast(text, "query.graphql") else { return false };
+    let operations = ast.definitions.iter().filter_map(|definition| definition.as_operation_definition());
+    let mut wanted = operations.filter(|operation| {
+        name.is_none_or(|name| operation.name.as_ref().is_some_and(|known| known == name))
+    });
+    wanted.any(|operation| operation.operation_type == OperationType::Mutation)
 }
 
 fn operation<'a>(document: &'a ExecutableDocument, name: Option<&str>) -> Result<&'a Node<Operation>, ApiError> {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::admission::{Admission, GivenUp, Overloaded, Turn};
 use super::document::{Document, Prepared};
-use super::documents::Documents;
+use super::documents::{Documents, Source};
 use super::error::{ApiError, NOT_FRESH_ENOUGH, OVERLOADED};
 use super::freshness::{AnswerFreshness, Basis};
 use super::plan::{Bound, List};
@@ -25,7 +25,7 @@ use crate::serving::{Pinned, Serving, Short, TooMany, Wanted};
 /// A GraphQL request, whatever brought it.
 #[derive(Clone, Debug)]
 pub struct Request {
-    pub query: String,
+    pub source: Source,
     pub operation_name: Option<String>,
     pub variables: Map<String, Json>,
     /// What is demanded of the answer's freshness, or why it cannot be read.
@@ -168,15 +168,15 @@ impl Api {
             let message = format!("the variables have more than {VALUES_MAX} values");
             return Err(Some(vec![ApiError::new(BAD_USER_INPUT, message)]));
         }
+        let text = self.documents.text(&request.source).map_err(|error| Some(vec![error]))?;
         let operation = request.operation_name.as_deref();
-        if let Some(document) = self.documents.get(&request.query, operation) {
+        if let Some(document) = self.documents.get(&text, operation) {
             return Ok(document);
         }
         let (schema, limits, documents) = (self.schema.clone(), self.limits.clone(), self.documents.clone());
-        let (query, operation, given) =
-            (request.query.clone(), request.operation_name.clone(), request.variables.clone());
-        let is_short = query.len() <= INLINE_BYTES_MAX;
-        let read = move || documents.read(&schema, &limits, &query, operation.as_deref(), &given);
+        let (operation, given) = (request.operation_name.clone(), request.variables.clone());
+        let is_short = text.len() <= INLINE_BYTES_MAX;
+        let read = move || documents.read(&schema, &limits, &text, operation.as_deref(), &given);
         let read = match is_short {
             true => guarded(read),
             false => tokio::task::spawn_blocking(read).await.map_err(|_| Panicked),

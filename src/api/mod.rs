@@ -22,6 +22,8 @@ mod schema;
 mod weigh;
 
 pub use admission::Admission;
+pub use document::is_mutation;
+pub use documents::{Documents, Source, Trusted};
 pub use error::ApiError;
 pub use execute::{Answer, Api, Outcome, Request};
 pub use run::OnError;

@@ -22,10 +22,11 @@ pub struct Sections {
     pub mappings: Vec<FileMapping>,
     pub transactions: Vec<FileTransactions>,
     pub dead_letters: Option<FileDeadLetters>,
+    pub documents: Option<FileDocuments>,
 }
 
 /// The keys of [`Sections`] and of [`LogOptions`]; all others are [`Options`].
-const SECTIONS: [&str; 5] = ["sources", "domains", "mappings", "transactions", "dead_letters"];
+const SECTIONS: [&str; 6] = ["sources", "domains", "mappings", "transactions", "dead_letters", "documents"];
 const LOGS: [&str; 2] = ["log_format", "verbose"];
 
 #[derive(Debug, Deserialize)]
@@ -94,6 +95,17 @@ pub struct FileDomain {
 pub struct FileDeadLetters {
     pub source: String,
     pub topic: String,
+}
+
+/// Documents that are known from the start.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileDocuments {
+    /// Files or folders, seen from this one.
+    #[serde(default)]
+    pub files: Vec<PathBuf>,
+    #[serde(default)]
+    pub only: bool,
 }
 
 /// A table's rows into canonical events.

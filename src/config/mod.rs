@@ -1,5 +1,6 @@
 //! Each room's options gathered: flags beat the environment, which beats the file. Read once, and unknown keys refused.
 
+mod documents;
 mod domains;
 mod file;
 mod mappings;
@@ -21,6 +22,7 @@ use crate::telemetry::LogFormat;
 use domains::Sourced;
 use file::File;
 
+pub use documents::{Documents, KnownDocument};
 pub use options::{DEPTH_MAX, LogOptions, Options};
 pub use written::{Address, Written, written};
 
@@ -86,6 +88,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Request headers that browsers may send beside the usual ones, in small letters.
     pub cors_headers: Vec<String>,
+    /// The documents that are known from the start.
+    pub documents: Documents,
     /// What is taken, and will surprise.
     pub warnings: Vec<String>,
 }
@@ -131,9 +135,14 @@ impl Config {
         if !faults.is_empty() {
             return Err(in_order(faults));
         }
+        let documents = documents::read(&sections, &places, folder, &mut faults);
+        if !faults.is_empty() {
+            return Err(in_order(faults));
+        }
         let usual = Limits::on(std::thread::available_parallelism().map_or(2, usize::from));
         let count = |given: Option<written::Positive>, default: usize| given.map_or(default, written::Positive::usize);
         Ok(Config {
+            documents,
             domains,
             sources,
             topics,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::problem::problem;
 use super::{Service, is_local};
-use crate::api::{Answer, OnError, Outcome, Request};
+use crate::api::{Answer, OnError, Outcome, Request, Source, is_mutation};
 use crate::freshness::Demand;
 use crate::limits::{GRAPHQL_BYTES_MAX, RETRY_AFTER_S};
 
@@ -122,6 +122,9 @@ async fn respond(
     };
     let started = tokio::time::Instant::now();
     let operation = super::requests::operation(&request);
+    // What a GET may not ask for is another matter than what the schema does not have.
+    let text = if is_get { request.source.text().map(str::to_owned) } else { None };
+    let named = request.operation_name.clone();
     let answer = service.api.answer(request).await;
     let took = started.elapsed();
     service.metrics.query(answer.outcome.name(), took.as_secs_f64());
@@ -132,6 +135,9 @@ async fn respond(
         && answer.etag.as_deref().is_some_and(|etag| known.is_some_and(|known| names(known, etag)));
     let status = match (accepted, answer.outcome) {
         _ if unchanged => StatusCode::NOT_MODIFIED,
+        (_, Outcome::Refused) if text.is_some_and(|text| is_mutation(&text, named.as_deref())) => {
+            StatusCode::METHOD_NOT_ALLOWED
+        }
         (_, Outcome::Failed) => StatusCode::INTERNAL_SERVER_ERROR,
         (_, Outcome::Overloaded) => StatusCode::SERVICE_UNAVAILABLE,
         (Accepted::Response, Outcome::NotFreshEnough) => StatusCode::PRECONDITION_FAILED,
@@ -157,6 +163,9 @@ fn written(status: StatusCode, accepted: &Accepted, answer: Answer) -> Response 
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response = response.header(header::RETRY_AFTER, RETRY_AFTER_S);
     }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response = response.header(header::ALLOW, "POST");
+    }
     if let Some(etag) = answer.etag {
         response = response.header(header::ETAG, etag);
     }
@@ -178,10 +187,6 @@ fn names(header: &str, etag: &str) -> bool {
 }
 
 fn request(mut members: Map<String, Json>, headers: &HeaderMap, personal: bool) -> Result<Request, String> {
-    let query = match members.remove("query") {
-        Some(Json::String(query)) => query,
-        _ => return Err("`query` is missing: the request's text, as a string".into()),
-    };
     let operation_name = match members.remove("operationName") {
         None | Some(Json::Null) => None,
         Some(Json::String(name)) => Some(name).filter(|name| !name.is_empty()),
@@ -194,6 +199,7 @@ fn request(mut members: Map<String, Json>, headers: &HeaderMap, personal: bool) 
     };
     let variables = object(members.remove("variables"), "variables")?;
     let extensions = object(members.remove("extensions"), "extensions")?;
+    let source = source(&mut members, extensions.get("persistedQuery"))?;
     let demand = demand(extensions.get("freshness"), headers);
     let plan = match extensions.get("plan") {
         None | Some(Json::Null) => false,
@@ -201,7 +207,33 @@ fn request(mut members: Map<String, Json>, headers: &HeaderMap, personal: bool) 
         Some(_) => return Err("`extensions.plan` is true or false".into()),
     };
     let on_error = on_error(members.remove("onError"))?;
-    Ok(Request { query, operation_name, variables, demand, personal, plan, on_error })
+    Ok(Request { source, operation_name, variables, demand, personal, plan, on_error })
+}
+
+/// What a request names its document by.
+fn source(members: &mut Map<String, Json>, persisted: Option<&Json>) -> Result<Source, String> {
+    let mut text = |name: &str| match members.remove(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("`{name}` is a string")),
+    };
+    let (query, id) = (text("query")?, text("documentId")?);
+    if let Some(id) = id {
+        return match query {
+            None => Ok(Source::Id(id)),
+            Some(_) => Err("a request has `query` or `documentId`, not both".into()),
+        };
+    }
+    match (persisted, query) {
+        (None | Some(Json::Null), Some(query)) => Ok(Source::Text(query)),
+        (None | Some(Json::Null), None) => {
+            Err("`query` is missing: the request's text, as a string; or name a known document by `documentId`".into())
+        }
+        (Some(persisted), query) => match (&persisted["version"], persisted["sha256Hash"].as_str()) {
+            (version, Some(hash)) if *version == 1 => Ok(Source::Hash(hash.to_ascii_lowercase(), query)),
+            _ => Err("`extensions.persistedQuery` is `{ version: 1, sha256Hash: … }`".into()),
+        },
+    }
 }
 
 /// `onError`, as the draft of the specification has it.

@@ -18,6 +18,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tower_http::compression::predicate::{NotForContentType, SizeAbove};
+use tower_http::compression::{CompressionLayer, CompressionLevel, Predicate};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use bodies::Room;
@@ -60,6 +62,9 @@ pub const SENT: [&str; 8] = [
     "freshness-otherwise",
 ];
 
+/// Bytes below which packing an answer costs more than it saves: a packet's worth.
+const PACKED_BYTES_MIN: u16 = 1_400;
+
 /// All routes.
 pub fn router(service: Service) -> Router {
     let cors = cors(service.cors_origins.clone(), &service.cors_headers);
@@ -79,9 +84,16 @@ pub fn router(service: Service) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(panics::guard())
+        .layer(compression())
         .layer(axum::middleware::from_fn(requests::note))
         .layer(cors)
         .with_state(Arc::new(service))
+}
+
+/// Packs answers for who takes them packed: quickly, since each is another.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let worth = SizeAbove::new(PACKED_BYTES_MIN).and(NotForContentType::SSE);
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worth)
 }
 
 fn cors(origins: Vec<String>, headers: &[String]) -> CorsLayer {

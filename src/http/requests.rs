@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -18,7 +18,9 @@ const NAME_MAX: usize = 80;
 pub async fn note(request: Request, next: Next) -> Response {
     let started = tokio::time::Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    // What an answer is, its header says: no browser is to guess.
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let status = response.status();
     // A path that is none of the service's may hold anything.
     let path = if status == StatusCode::NOT_FOUND { "-" } else { path.as_str() };
@@ -30,7 +32,7 @@ pub async fn note(request: Request, next: Next) -> Response {
 /// The operation that a request names, or else the name of its document's first.
 pub fn operation(request: &crate::api::Request) -> Option<String> {
     request.operation_name.clone().or_else(|| {
-        let mut lines = request.query.lines().map(str::trim_start);
+        let mut lines = request.source.text()?.lines().map(str::trim_start);
         let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'))?;
         let name = first.strip_prefix("query")?.strip_prefix([' ', '\t'])?.trim_start();
         let name = name.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').next()?;

@@ -10,6 +10,7 @@ mod documents;
 mod durability;
 mod golden;
 mod importers;
+mod known;
 mod laws;
 mod letters;
 mod lifecycle;
