@@ -31,7 +31,7 @@ export async function codegen(url) {
   }
 }
 
-async function build(folder, schema) {
+export async function build(folder, schema, more = {}) {
   await cp(join(HERE, 'codegen'), folder, { recursive: true });
   await symlink(join(HERE, 'node_modules'), join(folder, 'node_modules'));
   await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
@@ -44,7 +44,7 @@ async function build(folder, schema) {
     generates: {
       [`${folder}/generated/`]: {
         preset: 'client',
-        presetConfig: { fragmentMasking: false },
+        presetConfig: { fragmentMasking: false, ...more },
         config: {
           useTypeImports: true, enumsAsTypes: true, strictScalars: true,
           scalars: { Date: 'string', DateTime: 'string', Long: 'number', JSON: 'unknown', _Any: 'unknown' },

@@ -122,7 +122,7 @@ async function run(url, folder) {
 }
 
 // Compiles one document's folder into `folder`, as a team's build does: a package with its own configuration.
-async function compile(folder, name) {
+export async function compile(folder, name, more = {}) {
   await mkdir(join(folder, 'src'), { recursive: true });
   await mkdir(join(folder, 'artifacts'));
   await cp(join(HERE, 'relay', `${name}.js`), join(folder, 'src', `${name}.js`));
@@ -130,7 +130,7 @@ async function compile(folder, name) {
   await symlink(join(HERE, 'node_modules'), join(folder, 'node_modules'));
   await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'commonjs' }));
   await writeFile(join(folder, 'relay.config.json'), JSON.stringify({
-    src: './src', schema: './schema.graphql', artifactDirectory: './artifacts', language: 'javascript', eagerEsModules: false, noSourceControl: true,
+    src: './src', schema: './schema.graphql', artifactDirectory: './artifacts', language: 'javascript', eagerEsModules: false, noSourceControl: true, ...more,
   }));
   await promisify(execFile)(compiler, ['--noWatchman', 'relay.config.json'], { cwd: folder, timeout: CHECK_MS })
     .catch(({ stdout, stderr }) => fail(`${stdout}${stderr}`.trim()));

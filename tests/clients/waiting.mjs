@@ -2,6 +2,7 @@
 export const waiting = [
   'persisted queries',
   'compressed answers',
+  'known documents',
   'one schema, printed and served',
   'no unused types',
   'reference: a colon that is missing',
