@@ -6,6 +6,8 @@ import { waiting } from './waiting.mjs';
 export const GUEST = '44250196';
 export const PROPERTY = '71609';
 
+// What a domain's status may be on a machine that is busy.
+export const TIMELY = ['FRESH', 'LATENT'];
 export const CHECK_MS = 60_000;
 const counts = { ok: 0, waits: 0, failed: 0 };
 

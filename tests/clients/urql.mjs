@@ -4,7 +4,7 @@ import { cacheExchange } from '@urql/exchange-graphcache';
 import { relayPagination } from '@urql/exchange-graphcache/extras';
 import { persistedExchange } from '@urql/exchange-persisted';
 import { getIntrospectionQuery } from 'graphql';
-import { GUEST, PROPERTY, check, complaints, data, equal, holds, remembering } from './support.mjs';
+import { GUEST, PROPERTY, TIMELY, check, complaints, data, equal, holds, remembering } from './support.mjs';
 
 export async function urql(url) {
   const schema = await data(url, getIntrospectionQuery({ descriptions: false }));
@@ -100,7 +100,8 @@ export async function urql(url) {
       reservations(first: 2) { freshness { status position } nodes { id freshness { status } } } } }`;
     await ask(query, { guest: GUEST });
     const { data: found } = await ask(query, { guest: GUEST }, { requestPolicy: 'cache-only' });
-    equal([found.person.freshness.status, found.person.reservations.freshness.status, requests.length], ['FRESH', 'FRESH', 1], 'from the cache');
+    holds([found.person, found.person.reservations].every(({ freshness }) => TIMELY.includes(freshness.status)), 'what the cache has');
+    equal(requests.length, 1, 'requests');
   });
 
   await check('urql: persisted queries: the hash alone once the text was sent', async () => {
