@@ -157,7 +157,7 @@ export async function apollo(url) {
       const again = await second.client.query({ query });
       equal(second.requests.map((request) => [request.method, paramsOf(request).query]), [[byGet ? 'GET' : 'POST', false]], 'the requests then');
       equal([again.data, heard], [told.data, []], 'the answer then');
-    }, { needs: 'persisted queries' });
+    });
   }
 
   await check('a hash that was never told is PERSISTED_QUERY_NOT_FOUND; one of another text is refused', async () => {
@@ -166,7 +166,7 @@ export async function apollo(url) {
     equal([unknown.errors[0].message, unknown.errors[0].extensions.code], ['PersistedQueryNotFound', 'PERSISTED_QUERY_NOT_FOUND'], 'the error');
     const other = await send({ query: '{ __typename }', extensions: { persistedQuery: { version: 1, sha256Hash: sha256('another text') } } });
     holds(!other.data && other.errors[0].extensions.code !== 'INTERNAL_SERVER_ERROR', JSON.stringify(other));
-  }, { needs: 'persisted queries' });
+  }, { needs: 'PersistedQueryNotFound, to the letter' });
 
   await check('a long answer is compressed for who takes gzip, brotli or zstd, and read by fetch', async () => {
     const { client, requests } = make();
@@ -174,7 +174,7 @@ export async function apollo(url) {
     equal(found.reservations.nodes.length, 300, 'nodes');
     holds(['gzip', 'br', 'zstd'].includes(requests[0].headers.get('content-encoding')), 'no content-encoding');
     holds(/accept-encoding/i.test(requests[0].headers.get('vary')), `vary: ${requests[0].headers.get('vary')}`);
-  }, { needs: 'compressed answers' });
+  });
 
   await check('Apollo: nothing to complain of', async () => {
     const heard = await complaints(async () => {

@@ -104,6 +104,7 @@ export async function urql(url) {
     equal(requests.length, 1, 'requests');
   });
 
+  // urql knows the message alone, not the code.
   await check('urql: persisted queries: the hash alone once the text was sent', async () => {
     const query = gql(`query Persisted { person(key: "${GUEST}") { id urql${process.pid}: name } }`);
     const first = make({}, persistedExchange({ preferGetForPersistedQueries: false }));
@@ -112,7 +113,7 @@ export async function urql(url) {
     const second = make({}, persistedExchange({ preferGetForPersistedQueries: false }));
     equal((await second.ask(query)).data, told.data, 'the answer then');
     equal(second.requests.map(({ body }) => Boolean(body.query)), [false], 'the requests then');
-  }, { needs: 'persisted queries' });
+  }, { needs: 'PersistedQueryNotFound, to the letter' });
 
   await check('urql: nothing to complain of', async () => {
     const heard = await complaints(async () => {

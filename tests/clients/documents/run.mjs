@@ -18,7 +18,6 @@ import { start } from '../server.mjs';
 import { CHECK_MS, ask, check, equal, fail, holds, remembering, summary } from '../support.mjs';
 import { PERSON } from './stays.js';
 
-const NEEDS = { needs: 'known documents' };
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const require = createRequire(import.meta.url);
 
@@ -52,7 +51,7 @@ async function run() {
     const config = join(folder, 'staygraph.toml');
     await writeFile(config, `[documents]\nonly = true\nfiles = ${JSON.stringify(Object.values(manifests))}\n`);
     server = await start(binary, ['serve', '--config', config, '--model', join(HERE, '../../../model.graphql'), '--data', join(folder, 'data')]);
-  }, NEEDS);
+  });
 
   const url = () => (server ? `${server.url}/graphql` : fail('there is no service'));
   const read = async (name) => JSON.parse(await readFile(manifests[name], 'utf8'));
@@ -66,7 +65,7 @@ async function run() {
     equal(params.text, null, "the artifact's text");
     const { data, errors } = await send({ documentId: params.id, variables: { guest: 'nobody', count: 2 } });
     equal([data, errors], [{ person: null }, undefined], 'the answer');
-  }, NEEDS);
+  });
 
   await check("documents: GraphQL Code Generator's, each by its hash", async () => {
     const known = await read('codegen');
@@ -75,7 +74,7 @@ async function run() {
       const { data, errors } = await send({ documentId: id, variables: text.includes('$guest') ? { guest: 'nobody' } : { id: 'Property:none' } });
       equal([Object.values(data ?? {}), errors], [[null], undefined], text);
     }
-  }, NEEDS);
+  });
 
   await check("documents: Apollo's, with the ids of its manifest", async () => {
     const net = remembering();
@@ -83,7 +82,7 @@ async function run() {
     const client = new ApolloClient({ cache: new InMemoryCache(), link: persisted.concat(new HttpLink({ uri: url(), fetch: net.fetch })) });
     const { data } = await client.query({ query: PERSON, variables: { key: 'nobody' } });
     equal([data, net.requests.map(({ body }) => Boolean(body.query))], [{ person: null }, [false]], 'data, and whether the text was sent');
-  }, NEEDS);
+  });
 
   await check('documents: nothing else is answered', async () => {
     const codes = async (body) => (await send(body)).errors?.map(({ extensions }) => extensions.code);
@@ -93,13 +92,13 @@ async function run() {
     const client = new ApolloClient({ cache: new InMemoryCache(), link: new HttpLink({ uri: url() }) });
     const refused = await client.query({ query: gql`{ catalog { entities { name } } }` }).catch((error) => error);
     holds(CombinedGraphQLErrors.is(refused) && refused.errors[0].extensions.code === 'DOCUMENT_REQUIRED', String(refused));
-  }, NEEDS);
+  });
 
   await check('documents: a known one is answered when its text is sent, too', async () => {
     const [text] = Object.values(await read('codegen'));
     const { errors } = await ask(url(), text, text.includes('$guest') ? { guest: 'nobody' } : { id: 'Property:none' });
     equal(errors, undefined, 'the errors');
-  }, NEEDS);
+  });
 
   await check('documents: a document that the schema does not fit is told by `check`', async () => {
     await writeFile(join(folder, 'old.json'), JSON.stringify({ old: 'query Old { person(key: "1") { nickname } }' }));
@@ -109,7 +108,7 @@ async function run() {
       .then(() => fail('it is silent'), (fault) => fault);
     equal(told.code, 1, 'the exit code');
     holds(told.stderr.includes('nickname') && told.stderr.includes('old.json'), told.stderr);
-  }, NEEDS);
+  });
 }
 
 async function apolloManifest(into) {
