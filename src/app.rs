@@ -181,7 +181,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         Some((source, topic)) => match &config.sources[*source].kind {
             SourceKind::Kafka(kafka) => {
                 let name = &config.sources[*source].name;
-                let outlet = KafkaOutlet::new(name, kafka, topic)
+                let outlet = KafkaOutlet::new(name, kafka, topic, &threads)
                     .map_err(|error| format!("[dead_letters]: no client for [sources.{name}]: {error}"))?;
                 Some(Box::new(outlet) as Box<dyn Outlet>)
             }

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -147,7 +147,8 @@ impl Connection {
             self.buffer.extend_from_slice(&chunk[..read]);
             let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
             let head = String::from_utf8_lossy(&self.buffer[..end]).to_ascii_lowercase();
-            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
+            let length =
+                head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
             let length: usize = length.unwrap_or_else(|| panic!("an answer has a length: {head}"));
             if self.buffer.len() >= end + 4 + length {
                 return self.buffer[end + 4..].to_vec();
@@ -247,7 +248,9 @@ fn filled(server: &Server, query: &str) -> String {
 }
 
 pub fn run() {
-    println!("\n== Answers over HTTP: {CONNECTIONS} connections, one core a server; µs of its processor time a request, and latency");
+    println!(
+        "\n== Answers over HTTP: {CONNECTIONS} connections, one core a server; µs of its processor time a request, and latency"
+    );
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
     let data = folder.path().join("data").display().to_string();
     let ours = Server::start(&[BINARY, "demo", "--no-trickle", "--listen", "127.0.0.1:0", "--data", &data]);
@@ -271,17 +274,28 @@ pub fn run() {
         let own = measure(&ours, &query);
         let mut figures = format!("{:>7.1} µs (p50 {:.0}, p99 {:.0}; aim {})", own.cpu, own.p50, own.p99, question.aim);
         if let Some(peer) = mercurius.as_ref().filter(|_| question.of_peers) {
-            let theirs = query.replace("HOTEL }", "\"HOTEL\" }").replace("CANCELLED", "\"CANCELLED\"").replace(": ASC", ": \"ASC\"");
+            let theirs = query
+                .replace("HOTEL }", "\"HOTEL\" }")
+                .replace("CANCELLED", "\"CANCELLED\"")
+                .replace(": ASC", ": \"ASC\"");
             // Its cursor is a place.
             let theirs = match theirs.split_once("after: \"") {
-                Some((head, rest)) => format!("{head}after: \"100\"{}", rest.split_once('"').map_or("", |(_, rest)| rest)),
+                Some((head, rest)) => {
+                    format!("{head}after: \"100\"{}", rest.split_once('"').map_or("", |(_, rest)| rest))
+                }
                 None => theirs,
             };
             let answered = peer.ask(&theirs);
             let is_equal = answered["data"] == answer["data"];
             let peer = measure(peer, &theirs);
             let equal = if is_equal { "" } else { ", ANOTHER ANSWER" };
-            figures += &format!("; mercurius {:.1} µs (p50 {:.0}, p99 {:.0}), {:.2} of it{equal}", peer.cpu, peer.p50, peer.p99, own.cpu / peer.cpu);
+            figures += &format!(
+                "; mercurius {:.1} µs (p50 {:.0}, p99 {:.0}), {:.2} of it{equal}",
+                peer.cpu,
+                peer.p50,
+                peer.p99,
+                own.cpu / peer.cpu
+            );
             if !is_equal && std::env::var_os("STAYGRAPH_BENCH_SHOW").is_some() {
                 println!("{:.1500}\n{:.1500}", answer["data"].to_string(), answered.to_string());
             }

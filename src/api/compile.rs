@@ -9,7 +9,10 @@ use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
 
 use super::error::{ApiError, TOO_COMPLEX, VALIDATION_FAILED};
-use super::plan::*;
+use super::plan::{
+    Call, Field, Fields, List, Many, OfAny, OfConnection, OfEdge, OfHit, OfMeta, OfNode, OfPageInfo, OfParts, OfPath,
+    OfProjection, OfQuery, OfStep, OfValue, Plan,
+};
 use super::schema::Schema;
 use crate::limits::PLAN_FIELDS_MAX;
 use crate::model::{Kind, Model};

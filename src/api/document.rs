@@ -126,9 +126,8 @@ impl Document {
 pub fn operations(schema: &Schema, limits: &Limits, text: &str) -> Result<Vec<Option<String>>, Vec<ApiError>> {
     let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(limits.tokens_max);
     let ast = parser.parse_ast(text, "query.graphql").map_err(|faults| listed(&faults.errors, PARSE_FAILED, None))?;
-    let document = ast
-        .to_executable(&schema.types)
-        .map_err(|faults| listed(&faults.errors, VALIDATION_FAILED, Some(schema)))?;
+    let document =
+        ast.to_executable(&schema.types).map_err(|faults| listed(&faults.errors, VALIDATION_FAILED, Some(schema)))?;
     let names = document.operations.iter().map(|operation| operation.name.as_ref().map(ToString::to_string));
     Ok(names.collect())
 }
@@ -138,9 +137,8 @@ pub fn is_mutation(text: &str, name: Option<&str>) -> bool {
     let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(Limits::default().tokens_max);
     let Ok(ast) = parser.parse_ast(text, "query.graphql") else { return false };
     let operations = ast.definitions.iter().filter_map(|definition| definition.as_operation_definition());
-    let mut wanted = operations.filter(|operation| {
-        name.is_none_or(|name| operation.name.as_ref().is_some_and(|known| known == name))
-    });
+    let mut wanted = operations
+        .filter(|operation| name.is_none_or(|name| operation.name.as_ref().is_some_and(|known| known == name)));
     wanted.any(|operation| operation.operation_type == OperationType::Mutation)
 }
 

@@ -77,7 +77,8 @@ impl Trusted {
             let mut read = Vec::new();
             let fault = |errors: Vec<ApiError>| {
                 let told = errors.iter().map(|error| {
-                    let at = error.locations.first().map_or(String::new(), |(line, column)| format!(":{line}:{column}"));
+                    let at =
+                        error.locations.first().map_or(String::new(), |(line, column)| format!(":{line}:{column}"));
                     format!("{place}{at}: [documents]: {}", error.message.trim_end())
                 });
                 told.collect::<Vec<String>>()
@@ -147,7 +148,8 @@ impl Documents {
 
     /// The text of a request's document.
     pub fn text(&self, source: &Source) -> Result<Arc<str>, ApiError> {
-        let required = || ApiError::new(DOCUMENT_REQUIRED, "only known documents are answered: name one by `documentId`");
+        let required =
+            || ApiError::new(DOCUMENT_REQUIRED, "only known documents are answered: name one by `documentId`");
         match source {
             Source::Text(text) => match self.trusted.texts.get(text.as_str()) {
                 Some(known) => Ok(known.clone()),
@@ -156,9 +158,11 @@ impl Documents {
             },
             Source::Id(id) => {
                 let id = id.strip_prefix("sha256:").unwrap_or(id);
-                self.trusted.by_id.get(id).cloned().ok_or_else(|| {
-                    ApiError::new(DOCUMENT_NOT_FOUND, "no document is known by this `documentId`")
-                })
+                self.trusted
+                    .by_id
+                    .get(id)
+                    .cloned()
+                    .ok_or_else(|| ApiError::new(DOCUMENT_NOT_FOUND, "no document is known by this `documentId`"))
             }
             Source::Hash(given, text) => {
                 if let Some(known) = self.trusted.by_id.get(given.as_str()) {

@@ -73,7 +73,10 @@ fn is_graphql(path: &Path) -> bool {
 /// Relay's and GraphQL Code Generator's manifest is an object of texts by id; Apollo's has a format and a list of operations.
 fn manifest(text: &str, path: &Path) -> Result<Vec<KnownDocument>, String> {
     let none = |why: &str| {
-        format!("{} is neither `.graphql` nor a manifest of Relay, Apollo or GraphQL Code Generator: {why}", path.display())
+        format!(
+            "{} is neither `.graphql` nor a manifest of Relay, Apollo or GraphQL Code Generator: {why}",
+            path.display()
+        )
     };
     let json: Json = serde_json::from_str(text).map_err(|error| none(&error.to_string()))?;
     let known = |id: &str, text: &Json| -> Result<KnownDocument, String> {
@@ -109,7 +112,10 @@ mod tests {
         };
         let ids = |path: &Path| -> Result<Vec<String>, String> {
             let found = read_path(path)?;
-            Ok(found.into_iter().map(|document| format!("{}={}", document.id.unwrap_or_default(), document.text)).collect())
+            Ok(found
+                .into_iter()
+                .map(|document| format!("{}={}", document.id.unwrap_or_default(), document.text))
+                .collect())
         };
         write("all/b.graphql", "{ b }");
         write("all/a.gql", "{ a }");

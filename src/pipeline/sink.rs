@@ -69,8 +69,12 @@ impl Registrar for Tellers {
 
     fn find(&self, found: Found) -> usize {
         let partition = self.numbers.find(found);
-        self.serving.found(found.topic);
+        self.serving.found(found.topic, found.number);
         partition
+    }
+
+    fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>) {
+        self.serving.listed(asked, topic, unfound);
     }
 
     fn asked(&self) -> Asked {

@@ -22,6 +22,7 @@ struct Coming {
 #[derive(Debug, Default)]
 struct Log {
     topic: usize,
+    number: u32,
     start: Option<u64>,
     end: Option<u64>,
     /// The end of all that was appended, committed or not.
@@ -76,8 +77,8 @@ impl Logs {
     }
 
     /// A partition is there. One that comes `late` has nothing to hydrate.
-    pub fn found(&self, topic: usize, late: bool) {
-        let log = Log { topic, target: late.then_some(0), ..Log::default() };
+    pub fn found(&self, topic: usize, number: u32, late: bool) {
+        let log = Log { topic, number, target: late.then_some(0), ..Log::default() };
         self.logs.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(Mutex::new(log)));
     }
 
@@ -117,8 +118,8 @@ impl Logs {
     /// Another log of the same topic is read from now on.
     pub fn restarted(&self, partition: usize, now: Moment) {
         self.change(partition, |log| {
-            let (topic, is_read, target) = (log.topic, log.is_read, log.target.map(|_| 0));
-            *log = Log { topic, is_read, target, began_at: Some(now), ..Log::default() };
+            let (topic, number, is_read, target) = (log.topic, log.number, log.is_read, log.target.map(|_| 0));
+            *log = Log { topic, number, is_read, target, began_at: Some(now), ..Log::default() };
         });
     }
 
@@ -146,6 +147,12 @@ impl Logs {
         self.change(partition, |log| log.target).flatten()
     }
 
+    /// Topics and numbers of the partitions that were found after the first `count`.
+    pub fn found_after(&self, count: usize) -> Vec<(usize, u32)> {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        logs.iter().skip(count).map(|log| lock(log)).map(|log| (log.topic, log.number)).collect()
+    }
+
     /// The topics of which a partition was found and told of.
     pub fn heard(&self) -> Vec<usize> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
@@ -167,8 +174,23 @@ impl Logs {
         match self.log(partition) {
             Some(log) => lock(&log).judge(judged),
             // The projector hears of it first.
-            None => Log::default().judge(judged),
+            None => Logs::unknown(judged),
         }
+    }
+
+    /// Judges a topic by when its partitions were listed: as one that is empty, and was asked for then.
+    pub fn list(at: Option<Moment>, judged: &Judged<'_>) -> PartitionStatus {
+        let mut log = Log { is_read: true, ..Log::default() };
+        if let Some(at) = at {
+            (log.start, log.end, log.target, log.contact_at) = (Some(0), Some(0), Some(0), Some(at));
+            log.contacts.push(at, 0);
+        }
+        log.judge(judged)
+    }
+
+    /// Judges a partition that was not found.
+    pub fn unknown(judged: &Judged<'_>) -> PartitionStatus {
+        Log::default().judge(judged)
     }
 }
 

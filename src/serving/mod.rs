@@ -15,7 +15,7 @@ use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds,
 use crate::model::Model;
 use crate::model::value::Instant;
 use crate::position::Position;
-use crate::projection::Snapshot;
+use crate::projection::{Snapshot, Topic};
 use crate::source::{Asked, Extent};
 
 use logs::{Judged, Logs};
@@ -33,10 +33,23 @@ pub struct DomainServing {
     pub held: Option<Arc<str>>,
 }
 
+/// Which partitions a topic has, as its source told last.
+#[derive(Clone, Debug, Default)]
+struct List {
+    /// Before the source was asked for it.
+    at: Option<Moment>,
+    /// Numbers of those that are there, and were not found.
+    unfound: Vec<u32>,
+}
+
 /// Every domain's and partition's status at one version and moment.
 pub struct Freshness {
     pub domains: Vec<DomainStatus>,
     pub partitions: Vec<PartitionStatus>,
+    /// By topic: how old what is known of its partitions is. None where that is nothing.
+    pub lists: Vec<PartitionStatus>,
+    /// Topics and numbers of partitions that are there, and of which the version knows nothing.
+    pub unknown: Vec<(usize, u32)>,
 }
 
 /// One version, and how fresh it was when it was taken.
@@ -94,6 +107,8 @@ pub struct Serving {
     retired: Mutex<Vec<u64>>,
     /// By topic: what a person has to know.
     remarks: RwLock<Vec<Option<Arc<str>>>>,
+    /// By topic.
+    lists: RwLock<Vec<List>>,
     /// Sources that have not told their partitions yet.
     unheard: AtomicUsize,
     news: News,
@@ -117,6 +132,7 @@ impl Serving {
             model,
             domains,
             remarks: RwLock::new(vec![None; first.topics.len()]),
+            lists: RwLock::new(vec![List::default(); first.topics.len()]),
             snapshot: ArcSwap::from_pointee(first),
             logs: Logs::default(),
             retired: Mutex::default(),
@@ -161,9 +177,19 @@ impl Serving {
     }
 
     /// A partition of a topic is there. Each is told in the order of their numbers.
-    pub fn found(&self, topic: usize) {
+    pub fn found(&self, topic: usize, number: u32) {
         // One that came later than the others has nothing to hydrate.
-        self.logs.found(topic, self.ready_at().is_some());
+        self.logs.found(topic, number, self.ready_at().is_some());
+    }
+
+    /// A source has told which partitions a topic has: those that were found, and these. A contact follows, which tells who
+    /// waits.
+    pub fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>) {
+        self.lists.write().unwrap_or_else(PoisonError::into_inner)[topic] = List { at: Some(asked.moment), unfound };
+    }
+
+    fn lists(&self) -> Vec<List> {
+        self.lists.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A record is on its way to the graph: the first of a batch, or one that is held.
@@ -238,9 +264,10 @@ impl Serving {
 
     /// What is missing until every configured topic was heard of and has come to the end that was seen first.
     fn unready(&self) -> Option<Unready> {
-        let (snapshot, heard) = (self.snapshot(), self.logs.heard());
-        let is_unheard = |(topic, known): (usize, &crate::projection::Topic)| {
-            (!heard.contains(&topic)).then(|| (known.name.to_string(), self.remark_of(topic)))
+        let (snapshot, heard, lists) = (self.snapshot(), self.logs.heard(), self.lists());
+        let is_unheard = |(topic, known): (usize, &Topic)| {
+            (!heard.contains(&topic) || !lists[topic].unfound.is_empty())
+                .then(|| (known.name.to_string(), self.remark_of(topic)))
         };
         let unheard: Vec<_> = snapshot.topics.iter().enumerate().filter_map(is_unheard).collect();
         let is_told = self.unheard.load(Ordering::Acquire) == 0;
@@ -285,30 +312,47 @@ impl Serving {
     }
 
     fn judge(&self, snapshot: &Snapshot, partition: usize, now: Moment) -> PartitionStatus {
+        let (applied, lost) = (snapshot.applied[partition], snapshot.partitions[partition].lost.as_ref());
+        self.logs.judge(partition, &self.judged(snapshot.topic(partition), applied, lost, now))
+    }
+
+    fn judged<'a>(&'a self, topic: &Topic, applied: u64, lost: Option<&'a Arc<str>>, now: Moment) -> Judged<'a> {
         // The strictest of the domains that the partition carries judges it.
-        let domains = snapshot.topic(partition).domains.iter().map(|domain| &self.domains[*domain]);
+        let domains = topic.domains.iter().map(|domain| &self.domains[*domain]);
         let thresholds = domains.clone().map(|serving| serving.thresholds);
-        let judged = Judged {
-            applied: snapshot.applied[partition],
-            lost: snapshot.partitions[partition].lost.as_ref(),
-            held: domains.filter_map(|serving| serving.held.as_ref()).next(),
-            thresholds: thresholds.min_by_key(|thresholds| thresholds.fresh_within_ms).unwrap_or_default(),
-            now,
-        };
-        self.logs.judge(partition, &judged)
+        let thresholds = thresholds.min_by_key(|thresholds| thresholds.fresh_within_ms).unwrap_or_default();
+        let held = domains.filter_map(|serving| serving.held.as_ref()).next();
+        Judged { applied, lost, held, thresholds, now }
     }
 
     fn judge_all(&self, snapshot: &Snapshot, now: Moment) -> Freshness {
         let partitions: Vec<PartitionStatus> =
             (0..snapshot.partitions.len()).map(|partition| self.judge(snapshot, partition, now)).collect();
+        // What is there, and of what the version knows nothing, makes its domains unknown. What was found is told before it
+        // ends to be unfound: so that is asked for first.
+        let lists = self.lists();
+        let unfound =
+            lists.iter().enumerate().flat_map(|(topic, list)| list.unfound.iter().map(move |number| (topic, *number)));
+        let mut unknown: Vec<(usize, u32)> = unfound.collect();
+        unknown.extend(self.logs.found_after(partitions.len()));
+        let judged = |topic: usize| self.judged(&snapshot.topics[topic], 0, None, now);
+        let unknown_statuses: Vec<_> =
+            unknown.iter().map(|(topic, _)| (*topic, Logs::unknown(&judged(*topic)))).collect();
+        let lists =
+            lists.iter().enumerate().map(|(topic, list)| Logs::list(list.at, &judged(topic))).collect::<Vec<_>>();
         let remarks = self.remarks.read().unwrap_or_else(PoisonError::into_inner);
         let domains = (0..self.model.domains.len()).map(|index| {
             let own =
                 partitions.iter().enumerate().filter(|(place, _)| snapshot.topic(*place).domains.contains(&index));
             let topics = snapshot.topics.iter().zip(&*remarks).filter(|(topic, _)| topic.domains.contains(&index));
             let remark = topics.filter_map(|(_, remark)| remark.clone()).next();
-            domain(&own.map(|(_, status)| status).collect::<Vec<_>>(), remark)
+            let of_domain = |topic: usize| snapshot.topics[topic].domains.contains(&index);
+            let unknown = unknown_statuses.iter().filter(|(topic, _)| of_domain(*topic));
+            let all = own.map(|(_, status)| status).chain(unknown.map(|(_, status)| status));
+            let lists = lists.iter().enumerate().filter(|(topic, _)| of_domain(*topic)).map(|(_, status)| status);
+            domain(&all.collect::<Vec<_>>(), &lists.collect::<Vec<_>>(), remark)
         });
-        Freshness { domains: domains.collect(), partitions }
+        let domains = domains.collect();
+        Freshness { domains, partitions, lists, unknown }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, watch};
 
 use super::{Pinned, Serving};
-use crate::freshness::Demand;
+use crate::freshness::{Demand, PartitionStatus};
 use crate::position::Position;
 use crate::projection::Snapshot;
 
@@ -108,12 +108,21 @@ impl Wanted {
         }
         if let Some(most) = self.max_staleness_ms {
             for (partition, status) in pinned.freshness.partitions.iter().enumerate() {
-                let too_old = status.staleness_ms.is_none_or(|staleness| staleness > most);
-                if too_old && self.is_touched(snapshot, partition) {
+                let is_old = |status: &PartitionStatus| status.staleness_ms.is_none_or(|staleness| staleness > most);
+                let list = &pinned.freshness.lists[snapshot.partitions[partition].topic];
+                if (is_old(status) || is_old(list)) && self.is_touched(snapshot, partition) {
                     let name = snapshot.name(partition);
                     if !short.iter().any(|other| other.name == name) {
                         short.push(Short { name, partition: Some(partition), at_least: None });
                     }
+                }
+            }
+            for (topic, number) in &pinned.freshness.unknown {
+                let topic = &snapshot.topics[*topic];
+                let name = format!("{}/{number}", topic.name);
+                let is_touched = topic.domains.iter().any(|domain| self.domains.contains(domain));
+                if is_touched && !short.iter().any(|other| other.name == name) {
+                    short.push(Short { name, partition: None, at_least: None });
                 }
             }
         }

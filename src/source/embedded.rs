@@ -51,14 +51,14 @@ impl Embedded {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Hands on what a partition holds from an offset on. Gives the next offset to read; what lies before it is not flushed.
-    fn hand_on(&self, feed: &Feed, from: u64, due_ms: &mut i64, sink: &mut dyn Sink) -> Result<u64, LogError> {
-        if self.log.topics()[feed.place].end(feed.number) <= from {
-            return Ok(from);
+    /// Hands on what a partition holds from `next` on, and moves it past each record that was taken, whatever becomes of the
+    /// rest: none is taken twice. What lies before it is not flushed.
+    fn hand_on(&self, feed: &Feed, next: &mut u64, due_ms: &mut i64, sink: &mut dyn Sink) -> Result<(), LogError> {
+        if self.log.topics()[feed.place].end(feed.number) <= *next {
+            return Ok(());
         }
         let limit = (self.clock)().minus_millis(feed.late_ms);
-        let mut next = from;
-        self.log.read(feed.place, feed.number, from, READ_BYTES, |record| {
+        self.log.read(feed.place, feed.number, *next, READ_BYTES, |record| {
             let (offset, at) = (record.offset, record.appended_at);
             if feed.late_ms > 0 && offset >= feed.hydrated && at > limit {
                 *due_ms = (*due_ms).min(at.millis_since(limit));
@@ -69,13 +69,12 @@ impl Embedded {
             let raw = Raw { offset, at, basis: Basis::Append, key, value, headers: &[] };
             match sink.take(feed.partition, &raw) {
                 Taken::Yes => {
-                    next = offset + 1;
+                    *next = offset + 1;
                     ControlFlow::Continue(())
                 }
                 Taken::Blocked | Taken::Full | Taken::Closed => ControlFlow::Break(()),
             }
-        })?;
-        Ok(next)
+        })
     }
 }
 
@@ -91,14 +90,12 @@ impl Source for Embedded {
             next.resize(feeds.len(), 0);
             let (mut moved, mut due_ms) = (Vec::new(), HEARTBEAT.as_millis() as i64);
             for (feed, next) in feeds.iter().zip(&mut next) {
-                match self.hand_on(feed, *next, &mut due_ms, sink) {
-                    Ok(reached) => {
-                        moved.extend((reached > *next).then_some((feed.partition, reached)));
-                        *next = reached;
-                    }
-                    // Said each time it is tried, a heartbeat apart; the partition's lag says the rest.
-                    Err(error) => tracing::error!(partition = feed.partition, %error, "the log cannot be read"),
+                let from = *next;
+                // Said each time it is tried, a heartbeat apart; the partition's lag says the rest.
+                if let Err(error) = self.hand_on(feed, next, &mut due_ms, sink) {
+                    tracing::error!(partition = feed.partition, %error, "the log cannot be read");
                 }
+                moved.extend((*next > from).then_some((feed.partition, *next)));
                 if sink.is_closed() {
                     return;
                 }
@@ -135,6 +132,7 @@ impl Source for Embedded {
             // What is being written has its time already.
             let asked = registrar.asked();
             let asked = Asked { moment: asked.moment.at_most(self.log.settled_at()), ..asked };
+            self.subscriptions.iter().for_each(|subscription| registrar.listed(&asked, subscription.topic, Vec::new()));
             registrar.contact(&asked, &feeds.iter().map(extent).collect::<Vec<_>>());
         };
         // Before anything is read, so that hydration has its end.
@@ -151,5 +149,84 @@ impl Source for Embedded {
 
     fn wake(&self) {
         self.log.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::LogId;
+
+    /// Notes which offsets it is given.
+    #[derive(Default)]
+    struct Taker {
+        taken: Vec<u64>,
+        blocks_at: Option<u64>,
+    }
+
+    impl Sink for Taker {
+        fn is_closed(&self) -> bool {
+            false
+        }
+
+        fn take(&mut self, _: usize, raw: &Raw<'_>) -> Taken {
+            if self.blocks_at == Some(raw.offset) {
+                return Taken::Blocked;
+            }
+            self.taken.push(raw.offset);
+            Taken::Yes
+        }
+
+        fn reads(&mut self, _: usize, _: bool) {}
+
+        fn holds(&mut self, _: usize, _: u64, _: Instant, _: Basis) {}
+
+        fn flush(&mut self, _: usize, _: u64) -> Taken {
+            Taken::Yes
+        }
+
+        fn lose(&mut self, _: usize, _: u64, _: String) -> Taken {
+            Taken::Yes
+        }
+
+        fn restart(&mut self, _: usize, _: LogId, _: u64, _: String) -> Taken {
+            Taken::Yes
+        }
+    }
+
+    /// Two blocks of two records, the second of which may be damaged. Reads again and again; each record is taken once.
+    fn check(is_damaged: bool, blocks_at: Option<u64>, expected: &[u64]) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = Log::open(folder.path(), 0, || Instant::EPOCH).expect("a log");
+        let place = log.topic("people").expect("a topic");
+        for _ in 0..2 {
+            let mut draft = log.draft(0);
+            for _ in 0..2 {
+                let _ = draft.push(place, b"one", b"{}");
+            }
+            log.append(draft).expect("room");
+        }
+        let topic = log.topics()[place].clone();
+        let number = (0..topic.partitions).find(|number| topic.end(*number) > 0).expect("where the key goes");
+        if is_damaged {
+            log.damage(place, number, 3);
+        }
+        let source = Embedded::new(Arc::new(log), Vec::new(), || Instant::EPOCH);
+        let feed = Feed { partition: 0, place, number, late_ms: 0, hydrated: 0 };
+        let (mut next, mut taker) = (0, Taker { blocks_at, ..Taker::default() });
+        for _ in 0..3 {
+            let read = source.hand_on(&feed, &mut next, &mut 0, &mut taker);
+            assert_eq!(read.is_err(), is_damaged && blocks_at.is_none(), "{is_damaged} {blocks_at:?}: {read:?}");
+        }
+        assert_eq!((taker.taken.as_slice(), next), (expected, expected.len() as u64), "{is_damaged} {blocks_at:?}");
+    }
+
+    #[test]
+    fn nothing_is_taken_twice_whatever_ends_the_reading() {
+        check(false, None, &[0, 1, 2, 3]);
+        check(false, Some(1), &[0]);
+        check(false, Some(3), &[0, 1, 2]);
+        check(true, None, &[0, 1]);
+        check(true, Some(1), &[0]);
     }
 }

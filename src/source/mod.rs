@@ -109,7 +109,11 @@ pub trait Registrar: Send + Sync {
     /// Numbers a partition.
     fn find(&self, found: Found) -> usize;
 
-    /// The source is about to be asked for extents.
+    /// The source has told which partitions a topic has: those that were found, and these, which are there and cannot be
+    /// found yet.
+    fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>);
+
+    /// The source is about to be asked for extents, or for partitions.
     fn asked(&self) -> Asked;
 
     /// The source has told the extents of some partitions.

@@ -1,24 +1,10 @@
 //! What is synced when: a recording layer under the process's file and socket calls sees the sync before the answer.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{BINARY, Service, event, folder, root};
-
-/// Builds the recorder, a small library that the dynamic linker puts under the process.
-fn recorder(folder: &Path) -> PathBuf {
-    let library = folder.join("recorder.so");
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .arg(&library)
-        .arg(root("tests/fixtures/recorder.c"))
-        .arg("-ldl")
-        .status();
-    assert!(built.unwrap().success(), "cc builds tests/fixtures/recorder.c");
-    library
-}
+use crate::support::{BINARY, Service, event, folder, preloaded, root};
 
 #[test]
 fn the_log_is_synced_before_an_event_is_acknowledged() {
@@ -33,7 +19,7 @@ fn the_log_is_synced_before_an_event_is_acknowledged() {
         .arg(data.path().join("data"))
         .args(["--listen", "127.0.0.1:0"]);
     command
-        .env("LD_PRELOAD", recorder(data.path()))
+        .env("LD_PRELOAD", preloaded(data.path(), "recorder"))
         .env("RECORD_TO", &record)
         .env("RECORD_FOLDER", data.path().join("data"));
     let service = Service::run(command);

@@ -92,7 +92,8 @@ fn known_documents_are_answered_by_id_and_if_one_likes_nothing_else() {
         assert!(relay.json()["data"]["freshness"][0]["domain"].is_string(), "{}", relay.text);
         let (_, several) = send(&service, &json!({ "documentId": "people" }));
         assert!(several["errors"][0]["message"].as_str().unwrap().contains("several operations"), "{several}");
-        let own = [json!({ "query": "{ __typename }" }), json!({ "query": "{ __typename }", "extensions": persisted("00") })];
+        let own =
+            [json!({ "query": "{ __typename }" }), json!({ "query": "{ __typename }", "extensions": persisted("00") })];
         let expected = if only { ["DOCUMENT_REQUIRED"; 2] } else { ["", "BAD_USER_INPUT"] };
         assert_eq!(own.map(|body| code(&send(&service, &body).1).to_owned()), expected);
     }
@@ -110,7 +111,11 @@ fn documents_that_do_not_fit_are_faults_of_check() {
     write("apollo.json", &apollo.to_string());
     let check = || {
         let mut command = Command::new(BINARY);
-        command.args(["check", "--model"]).arg(root("model.graphql")).arg("--config").arg(data.path().join("staygraph.toml"));
+        command
+            .args(["check", "--model"])
+            .arg(root("model.graphql"))
+            .arg("--config")
+            .arg(data.path().join("staygraph.toml"));
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };

@@ -2,18 +2,14 @@
 //! lost, nothing is removed that was not made here, and every stop has an end.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use staygraph::app;
 use staygraph::clock;
-use staygraph::config::{Config, LogOptions, ModelText, Options};
 use staygraph::source::log::Log;
-use staygraph::threads::Lasts;
 
 use crate::support::{BINARY, Service, append, event, folder, root, run};
 
@@ -293,26 +289,6 @@ fn a_signal_in_the_first_seconds_stops_it_as_later() {
     }
 }
 
-#[test]
-fn a_second_signal_ends_it_at_once() {
-    let data = folder();
-    let mut child = command("serve", data.path()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let address = out.find_map(|line| Some(line.split("http://").nth(1)?.to_owned())).unwrap();
-    // A request that never comes to its end holds up the first stop.
-    let mut stream = TcpStream::connect(&address).unwrap();
-    let head =
-        "POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\ncontent-length: 9\r\n\r\n{";
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    signal(&child, "TERM");
-    assert!(said.any(|line| line.contains("stopping")), "it says that it stops");
-    let started = clock::tick();
-    signal(&child, "INT");
-    assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(since(started) < Duration::from_secs(4), "{:?}", since(started));
-}
-
 /// A registry that takes a question and never answers holds up a reader, and not the stop.
 #[test]
 fn a_stop_has_a_deadline() {
@@ -335,33 +311,6 @@ fn a_stop_has_a_deadline() {
     service.signal("TERM");
     assert_eq!(service.ended(), Some(0));
     assert!(since(started) < Duration::from_secs(20), "{:?}", since(started));
-}
-
-#[test]
-fn a_thread_that_dies_is_named_and_ends_the_service() {
-    let data = folder();
-    let options =
-        Options { model: Some(root("model.graphql")), data_dir: Some(data.path().to_owned()), ..Options::default() };
-    let config = Config::read(&options, &LogOptions::default(), &ModelText::File).unwrap();
-    let app = app::start(app::open(config).unwrap(), None).unwrap();
-    let threads = app.threads.clone();
-    let listener = app::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let served = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(app.serve(listener, std::future::pending()))
-    });
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let live = || {
-        let mut answer = agent.get(format!("{url}/health/live")).call().unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
-    };
-    assert_eq!(live().0, 200);
-    threads.spawn("reader", Lasts::UntilReleased, || panic!("on purpose")).unwrap().join(LONG);
-    let (status, body) = live();
-    assert_eq!((status, body.contains("`reader` panicked")), (503, true), "{body}");
-    let ended = served.join().unwrap();
-    assert!(ended.is_err_and(|why| why.contains("`reader` panicked")));
 }
 
 #[test]

@@ -187,3 +187,12 @@ pub fn run(arguments: &[&str]) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
+
+/// Builds a small library of tests/fixtures, which the dynamic linker puts under a process.
+pub fn preloaded(folder: &Path, name: &str) -> PathBuf {
+    let (library, source) = (folder.join(format!("{name}.so")), root(&format!("tests/fixtures/{name}.c")));
+    let mut command = Command::new("cc");
+    command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl");
+    assert!(command.status().unwrap().success(), "cc builds tests/fixtures/{name}.c");
+    library
+}

@@ -4,20 +4,24 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::Read;
+use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use crate::support::{Service, folder, root};
+use crate::witness::{Ledger, Watched};
 
 /// How long anything may take to come about.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,6 +41,8 @@ pub struct Told {
 pub struct Cluster {
     pub folder: TempDir,
     pub brokers: String,
+    /// What its writers were acknowledged.
+    ledger: Arc<Ledger>,
 }
 
 impl Cluster {
@@ -52,7 +58,31 @@ impl Cluster {
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "Kafka does not start: {said}");
-        Cluster { folder, brokers: String::from_utf8(output.stdout).unwrap().trim().to_owned() }
+        let brokers = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        Cluster { folder, brokers, ledger: Arc::default() }
+    }
+
+    /// Another cluster, which the same service reads.
+    pub fn start_beside(&self) -> Cluster {
+        let mut other = Cluster::start(1);
+        other.ledger = self.ledger.clone();
+        other
+    }
+
+    /// A service that reads it, with a witness: `more` follows the source's brokers, as its other settings and domains.
+    pub fn serve(&self, data: &Path, more: &str) -> Watched {
+        self.serve_at(data, &self.brokers, more)
+    }
+
+    /// By an address of another kind.
+    pub fn serve_at(&self, data: &Path, brokers: &str, more: &str) -> Watched {
+        let config = format!("[sources.main]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\n{more}");
+        Watched::serve(data, &config, &self.ledger)
+    }
+
+    /// What a topic's log held is gone from now on, though it was acknowledged: the test has the cluster lose it.
+    pub fn loses(&self, topic: &str) {
+        self.ledger.forget(topic);
     }
 
     /// Does something to a node: `kill`, `node`, `freeze`, `thaw`.
@@ -114,6 +144,7 @@ impl Cluster {
         // The names live as long as the request.
         let topics: Vec<(&'static str, i32)> =
             topics.iter().map(|(name, count)| (&*Box::leak(name.to_string().into_boxed_str()), *count)).collect();
+        topics.iter().for_each(|(name, _)| self.ledger.forget(name));
         let made = block(self.admin().create_topics(&topics.iter().map(new).collect::<Vec<_>>(), &options()));
         made.unwrap().into_iter().for_each(|made| drop(made.unwrap()));
     }
@@ -125,6 +156,7 @@ impl Cluster {
     }
 
     pub fn delete(&self, topic: &str) {
+        self.ledger.forget(topic);
         let gone = block(self.admin().delete_topics(&[topic], &options()));
         gone.unwrap().into_iter().for_each(|gone| drop(gone.unwrap()));
     }
@@ -179,7 +211,7 @@ impl Cluster {
     }
 
     pub fn writer(&self) -> Writer {
-        Writer::new(self.config())
+        self.writer_with(&[])
     }
 
     pub fn writer_with(&self, properties: &[(&str, &str)]) -> Writer {
@@ -187,7 +219,7 @@ impl Cluster {
         for (name, value) in properties {
             config.set(*name, *value);
         }
-        Writer::new(config)
+        Writer::new(config, &self.ledger)
     }
 }
 
@@ -205,18 +237,67 @@ fn block<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// Writes to a cluster, acknowledged by all replicas.
+/// Tells the ledger of what is acknowledged: of a transaction when it is committed.
+pub struct Acknowledged {
+    ledger: Arc<Ledger>,
+    /// What the open transaction wrote, where there are transactions: topics, partitions, ends.
+    open: Option<Mutex<Vec<(String, i32, u64)>>>,
+}
+
+impl ClientContext for Acknowledged {}
+
+impl ProducerContext for Acknowledged {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, delivered: &DeliveryResult<'_>, (): ()) {
+        let Ok(message) = delivered else { return };
+        let (topic, partition, end) = (message.topic(), message.partition(), message.offset().cast_unsigned() + 1);
+        match &self.open {
+            Some(open) => open.lock().unwrap().push((topic.to_owned(), partition, end)),
+            None => self.ledger.note(topic, partition, end),
+        }
+    }
+}
+
+/// Writes to a cluster, acknowledged by all replicas unless told otherwise.
 pub struct Writer {
-    pub producer: ThreadedProducer<DefaultProducerContext>,
+    producer: ThreadedProducer<Acknowledged>,
 }
 
 impl Writer {
-    fn new(mut config: ClientConfig) -> Writer {
-        if config.get("acks").is_none() {
-            config.set("acks", "all");
+    fn new(mut config: ClientConfig, ledger: &Arc<Ledger>) -> Writer {
+        for (name, value) in [("acks", "all"), ("linger.ms", "5"), ("queue.buffering.max.messages", "1000000")] {
+            if config.get(name).is_none() {
+                config.set(name, value);
+            }
         }
-        config.set("queue.buffering.max.messages", "1000000").set("linger.ms", "5");
-        Writer { producer: config.create().unwrap() }
+        let is_transactional = config.get("transactional.id").is_some();
+        let context = Acknowledged { ledger: ledger.clone(), open: is_transactional.then(Mutex::default) };
+        let producer: ThreadedProducer<Acknowledged> = config.create_with_context(context).unwrap();
+        if is_transactional {
+            producer.init_transactions(PATIENCE).unwrap();
+        }
+        Writer { producer }
+    }
+
+    pub fn begin(&self) {
+        self.producer.begin_transaction().unwrap();
+    }
+
+    pub fn commit(&self) {
+        self.producer.commit_transaction(PATIENCE).unwrap();
+        for (topic, partition, end) in self.of_transaction() {
+            self.producer.context().ledger.note(&topic, partition, end);
+        }
+    }
+
+    pub fn abort(&self) {
+        self.producer.abort_transaction(PATIENCE).unwrap();
+        self.of_transaction();
+    }
+
+    fn of_transaction(&self) -> Vec<(String, i32, u64)> {
+        std::mem::take(&mut *self.producer.context().open.as_ref().unwrap().lock().unwrap())
     }
 
     /// Puts an event on its way, keyed by its subject as producers do.
@@ -260,14 +341,6 @@ impl Writer {
     pub fn flush(&self) {
         self.producer.flush(PATIENCE).unwrap();
     }
-}
-
-/// A service on a cluster: `more` follows the source's brokers, as its other settings and domains.
-pub fn serve(data: &std::path::Path, brokers: &str, more: &str) -> Service {
-    let config = data.join("staygraph.toml");
-    let text = format!("[sources.main]\nkind = \"kafka\"\nbrokers = \"{brokers}\"\n{more}");
-    std::fs::write(&config, text).unwrap();
-    Service::start_with(data, &root("model.graphql"), &["--config", config.to_str().unwrap()])
 }
 
 /// Asks until it is so.

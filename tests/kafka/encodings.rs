@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, freshness, serve, until, until_is};
+use crate::cluster::{Cluster, freshness, until, until_is};
 use crate::support::{event, folder, root};
 
 const SCHEMA: &str = r#"{"type":"record","name":"Event","fields":[
@@ -78,7 +78,7 @@ fn a_registry_that_is_away_blocks_its_partitions_alone() {
     writer.send("properties", &event("property.listed", "home", 1, json!({ "name": "Home", "hostId": "ann" })));
     writer.flush();
     let more = format!("schema_registry = \"{url}\"\n[domains.people]\nencoding = \"avro\"\n");
-    let service = serve(data.path(), &cluster.brokers, &more);
+    let service = cluster.serve(data.path(), &more);
     let now = until("people are blocked", || {
         let now = freshness(&service, "people");
         if now["cause"] == "BLOCKED" { Ok(now) } else { Err(now.to_string()) }

@@ -1,9 +1,12 @@
 //! What goes wrong with Kafka: the graph comes out the same, or says what was lost.
 
+use std::process::Command;
+
+use rdkafka::admin::{NewTopic, TopicReplication};
 use serde_json::json;
 
-use crate::cluster::{Cluster, demo_events, dump, freshness, person, serve, until, until_caught_up, until_is};
-use crate::support::{Service, folder};
+use crate::cluster::{Cluster, demo_events, dump, freshness, person, until, until_caught_up, until_is};
+use crate::support::{BINARY, Service, folder, preloaded, root};
 
 #[test]
 fn brokers_and_the_service_die_in_the_middle() {
@@ -15,7 +18,7 @@ fn brokers_and_the_service_die_in_the_middle() {
     let all: Vec<_> = events.iter().map(|(_, event)| event.clone()).collect();
     embedded.read("{ __typename }", &embedded.write(&all));
 
-    let mut service = serve(there.path(), &cluster.brokers, "");
+    let mut service = cluster.serve(there.path(), "");
     // A producer without idempotence that tries again: some records come twice.
     let writer = cluster.writer_with(&[("enable.idempotence", "false")]);
     for (number, (topic, event)) in events.iter().enumerate() {
@@ -27,7 +30,7 @@ fn brokers_and_the_service_die_in_the_middle() {
             2000 => cluster.node("kill", 1),
             4000 => {
                 service.kill();
-                service = serve(there.path(), &cluster.brokers, "");
+                service = cluster.serve(there.path(), "");
             }
             6000 => cluster.node("node", 1),
             7000 => cluster.node("freeze", 2),
@@ -48,7 +51,7 @@ fn a_broker_that_is_gone_and_comes_back() {
     let writer = cluster.writer();
     writer.send("people", &person("ann", 1, "Ann"));
     writer.flush();
-    let service = serve(data.path(), &cluster.brokers, "[domains.people]\nfresh_within = \"2s\"\n");
+    let service = cluster.serve(data.path(), "[domains.people]\nfresh_within = \"2s\"\n");
     until_caught_up(&service, &["people"]);
     for (gone, back) in [("freeze", "thaw"), ("kill", "node")] {
         let before = freshness(&service, "people");
@@ -72,7 +75,7 @@ fn a_service_that_starts_before_its_brokers() {
     let (cluster, data) = (Cluster::start(1), folder());
     cluster.create(&[("people", 1)]);
     cluster.node("kill", 1);
-    let service = serve(data.path(), &cluster.brokers, "");
+    let service = cluster.serve(data.path(), "");
     let now = until_is(&service, "people", "UNKNOWN", "SOURCE_UNREACHABLE");
     assert_eq!((&now["asOf"], &now["lagEvents"]), (&json!(null), &json!(null)));
     assert_eq!(service.get("/health/ready", &[]).status, 503);
@@ -80,11 +83,64 @@ fn a_service_that_starts_before_its_brokers() {
     until_caught_up(&service, &["people"]);
 }
 
+/// A partition that is there, and that nobody answers for, is no partition that one may do without.
+#[test]
+fn a_partition_without_a_leader_makes_its_domain_unknown() {
+    let (cluster, data) = (Cluster::start(3), folder());
+    // A partition a node, on that node alone.
+    let assigned: [&[i32]; 3] = [&[1], &[2], &[3]];
+    cluster
+        .create_new(NewTopic::new("people", 3, TopicReplication::Variable(&assigned)).set("min.insync.replicas", "1"));
+    let writer = cluster.writer();
+    let write = |partition: i32, key: &str| {
+        writer.send_raw("people", Some(partition), key, Some(person(key, 1, key).to_string().as_bytes()), &[]);
+    };
+    [(0, "ann"), (1, "bea"), (2, "cid")].iter().for_each(|(partition, key)| write(*partition, key));
+    writer.flush();
+    cluster.node("kill", 2);
+    let service = cluster.serve(data.path(), "");
+    let now = until("the others are read, and it is named", || {
+        let now = freshness(&service, "people");
+        let is_read = service.read("{ people { totalCount } }", "")["people"]["totalCount"] == 2;
+        let is_named = now["reason"].as_str().is_some_and(|reason| reason.contains("people/1 does not tell"));
+        if is_read && is_named { Ok(now) } else { Err(now.to_string()) }
+    });
+    assert_eq!((&now["status"], &now["cause"]), (&json!("UNKNOWN"), &json!("SOURCE_UNREACHABLE")), "{now}");
+    assert_eq!((&now["asOf"], &now["lagEvents"]), (&json!(null), &json!(null)), "{now}");
+    let ready = service.get("/health/ready", &[]);
+    assert!(ready.status == 503 && ready.text.contains("people/1 does not tell"), "{}", ready.text);
+    let demand = [("freshness-max-staleness", "1m"), ("freshness-otherwise", "fail")];
+    let refused = service.ask("{ people { totalCount } }", &demand);
+    assert_eq!(refused.status, 412, "{}", refused.text);
+    assert!(refused.text.contains("people/1"), "{}", refused.text);
+    cluster.node("node", 2);
+    until_caught_up(&service, &["people"]);
+    assert_eq!(service.read("{ people { totalCount } }", "")["people"]["totalCount"], 3);
+    assert_eq!(service.ask("{ people { totalCount } }", &demand).status, 200);
+}
+
+/// One of the threads that a source has beside its watcher and its reader.
+#[test]
+fn a_thread_that_asks_for_ends_and_panics_ends_the_service() {
+    let (cluster, data) = (Cluster::start(1), folder());
+    cluster.create(&[("people", 1)]);
+    let (config, when) = (data.path().join("staygraph.toml"), data.path().join("now"));
+    std::fs::write(&config, format!("[sources.main]\nkind = \"kafka\"\nbrokers = \"{}\"\n", cluster.brokers)).unwrap();
+    let mut command = Command::new(BINARY);
+    command.arg("serve").arg("--config").arg(&config).arg("--data").arg(data.path().join("data"));
+    command.arg("--model").arg(root("model.graphql")).args(["--listen", "127.0.0.1:0"]);
+    command.env("LD_PRELOAD", preloaded(data.path(), "clockless")).env("FAIL_THREAD", "ends").env("FAIL_WHEN", &when);
+    let service = Service::run(command);
+    until_caught_up(&service, &["people"]);
+    std::fs::write(&when, "").unwrap();
+    assert_eq!(service.ended(), Some(1));
+}
+
 #[test]
 fn records_that_are_gone_before_they_are_read() {
     let (cluster, data) = (Cluster::start(1), folder());
     cluster.create(&[("people", 1)]);
-    let service = serve(data.path(), &cluster.brokers, "");
+    let service = cluster.serve(data.path(), "");
     let writer = cluster.writer();
     writer.send("people", &person("ann", 1, "Ann"));
     writer.flush();
@@ -121,7 +177,7 @@ fn a_topic_made_anew() {
     let writer = cluster.writer();
     (1..=50).for_each(|version| writer.send("people", &person("ann", version, &format!("Ann {version}"))));
     writer.flush();
-    let service = serve(data.path(), &cluster.brokers, "");
+    let service = cluster.serve(data.path(), "");
     until_caught_up(&service, &["people"]);
     let position = |service: &Service| {
         let answer = service.ask("{ person(key: \"ann\") { name } }", &[]).json();

@@ -1,155 +1,43 @@
-//! A witness who knows what was acknowledged when: no answer may claim to be as of a moment before which something was
-//! acknowledged that lies beyond its own position, whatever breaks meanwhile.
-#![expect(clippy::disallowed_methods, reason = "a witness has a clock of its own")]
+//! What a client may believe of an answer while something breaks: scenarios made for it. The witness of every test
+//! (witness.rs) judges them; here it must have had something to judge.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::admin::{NewTopic, TopicReplication};
-use rdkafka::config::ClientConfig;
-use rdkafka::message::Message;
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use crate::cluster::{Cluster, PATIENCE, freshness, person, serve, until, until_caught_up, until_is};
-use crate::support::{Service, folder};
+use crate::cluster::{Cluster, Writer, freshness, person, until, until_caught_up, until_is};
+use crate::support::folder;
+use crate::witness::Watched;
 
-fn now_micros() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as i64
-}
-
-/// RFC 3339 of this century into microseconds.
-fn micros(text: &str) -> i64 {
-    let instant = staygraph::model::value::Instant::parse(text).unwrap();
-    instant.micros()
-}
-
-/// A record that the cluster has acknowledged.
-#[derive(Clone, Copy, Debug)]
-struct Acknowledged {
-    partition: i32,
-    offset: u64,
-    at_micros: i64,
-}
-
-/// Notes acknowledgements as they come.
-#[derive(Clone, Default)]
-struct Notes(Arc<Mutex<Vec<Acknowledged>>>);
-
-impl ClientContext for Notes {}
-
-impl ProducerContext for Notes {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, delivered: &DeliveryResult<'_>, (): ()) {
-        if let Ok(message) = delivered {
-            let (partition, offset) = (message.partition(), message.offset().cast_unsigned());
-            self.0.lock().unwrap().push(Acknowledged { partition, offset, at_micros: now_micros() });
-        }
-    }
-}
-
-/// Writes people, and remembers what was acknowledged.
+/// Writes people, one a partition, in one version after another.
 struct Scribe {
-    producer: ThreadedProducer<Notes>,
-    notes: Notes,
+    writer: Writer,
     versions: u64,
 }
 
 impl Scribe {
     fn new(cluster: &Cluster, properties: &[(&str, &str)]) -> Scribe {
-        let (mut config, notes) = (ClientConfig::new(), Notes::default());
-        config.set("bootstrap.servers", &cluster.brokers).set("linger.ms", "1").set("acks", "all");
-        for (name, value) in properties {
-            config.set(*name, *value);
-        }
-        Scribe { producer: config.create_with_context(notes.clone()).unwrap(), notes, versions: 0 }
+        let properties = [&[("linger.ms", "1")], properties].concat();
+        Scribe { writer: cluster.writer_with(&properties), versions: 0 }
     }
 
     fn write(&mut self, partition: i32) {
         self.versions += 1;
         let key = format!("p{partition}");
         let event = person(&key, self.versions, &format!("name {}", self.versions)).to_string();
-        let record = BaseRecord::<str, str>::to("people").partition(partition).key(&key).payload(&event);
-        self.producer.send(record).unwrap_or_else(|(error, _)| panic!("{error}"));
+        self.writer.send_raw("people", Some(partition), &key, Some(event.as_bytes()), &[]);
     }
 
     fn flush(&self) {
-        self.producer.flush(PATIENCE).unwrap();
+        self.writer.flush();
     }
 }
 
-/// What an answer claimed.
-struct Claim {
-    as_of_micros: Option<i64>,
-    /// By partition: what it had applied.
-    position: BTreeMap<i32, u64>,
-    text: String,
-}
-
-/// Asks all the while.
-struct Witness {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<Claim>>,
-}
-
-impl Witness {
-    fn of(service: &Service) -> Witness {
-        let (stop, url) = (Arc::new(AtomicBool::new(false)), format!("{}/graphql", service.url));
-        let stopped = stop.clone();
-        let thread = std::thread::spawn(move || {
-            let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
-            let body = json!({ "query": "{ people(first: 1) { totalCount } }" }).to_string();
-            let mut claims = Vec::new();
-            while !stopped.load(Ordering::Acquire) {
-                let answer = agent.post(&url).header("content-type", "application/json").send(&body);
-                let text = answer.unwrap().body_mut().read_to_string().unwrap();
-                claims.push(claim(&text));
-                std::thread::park_timeout(Duration::from_millis(3));
-            }
-            claims
-        });
-        Witness { stop, thread }
-    }
-
-    /// Compares every answer with what was acknowledged before it says that it is. Gives how many claimed something.
-    fn judge(self, notes: &[&Notes]) -> usize {
-        self.stop.store(true, Ordering::Release);
-        let claims = self.thread.join().unwrap();
-        let mut known: Vec<Acknowledged> = Vec::new();
-        notes.iter().for_each(|notes| known.extend(notes.0.lock().unwrap().iter()));
-        assert!(!known.is_empty());
-        let mut count = 0;
-        for claim in &claims {
-            let Some(as_of) = claim.as_of_micros else { continue };
-            count += 1;
-            let missed = known.iter().find(|record| {
-                let applied = claim.position.get(&record.partition).copied().unwrap_or(0);
-                record.at_micros < as_of && record.offset >= applied
-            });
-            if let Some(missed) = missed {
-                panic!("{missed:?} was acknowledged {} ms before: {}", (as_of - missed.at_micros) / 1000, claim.text);
-            }
-        }
-        assert!(count > 10, "{count} of {} answers claimed anything", claims.len());
-        count
-    }
-}
-
-fn claim(text: &str) -> Claim {
-    let answer: Json = serde_json::from_str(text).unwrap();
-    let told = &answer["extensions"]["freshness"];
-    let entries = told["position"].as_str().unwrap_or_default().split(',').filter(|entry| !entry.is_empty());
-    let position = entries.map(|entry| {
-        let (place, offset) = entry.rsplit_once('@').unwrap();
-        (place.rsplit_once('/').unwrap().1.parse().unwrap(), offset.parse().unwrap())
-    });
-    let position = position.collect();
-    Claim { as_of_micros: told["asOf"].as_str().map(micros), position, text: text.to_owned() }
+/// Enough of what was claimed could be compared with what was acknowledged.
+fn judge(service: Watched) {
+    let (compared, answers) = service.judged();
+    assert!(compared > 10 && answers > 10, "{compared} claims of {answers} answers");
 }
 
 fn pause(ms: u64) {
@@ -163,14 +51,12 @@ fn what_waits_behind_an_open_transaction_is_not_called_seen() {
     let mut scribe = Scribe::new(&cluster, &[]);
     (0..20).for_each(|number| scribe.write(number % 2));
     scribe.flush();
-    let service = serve(data.path(), &cluster.brokers, "[domains.people]\nfresh_within = \"1s\"\n");
+    let service = cluster.serve(data.path(), "[domains.people]\nfresh_within = \"1s\"\n");
     until_caught_up(&service, &["people"]);
-    let witness = Witness::of(&service);
 
     let mut open = Scribe::new(&cluster, &[("transactional.id", "tests")]);
     open.versions = 1000;
-    open.producer.init_transactions(PATIENCE).unwrap();
-    open.producer.begin_transaction().unwrap();
+    open.writer.begin();
     open.write(0);
     open.flush();
     // Acknowledged, and unseen as long as the transaction before it is open.
@@ -193,9 +79,9 @@ fn what_waits_behind_an_open_transaction_is_not_called_seen() {
     let partitions = now["partitions"].as_array().unwrap();
     let other = partitions.iter().find(|partition| partition["partition"] == 1).unwrap();
     assert_eq!((&other["status"], &other["applied"]), (&json!("FRESH"), &json!(60)), "{now}");
-    open.producer.commit_transaction(PATIENCE).unwrap();
+    open.writer.commit();
     until_caught_up(&service, &["people"]);
-    witness.judge(&[&scribe.notes, &open.notes]);
+    judge(service);
 }
 
 #[test]
@@ -203,22 +89,18 @@ fn short_transactions_in_a_row_make_nothing_stale() {
     let (cluster, data) = (Cluster::start(1), folder());
     cluster.create(&[("people", 1)]);
     let mut scribe = Scribe::new(&cluster, &[("transactional.id", "tests")]);
-    scribe.producer.init_transactions(PATIENCE).unwrap();
-    let service = serve(data.path(), &cluster.brokers, "[domains.people]\nfresh_within = \"2s\"\n");
+    let service = cluster.serve(data.path(), "[domains.people]\nfresh_within = \"2s\"\n");
     until_caught_up(&service, &["people"]);
-    let witness = Witness::of(&service);
     for _ in 0..40 {
-        scribe.producer.begin_transaction().unwrap();
+        scribe.writer.begin();
         (0..5).for_each(|_| scribe.write(0));
         scribe.flush();
         pause(100);
-        scribe.producer.commit_transaction(PATIENCE).unwrap();
+        scribe.writer.commit();
         let now = freshness(&service, "people");
         assert_eq!(now["status"], "FRESH", "{now}");
     }
-    // In a transaction what is acknowledged is not to be seen before it ends: the position is judged by the next begin.
-    scribe.notes.0.lock().unwrap().truncate(1);
-    witness.judge(&[&scribe.notes]);
+    judge(service);
 }
 
 #[test]
@@ -231,9 +113,8 @@ fn a_frozen_leader_is_its_own_partitions_trouble() {
     let mut scribe = Scribe::new(&cluster, &[("message.timeout.ms", "120000")]);
     (0..30).for_each(|number| scribe.write(number % 3));
     scribe.flush();
-    let service = serve(data.path(), &cluster.brokers, "[domains.people]\nfresh_within = \"3s\"\n");
+    let service = cluster.serve(data.path(), "[domains.people]\nfresh_within = \"3s\"\n");
     until_caught_up(&service, &["people"]);
-    let witness = Witness::of(&service);
     cluster.node("freeze", 2);
     until_is(&service, "people", "LATENT", "SOURCE_UNREACHABLE");
     for _ in 0..60 {
@@ -250,7 +131,7 @@ fn a_frozen_leader_is_its_own_partitions_trouble() {
     scribe.write(1);
     scribe.flush();
     until_caught_up(&service, &["people"]);
-    witness.judge(&[&scribe.notes]);
+    judge(service);
 }
 
 #[test]
@@ -265,7 +146,7 @@ fn a_topic_made_anew_after_its_leaders_changed() {
         cluster.node("kill", 1);
         cluster.node("node", 1);
     }
-    let service = serve(data.path(), &cluster.brokers, "");
+    let service = cluster.serve(data.path(), "");
     until_caught_up(&service, &["people"]);
     cluster.delete("people");
     until("the topic is gone", || {
@@ -275,7 +156,6 @@ fn a_topic_made_anew_after_its_leaders_changed() {
     cluster.create(&[("people", 1)]);
     let mut anew = Scribe::new(&cluster, &[]);
     anew.versions = 100;
-    let witness = Witness::of(&service);
     for _ in 0..100 {
         anew.write(0);
         pause(10);
@@ -287,8 +167,8 @@ fn a_topic_made_anew_after_its_leaders_changed() {
         if is { Ok(()) } else { Err(now.to_string()) }
     });
     pause(500);
-    witness.judge(&[&anew.notes]);
     assert_eq!(service.read("{ person(key: \"p0\") { name } }", "")["person"]["name"], "name 200");
+    judge(service);
 }
 
 #[test]
@@ -300,10 +180,10 @@ fn a_log_that_lost_records_hands_out_no_position_twice() {
             .set("min.insync.replicas", "1")
             .set("unclean.leader.election.enable", "true"),
     );
-    let mut scribe = Scribe::new(&cluster, &[("acks", "1")]);
+    let mut scribe = Scribe::new(&cluster, &[]);
     (0..10).for_each(|_| scribe.write(0));
     scribe.flush();
-    let service = serve(data.path(), &cluster.brokers, "");
+    let service = cluster.serve(data.path(), "");
     until_caught_up(&service, &["people"]);
     // What the other replica does not have.
     cluster.node("kill", 2);
@@ -317,6 +197,7 @@ fn a_log_that_lost_records_hands_out_no_position_twice() {
     let old = answer["extensions"]["freshness"]["position"].as_str().unwrap().to_owned();
     assert_eq!(answer["data"]["person"]["name"], "name 40");
     cluster.node("kill", 1);
+    cluster.loses("people");
     cluster.node("node", 2);
     let lost = until("the loss is said", || {
         let now = freshness(&service, "people");
@@ -324,9 +205,8 @@ fn a_log_that_lost_records_hands_out_no_position_twice() {
     });
     assert!(lost["reason"].as_str().unwrap().contains("the log ended at 10, and had records up to 40"), "{lost}");
     // It grows beyond where it had been: those offsets are others' now.
-    let mut anew = Scribe::new(&cluster, &[("acks", "1")]);
+    let mut anew = Scribe::new(&cluster, &[]);
     anew.versions = 100;
-    let witness = Witness::of(&service);
     for _ in 0..50 {
         anew.write(0);
         pause(20);
@@ -337,8 +217,8 @@ fn a_log_that_lost_records_hands_out_no_position_twice() {
         if now["partitions"][0]["applied"] == 60 { Ok(()) } else { Err(now.to_string()) }
     });
     pause(500);
-    witness.judge(&[&anew.notes]);
     let reply = service.ask("{ person(key: \"p0\") { name } }", &[("freshness-at-least", &old)]);
     assert_eq!(reply.json()["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{}", reply.text);
     assert_eq!(service.read("{ person(key: \"p0\") { name } }", "")["person"]["name"], "name 150");
+    judge(service);
 }

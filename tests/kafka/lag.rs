@@ -10,7 +10,7 @@ use std::thread::Scope;
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, Told, freshness, serve, until};
+use crate::cluster::{Cluster, Told, freshness, until};
 use crate::support::{Service, event, folder};
 
 /// Partitions of the topic that flows.
@@ -81,7 +81,7 @@ fn lag_is_what_kafkas_own_tool_says() {
     // People come in Avro, and their registry is away: what is blocked lags by all that is behind it.
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let more = format!("schema_registry = \"http://{nobody}\"\n[domains.people]\nencoding = \"avro\"\n");
-    let service = serve(data.path(), &cluster.brokers, &more);
+    let service = cluster.serve(data.path(), &more);
 
     let writer = cluster.writer();
     // Of the blocked partitions, the first has two records that are bad without a registry, and are passed.

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use crate::cluster::{Cluster, until};
 use crate::support::{Service, folder, root};
+use crate::witness::{Ledger, Observer, Watched};
 
 /// A database of the example's tables.
 pub struct Database {
@@ -67,6 +69,8 @@ const POSTGRESQL: Database = Database {
 /// The database, its connector and Kafka; they end with it.
 pub struct Legacy {
     database: &'static Database,
+    observer: Option<Observer>,
+    ledger: Arc<Ledger>,
     folder: TempDir,
     pub brokers: String,
     connect: String,
@@ -83,7 +87,8 @@ impl Legacy {
             let mut lines = said.lines().filter_map(|line| line.split_once(' '));
             lines.find(|(known, _)| *known == name).unwrap().1.to_owned()
         };
-        Legacy { database, brokers: part("brokers"), connect: part("connect"), folder }
+        let (brokers, connect, ledger) = (part("brokers"), part("connect"), Arc::default());
+        Legacy { database, observer: Some(Observer::start(&brokers, &ledger)), ledger, brokers, connect, folder }
     }
 
     pub fn sql(&self, text: &str) -> String {
@@ -142,6 +147,8 @@ impl Legacy {
 
 impl Drop for Legacy {
     fn drop(&mut self) {
+        // Before the brokers that it asks are gone.
+        drop(self.observer.take());
         let _ = Command::new(root("scripts/legacy")).arg("stop").arg(self.folder.path()).status();
     }
 }
@@ -170,8 +177,8 @@ fn listed(service: &Service) -> BTreeMap<String, Json> {
     all
 }
 
-/// A service with the example's configuration.
-pub fn serve(data: &std::path::Path, legacy: &Legacy) -> Service {
+/// A service with the example's configuration, and its witness.
+pub fn serve(data: &std::path::Path, legacy: &Legacy) -> Watched {
     let text = std::fs::read_to_string(root("examples/legacy/staygraph.toml")).unwrap();
     let programs = root("examples/legacy/mappings");
     let text = text
@@ -179,9 +186,7 @@ pub fn serve(data: &std::path::Path, legacy: &Legacy) -> Service {
         .replace("legacy.public.", &format!("legacy.{}.", legacy.database.schema))
         .replace("model = \"../../model.graphql\"", "")
         .replace("mappings/", &format!("{}/", programs.display()));
-    let config = data.join("staygraph.toml");
-    std::fs::write(&config, text).unwrap();
-    Service::start_with(data, &root("model.graphql"), &["--config", config.to_str().unwrap()])
+    Watched::serve(data, &text, &legacy.ledger)
 }
 
 /// Changes a guest and two bookings again and again, in one transaction each time, and looks all the while.
@@ -307,9 +312,8 @@ fn what_cannot_be_mapped_is_a_dead_letter() {
         { type: "person.registered", subject: "g\(.key.id)", data: { name: .after.nm } },
         (select(.after.lv) | { type: "person.profile-changed", subject: "g\(.key.id)", data: { since: .after.lv } }) end"#;
     std::fs::write(data.path().join("guest.jq"), program).unwrap();
-    let service = crate::cluster::serve(
+    let service = cluster.serve(
         data.path(),
-        &cluster.brokers,
         "[domains.people]\norder_by = \"position\"\n[[mappings]]\ntopic = \"people\"\nprogram = \"guest.jq\"\n",
     );
     let writer = cluster.writer();

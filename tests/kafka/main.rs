@@ -15,3 +15,4 @@ mod reading;
 #[expect(dead_code, reason = "shared with the other tests, which need more of it")]
 mod support;
 mod transactions;
+mod witness;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, dump, freshness, person, serve, until, until_caught_up, until_is};
+use crate::cluster::{Cluster, dump, freshness, person, until, until_caught_up, until_is};
 use crate::support::{Service, folder};
 
 const OPEN: u8 = 0;
@@ -92,7 +92,7 @@ fn a_network_that_is_cut_and_one_that_is_slow() {
     };
     write(1, 100);
     let brokers = format!("127.0.0.1:{port}");
-    let service = serve(there.path(), &brokers, "[domains.people]\nfresh_within = \"2s\"\n");
+    let service = cluster.serve_at(there.path(), &brokers, "[domains.people]\nfresh_within = \"2s\"\n");
     until_caught_up(&service, &["people"]);
 
     relay.set(CUT);

@@ -1,9 +1,8 @@
 //! What comes out of Kafka: everything, in its place, with how fresh it is.
 
-use rdkafka::producer::Producer;
 use serde_json::json;
 
-use crate::cluster::{Cluster, Told, demo_events, dump, freshness, person, serve, until, until_caught_up, until_is};
+use crate::cluster::{Cluster, Told, demo_events, dump, freshness, person, until, until_caught_up, until_is};
 use crate::support::{Service, folder};
 
 const TOPICS: [(&str, i32); 4] = [("people", 4), ("properties", 3), ("prices", 4), ("reservations", 4)];
@@ -22,7 +21,7 @@ fn the_same_events_give_the_same_graph_as_from_the_embedded_log() {
     let position = embedded.write(&all);
     embedded.read("{ __typename }", &position);
 
-    let service = serve(there.path(), &cluster.brokers, "");
+    let service = cluster.serve(there.path(), "");
     until_caught_up(&service, &DOMAINS);
     assert_eq!(service.get("/health/ready", &[]).status, 200);
     let (graph, expected) = (dump(&service), dump(&embedded));
@@ -43,7 +42,7 @@ fn the_same_events_give_the_same_graph_as_from_the_embedded_log() {
     assert!(position.starts_with("people!"), "{position}");
     // A second service on the same cluster knows the same logs by the same names.
     let other = folder();
-    let replica = serve(other.path(), &cluster.brokers, "");
+    let replica = cluster.serve(other.path(), "");
     assert_eq!(replica.read("{ person(key: \"new\") { name } }", &position)["person"]["name"], "Nora");
 }
 
@@ -52,9 +51,8 @@ fn what_a_topic_may_hold_beside_plain_events() {
     let (cluster, data) = (Cluster::start(1), folder());
     // Everything of two domains in one topic, and a topic that is not there yet.
     cluster.create_with(&[("mixed", 2), ("letters", 1)], &[("cleanup.policy", "compact")]);
-    let service = serve(
+    let service = cluster.serve(
         data.path(),
-        &cluster.brokers,
         "[dead_letters]\nsource = \"main\"\ntopic = \"letters\"\n\
          [domains.people]\ntopics = [\"mixed\"]\n[domains.properties]\ntopics = [\"mixed\", \"late-one\"]\n",
     );
@@ -134,7 +132,7 @@ fn letters_have_their_headers_and_any_size() {
     // One that takes what a broker takes unless told otherwise: a megabyte.
     cluster.create_with(&[("letters", 1)], &[("cleanup.policy", "compact")]);
     let more = "[dead_letters]\nsource = \"main\"\ntopic = \"letters\"\n[domains.people]\n";
-    let service = serve(data.path(), &cluster.brokers, more);
+    let service = cluster.serve(data.path(), more);
     let writer = cluster.writer_with(&[("message.max.bytes", "8000000")]);
     let attributes = |subject: &'static [u8]| -> Vec<(&str, &[u8])> {
         vec![
@@ -184,17 +182,15 @@ fn letters_have_their_headers_and_any_size() {
 fn transactions() {
     let (cluster, data) = (Cluster::start(1), folder());
     cluster.create(&[("people", 1)]);
-    let service = serve(data.path(), &cluster.brokers, "");
+    let service = cluster.serve(data.path(), "");
     let writer = cluster.writer_with(&[("transactional.id", "t-1")]);
-    let patience = crate::cluster::PATIENCE;
-    writer.producer.init_transactions(patience).unwrap();
-    writer.producer.begin_transaction().unwrap();
+    writer.begin();
     writer.send("people", &person("ann", 1, "Ann"));
-    writer.producer.commit_transaction(patience).unwrap();
-    writer.producer.begin_transaction().unwrap();
+    writer.commit();
+    writer.begin();
     writer.send("people", &person("bob", 1, "Bob"));
     writer.flush();
-    writer.producer.abort_transaction(patience).unwrap();
+    writer.abort();
     // One record, its marker, an aborted record, its marker: a reader at the end of that is caught up.
     let now = until("all four offsets are passed", || {
         let now = freshness(&service, "people");
@@ -206,7 +202,7 @@ fn transactions() {
     let data = service.read("{ people { nodes { key } } }", "");
     assert_eq!(data["people"]["nodes"], json!([{ "key": "ann" }]));
     // An open transaction is not the log's end yet.
-    writer.producer.begin_transaction().unwrap();
+    writer.begin();
     writer.send("people", &person("cid", 1, "Cid"));
     writer.flush();
     until_caught_up(&service, &["people"]);
@@ -216,7 +212,7 @@ fn transactions() {
         let told = cluster.group().remove(&("people".into(), 0));
         if told == Some(Told { current: 4, end: 5, lag: 1 }) { Ok(()) } else { Err(format!("{told:?}")) }
     });
-    writer.producer.commit_transaction(patience).unwrap();
+    writer.commit();
     let data = service.read("{ person(key: \"cid\") { name } }", &cluster.position(&["people"]));
     assert_eq!(data["person"]["name"], "Cid");
 }
@@ -252,8 +248,11 @@ fn secured_listeners() {
         ),
     ];
     for (listener, properties) in settings {
-        let service =
-            serve(data.path(), &cluster.secure(listener), &format!("[sources.main.properties]\n{properties}"));
+        let service = cluster.serve_at(
+            data.path(),
+            &cluster.secure(listener),
+            &format!("[sources.main.properties]\n{properties}"),
+        );
         until_caught_up(&service, &DOMAINS);
         assert_eq!(service.read("{ person(key: \"ann\") { name } }", "")["person"]["name"], "Ann", "{listener}");
     }
@@ -262,7 +261,7 @@ fn secured_listeners() {
         "[sources.main.properties]\n{}",
         "\"security.protocol\" = \"SASL_PLAINTEXT\"\n\"sasl.mechanism\" = \"PLAIN\"\n\"sasl.username\" = \"reader\"\n\"sasl.password\" = \"wrong\"\n"
     );
-    let service = serve(data.path(), &cluster.secure("SASL_PLAINTEXT"), &wrong);
+    let service = cluster.serve_at(data.path(), &cluster.secure("SASL_PLAINTEXT"), &wrong);
     let now = until_is(&service, "people", "UNKNOWN", "SOURCE_UNREACHABLE");
     assert_eq!(now["lagEvents"], json!(null), "{now}");
     assert_eq!(service.get("/health/ready", &[]).status, 503);
@@ -270,7 +269,8 @@ fn secured_listeners() {
 
 #[test]
 fn several_clusters_at_once() {
-    let (first, second, data) = (Cluster::start(1), Cluster::start(1), folder());
+    let (first, data) = (Cluster::start(1), folder());
+    let second = first.start_beside();
     first.create(&[("people", 2)]);
     second.create(&[("properties", 2)]);
     let more = format!(
@@ -279,7 +279,7 @@ fn several_clusters_at_once() {
          [domains.prices]\nsource = \"own\"\n[domains.reservations]\nsource = \"own\"\n",
         second.brokers
     );
-    let service = serve(data.path(), &first.brokers, &more);
+    let service = first.serve(data.path(), &more);
     let writer = first.writer();
     writer.send("people", &person("ann", 1, "Ann"));
     writer.flush();

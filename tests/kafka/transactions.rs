@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::cluster::{Cluster, Writer, freshness, serve, until};
+use crate::cluster::{Cluster, Writer, freshness, until};
 use crate::support::{Service, folder};
 
 const PROGRAM: &str = r#"{ type: "person.registered", subject: .key.id, data: { name: .after.nm } }"#;
@@ -58,7 +58,7 @@ fn a_transaction_is_seen_whole_or_not() {
              [[transactions]]\ntopic = \"db.transaction\"\nhold_max = \"{hold_max}\"\ntables = {{ \"s.two\" = \"moved\" }}\n"
         )
     };
-    let service = serve(data.path(), &cluster.brokers, &config("10m"));
+    let service = cluster.serve(data.path(), &config("10m"));
     let writer = cluster.writer();
     send(&writer, "db.s.one", 0, "a", &row(1, 1, "first"));
     send(&writer, "moved", 0, "b", &row(1, 2, "first"));
@@ -96,7 +96,7 @@ fn a_transaction_is_seen_whole_or_not() {
     send(&writer, "db.transaction", 0, "3", &end(3, &[("s.one", 1), ("s.two", 1)]));
     assert_eq!((splits(&service), names(&service)), (Some(0), both("second")));
     drop(service);
-    let service = serve(data.path(), &cluster.brokers, &config("1s"));
+    let service = cluster.serve(data.path(), &config("1s"));
     until("it is given up", || match splits(&service) {
         Some(1) => Ok(()),
         other => Err(format!("{other:?}")),

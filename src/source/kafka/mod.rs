@@ -162,6 +162,8 @@ struct Shared {
     short: Vec<(usize, u64, u64)>,
     /// How often somebody wanted to know the ends now.
     wanted: u64,
+    /// Whether a thread that asks for ends has panicked.
+    has_panicked: bool,
 }
 
 /// What a client sees of transactions.

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -14,6 +13,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 
 use super::{Context, Failure, KafkaConfig};
 use crate::source::Outlet;
+use crate::threads::{Lasts, Thread, Threads};
 
 /// What librdkafka lets through unless configured: more than a source's record can be. What the topic takes is the broker's matter.
 const MESSAGE_BYTES_MAX: &str = "200000000";
@@ -76,7 +76,7 @@ impl Delivered {
 /// A topic of a cluster, written to by a thread of its own.
 pub struct KafkaOutlet {
     writer: Arc<Writer>,
-    thread: Option<JoinHandle<()>>,
+    thread: Thread,
 }
 
 struct Writer {
@@ -98,16 +98,16 @@ pub(super) fn client_config(config: &KafkaConfig) -> ClientConfig {
 }
 
 impl KafkaOutlet {
-    /// The error says why there is no client.
-    pub fn new(source: &str, config: &KafkaConfig, topic: &str) -> Result<KafkaOutlet, String> {
+    /// The error says why there is no client. Its thread is among those that somebody looks after.
+    pub fn new(source: &str, config: &KafkaConfig, topic: &str, threads: &Threads) -> Result<KafkaOutlet, String> {
         let client = client_config(config);
         let context = Context { source: source.into(), failure: Failure::default() };
         let context = Delivered::new(context);
         let producer = client.create_with_context(context).map_err(|error: KafkaError| error.to_string())?;
         let writer = Arc::new(Writer { producer, topic: topic.to_owned(), is_over: AtomicBool::new(false) });
         let run = writer.clone();
-        let thread = std::thread::Builder::new().name("outlet".into()).spawn(move || run.run());
-        Ok(KafkaOutlet { writer, thread: Some(thread.map_err(|error| error.to_string())?) })
+        let thread = threads.spawn("outlet", Lasts::UntilReleased, move || run.run());
+        Ok(KafkaOutlet { writer, thread: thread.map_err(|error| error.to_string())? })
     }
 }
 
@@ -153,10 +153,9 @@ impl Outlet for KafkaOutlet {
 
 impl Drop for KafkaOutlet {
     fn drop(&mut self) {
+        self.thread.release();
         self.writer.is_over.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.thread.join(LAST);
         for _ in 0..2 {
             let _ = self.writer.producer.flush(LAST);
             self.writer.send_again();

@@ -2,9 +2,10 @@
 //! answer hides no other.
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Scope;
-use std::time::{Duration, Instant as Clock};
+use std::thread::{Builder, Scope};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -14,8 +15,6 @@ use super::{Context, Isolation, Kafka, Known, Renewed, moment, offset_in};
 use crate::position::LogId;
 use crate::source::{Asked, Extent, Found, HEARTBEAT, Registrar, Source};
 
-/// How often topics, partitions and leaders are asked for.
-const TOPICS_EVERY: Duration = Duration::from_secs(1);
 /// How often the group's offsets are committed, for who watches groups.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
 /// How often those are committed too that did not change: a commit may be lost, and brokers forget what is old.
@@ -62,19 +61,16 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
             committed: Vec::new(),
             leaders: BTreeSet::new(),
         };
-        let (mut topics_at, mut committed_at, mut all_committed_at, mut seen) = (None, moment(), moment(), 0);
-        while !registrar.is_closed() {
+        let (mut committed_at, mut all_committed_at, mut seen) = (moment(), moment(), 0);
+        while !is_over(kafka, registrar) {
             let clients = newest(watcher.clients);
             // What librdkafka has to say to these clients is not heard otherwise.
             drop(clients.committed.poll(Duration::ZERO));
             drop(clients.all.poll(Duration::ZERO));
-            let is_short = !kafka.shared().short.is_empty();
-            if is_short || topics_at.is_none_or(|at: Clock| at.elapsed() >= TOPICS_EVERY) {
-                let outcome = watcher.topics();
-                watcher.note(outcome);
-                watcher.follow_leaders(scope);
-                topics_at = Some(moment());
-            }
+            // As often as for ends: a partition that nobody knows of may hold records.
+            let outcome = watcher.topics();
+            watcher.note(outcome);
+            watcher.follow_leaders(scope);
             if committed_at.elapsed() >= COMMIT_EVERY {
                 if all_committed_at.elapsed() >= COMMIT_ALL_EVERY {
                     watcher.committed.clear();
@@ -87,6 +83,12 @@ pub fn run(kafka: &Kafka, registrar: &dyn Registrar) {
         }
         watcher.commit();
     });
+    assert!(!kafka.shared().has_panicked, "a thread that asks for ends panicked");
+}
+
+/// Whether nobody listens any more, or somebody who asks is gone.
+fn is_over(kafka: &Kafka, registrar: &dyn Registrar) -> bool {
+    registrar.is_closed() || kafka.shared().has_panicked
 }
 
 struct Watcher<'a> {
@@ -155,7 +157,18 @@ impl<'a> Watcher<'a> {
                     leader,
                     back: HashMap::new(),
                 };
-                scope.spawn(move || asker.run());
+                let kafka = self.kafka;
+                let run = move || {
+                    // The others would go on, and the scope wait for them.
+                    if catch_unwind(AssertUnwindSafe(|| asker.run())).is_err() {
+                        kafka.shared().has_panicked = true;
+                        kafka.wake();
+                    }
+                };
+                if let Err(error) = Builder::new().name("ends".into()).spawn_scoped(scope, run) {
+                    tracing::error!(source = kafka.name.as_ref(), leader, %error, "no thread to ask for ends: tried again");
+                    self.leaders.remove(&leader);
+                }
             }
         }
     }
@@ -192,18 +205,17 @@ impl<'a> Watcher<'a> {
         for (name, outcome) in described {
             let Some(topic) = self.kafka.topics.iter().position(|topic| *topic.name == name) else { continue };
             match outcome {
-                Ok(Some(described)) => {
-                    if let Err(why) = self.topic(topic, &cluster, &described) {
-                        trouble = Err(why);
-                    } else {
-                        self.remark(topic, None);
-                    }
-                }
+                Ok(Some(described)) => match self.topic(topic, &cluster, &described, &asked) {
+                    Ok(unfound) => self.remark(topic, unfound),
+                    Err(why) => trouble = Err(why),
+                },
                 Ok(None) => {
+                    self.registrar.listed(&asked, self.kafka.topics[topic].topic, Vec::new());
                     let remark = format!("there is no topic `{name}` at the source `{}`", self.kafka.name);
                     self.remark(topic, Some(remark));
                 }
                 Err(why) => {
+                    // What partitions it has is as old as it was.
                     let remark = format!("topic `{name}` cannot be read: {why}");
                     self.remark(topic, Some(remark));
                 }
@@ -239,7 +251,14 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    fn topic(&mut self, topic: usize, cluster: &str, described: &Described) -> Result<(), String> {
+    /// Finds a topic's new partitions. Gives which of them it could not ask where to begin, and why they are unknown.
+    fn topic(
+        &mut self,
+        topic: usize,
+        cluster: &str,
+        described: &Described,
+        asked: &Asked,
+    ) -> Result<Option<String>, String> {
         let name = self.kafka.topics[topic].name.clone();
         let log = log_id(cluster, &name, described.id);
         let numbers: Vec<i32> = described.partitions.iter().map(|(number, _)| *number).collect();
@@ -284,15 +303,21 @@ impl<'a> Watcher<'a> {
                 }
             }
         }
+        // Before they are asked: one that does not answer is unknown, however well the others are.
+        let unfound = |numbers: &[i32]| {
+            let numbers = numbers.iter().map(|number| number.cast_unsigned()).collect();
+            self.registrar.listed(asked, self.kafka.topics[topic].topic, numbers);
+        };
+        unfound(&new);
         if new.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let mut asked = TopicPartitionList::new();
+        let mut list = TopicPartitionList::new();
         for number in &new {
-            let _ = asked.add_partition_offset(&name, *number, Offset::Beginning);
+            let _ = list.add_partition_offset(&name, *number, Offset::Beginning);
         }
         let starts =
-            newest(self.clients).committed.offsets_for_times(asked, TIMEOUT).map_err(|error| error.to_string())?;
+            newest(self.clients).committed.offsets_for_times(list, TIMEOUT).map_err(|error| error.to_string())?;
         for element in starts.elements() {
             let (Ok(()), Offset::Offset(start)) = (element.error(), element.offset()) else { continue };
             let (number, start) = (element.partition(), start.max(0).cast_unsigned());
@@ -305,8 +330,12 @@ impl<'a> Watcher<'a> {
             let leader =
                 described.partitions.iter().find(|(known, _)| *known == number).and_then(|(_, leader)| *leader);
             self.kafka.shared().known.push(Known { partition, topic, number, log, start, leader, is_gone: false });
+            new.retain(|other| *other != number);
         }
-        Ok(())
+        unfound(&new);
+        let named: Vec<String> = new.iter().map(|number| format!("{name}/{number}")).collect();
+        let are = if new.len() == 1 { "does" } else { "do" };
+        Ok((!new.is_empty()).then(|| format!("{} {are} not tell where to begin: no leader answers", named.join(", "))))
     }
 
     /// Commits what is applied, for who watches consumer groups. Nothing here reads it.
@@ -343,7 +372,7 @@ struct Asker<'a> {
 impl Asker<'_> {
     fn run(&mut self) {
         let mut seen = 0;
-        while !self.registrar.is_closed() {
+        while !is_over(self.kafka, self.registrar) {
             let known: Vec<(usize, Known)> = {
                 let shared = self.kafka.shared();
                 let all = shared.known.iter().enumerate().filter(|(_, known)| known.leader == Some(self.leader));

@@ -281,6 +281,13 @@ impl Log {
         Ok(())
     }
 
+    /// Puts what is no block in the place of one, as a disk may that fails.
+    #[cfg(test)]
+    pub fn damage(&self, topic: usize, partition: u32, last_offset: u64) {
+        let key = record_key(self.shared.identities()[topic], partition, last_offset);
+        self.shared.records.insert(key, b"no block").expect("room");
+    }
+
     /// Now, or the time of what is being written: all that has an earlier time lies before the ends that are read next.
     pub fn settled_at(&self) -> Instant {
         let writing = self.shared.writing();
