@@ -7,6 +7,7 @@ export const waiting = [
   'reference: a colon that is missing',
   'reference: null where a list may stand',
   'reference: a default that is no value of its type',
+  'reference: a literal that is no value of its scalar, where nothing reaches it',
   'reference: a member twice in an object of a scalar',
   'reference: what is no value of a scalar is refused before anything runs',
   'reference: made by chance',

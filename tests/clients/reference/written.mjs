@@ -239,6 +239,15 @@ export const kinds = {
     ['query($f: ReservationFilter = {nights: {eq: "1"}}) { reservations(filter: $f) { totalCount } }', { f: {} }],
     ['query($d: Date = 1) { reservations(filter: {checkIn: {gte: $d}}) { totalCount } }', { d: '2026-02-01' }],
   ],
+  'a literal that is no value of its scalar, where nothing reaches it': [
+    ['query($k: String) { person(key: "nobody") { reservations(filter: {checkIn: {eq: 1}, key: {eq: $k}}) { totalCount } } }'],
+    ['query($k: String) { person(key: "p1") { reservations(filter: {checkIn: {eq: 1}, key: {eq: $k}}) { totalCount } } }', { k: 'a' }],
+    ['query($k: String) { person(key: "p1") { reservations(filter: {total: {minor: {eq: "x"}}, key: {eq: $k}}) { totalCount } } }', { k: 'a' }],
+    ['query($b: Boolean!) { person(key: "p1") { reservations(filter: {checkIn: {eq: 1}}) @include(if: $b) { totalCount } } }', { b: false }],
+    ['{ person(key: "p1") { reservations(filter: {checkIn: {eq: 1}}) @skip(if: true) { totalCount } } }'],
+    ['{ person(key: "nobody") { reservations(filter: {checkIn: {eq: 1}}) { totalCount } } }'],
+    ['{ ...F @include(if: false) } fragment F on Query { reservations(filter: {bookedAt: {eq: [1]}}) { totalCount } }'],
+  ],
   'a member twice in an object of a scalar': [
     ['{ _entities(representations: [{__typename: "Person", key: "p1", key: "p2"}]) { __typename } }'],
     ['{ _entities(representations: [{__typename: "Person", key: "p1", __typename: "Person"}]) { __typename } }'],
