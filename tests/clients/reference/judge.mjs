@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import {
   GraphQLError, Kind, MaxIntrospectionDepthRule, TypeInfo, buildSchema, getArgumentValues, getDirectiveValues, getNamedType, getNullableType, getVariableValues,
-  GraphQLIncludeDirective, GraphQLSkipDirective, isCompositeType, isAbstractType, parse, specifiedRules, typeFromAST, validate, valueFromASTUntyped,
+  GraphQLIncludeDirective, GraphQLSkipDirective, isCompositeType, parse, specifiedRules, typeFromAST, validate, valueFromASTUntyped,
   visit, visitWithTypeInfo,
 } from 'graphql';
 import { FILE } from '../schema.mjs';
@@ -108,9 +108,9 @@ function bind(selectionSet, parent, { fragments, coerced }, under = new Set()) {
   }
 }
 
+// Introspection's fields have no arguments that validation leaves open.
 function fieldOf(parent, name) {
-  if (name === '__schema' || name === '__type') return parent === schema.getQueryType() && schema.getField?.(parent, name);
-  return isAbstractType(parent) || parent.getFields ? parent.getFields?.()[name] : undefined;
+  return parent.getFields?.()[name];
 }
 
 const LIMITS = ['QUERY_TOO_DEEP', 'QUERY_TOO_COMPLEX', 'QUERY_TIMEOUT', 'OVERLOADED'];
