@@ -11,6 +11,7 @@ use apollo_compiler::{ExecutableDocument, Node};
 
 use super::check;
 use super::coerce::{self, Variables};
+use super::colons;
 use super::compile::compile;
 use super::error::{ApiError, PARSE_FAILED, TOO_DEEP, VALIDATION_FAILED};
 use super::plan::Plan;
@@ -54,6 +55,7 @@ impl Document {
         let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(limits.tokens_max);
         let ast =
             parser.parse_ast(text, "query.graphql").map_err(|faults| listed(&faults.errors, PARSE_FAILED, None))?;
+        colons::check(text)?;
         let invalid = |faults: &DiagnosticList| listed(faults, VALIDATION_FAILED, Some(schema));
         let document = ast.to_executable(&schema.types).map_err(|faults| invalid(&faults.errors))?;
         let operation = operation(&document, operation_name).map_err(one)?.clone();

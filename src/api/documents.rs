@@ -171,8 +171,8 @@ impl Documents {
                 match text {
                     _ if self.trusted.only => Err(required()),
                     None => self.persisted.get(given.as_str()).ok_or_else(|| {
-                        let message = "PersistedQueryNotFound: send the text along once, and the hash is known";
-                        ApiError::new(PERSISTED_QUERY_NOT_FOUND, message)
+                        // Some clients compare the message, to the letter.
+                        ApiError::new(PERSISTED_QUERY_NOT_FOUND, "PersistedQueryNotFound")
                     }),
                     Some(text) if hash(text).eq_ignore_ascii_case(given) => {
                         let text: Arc<str> = text.as_str().into();

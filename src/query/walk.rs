@@ -183,7 +183,7 @@ impl Walk<'_, '_, '_> {
         let (order, view) = (&self.arguments.order, &self.reading.view);
         if group.len() > 1 || cursor.is_some() {
             // Where the place says all of the only term, the key decides: its code spares most looks at records.
-            let by_key = order.terms.len() <= 1 && !matches!(self.kind, Some(Kind::String | Kind::Id));
+            let by_key = order.terms.len() <= 1 && self.kind.is_none_or(super::spans::is_exact);
             let mut nodes: Vec<_> = group
                 .drain(..)
                 .map(|slot| {
@@ -202,7 +202,8 @@ impl Walk<'_, '_, '_> {
                 });
             }
             let is_key_descending = order.terms.first().is_some_and(|term| term.field.is_none() && term.descending);
-            let compare = |(a_code, a, _): &(Option<Code>, Node<'_>, u32), (b_code, b, _): &(Option<Code>, Node<'_>, u32)| {
+            let compare = |(a_code, a, _): &(Option<Code>, Node<'_>, u32),
+                           (b_code, b, _): &(Option<Code>, Node<'_>, u32)| {
                 let by_code = if is_key_descending { b_code.cmp(a_code) } else { a_code.cmp(b_code) };
                 let ordering = by_code.then_with(|| order.compare(view, a, b));
                 if backward { ordering.reverse() } else { ordering }
