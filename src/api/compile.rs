@@ -41,7 +41,15 @@ pub fn compile(
     };
     let root = compiler.query(&vec![&operation.selection_set]).map_err(|error| vec![error])?;
     let Compiler { lists, domains, by_id, operational, .. } = compiler;
-    Ok(Plan { root, lists, domains: domains.into_iter().collect(), by_id, operational, is_long: false.into() })
+    Ok(Plan {
+        root,
+        lists,
+        domains: domains.into_iter().collect(),
+        by_id,
+        operational,
+        length: 0.into(),
+        is_long: false.into(),
+    })
 }
 
 struct Compiler<'d> {

@@ -2,7 +2,7 @@
 //!
 //! One type a kind of object, so that what cannot be asked of it cannot be said. Made by `compile`, written by `run`.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
 use apollo_compiler::Node;
@@ -27,6 +27,8 @@ pub struct Plan {
     pub by_id: Vec<Call>,
     /// Whether `freshness`, `projection` or `catalog` are asked for: they change though no event comes.
     pub operational: bool,
+    /// Bytes that its last answer had: the next one begins with as much room.
+    pub length: AtomicUsize,
     /// Whether it took long once: it is then run where that holds up no one.
     pub is_long: AtomicBool,
 }

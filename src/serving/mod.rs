@@ -75,6 +75,30 @@ impl Pinned {
     }
 }
 
+impl Pinned {
+    /// The same as text: what it is in nearly every answer, and so without a tree of its entries.
+    pub fn position_text(&self, domains: &[usize]) -> String {
+        use std::fmt::Write;
+        let snapshot = &self.snapshot;
+        let of = |partition: &usize| snapshot.topic(*partition).domains.iter().any(|domain| domains.contains(domain));
+        let place = |partition: usize| (&snapshot.topic(partition).name, snapshot.partitions[partition].number);
+        let mut partitions: Vec<usize> = (0..snapshot.partitions.len()).filter(of).collect();
+        partitions.sort_unstable_by_key(|partition| place(*partition));
+        if partitions.windows(2).any(|pair| place(pair[0]) == place(pair[1])) {
+            // Of two sources' topics of one name.
+            return self.position(domains).to_string();
+        }
+        let mut text = String::with_capacity(partitions.len() * 32);
+        for partition in partitions {
+            let (name, number) = place(partition);
+            let log = snapshot.partitions[partition].log;
+            let comma = if text.is_empty() { "" } else { "," };
+            let _ = write!(text, "{comma}{name}!{log}/{number}@{}", snapshot.applied[partition]);
+        }
+        text
+    }
+}
+
 /// Why the service is not ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unready {
