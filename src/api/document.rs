@@ -21,8 +21,6 @@ use crate::limits::{Limits, NESTING_MAX, PLANS_MAX};
 use crate::model::Model;
 use crate::query::BAD_USER_INPUT;
 
-pub use super::weigh::Shape;
-
 /// One operation of a document that may be executed.
 pub struct Document {
     pub document: Valid<ExecutableDocument>,

@@ -164,7 +164,7 @@ impl Api {
 
     /// Reads a request's document, if it is not known yet: a long one where it holds up no other request. None is a panic.
     async fn document(&self, request: &Request) -> Result<Arc<Document>, Option<Vec<ApiError>>> {
-        if request.variables.values().map(count).sum::<usize>() > VALUES_MAX {
+        if request.variables.values().map(super::json::count).sum::<usize>() > VALUES_MAX {
             let message = format!("the variables have more than {VALUES_MAX} values");
             return Err(Some(vec![ApiError::new(BAD_USER_INPUT, message)]));
         }
@@ -349,15 +349,6 @@ impl Api {
     /// A refusal of what is no GraphQL request at all.
     pub fn unreadable(&self, message: &str) -> Answer {
         self.refusal(&self.serving.pin(), &[ApiError::new(BAD_USER_INPUT, message)], &[])
-    }
-}
-
-/// How many values a value is, those within it included.
-pub(super) fn count(value: &Json) -> usize {
-    1 + match value {
-        Json::Array(items) => items.iter().map(count).sum(),
-        Json::Object(members) => members.values().map(count).sum(),
-        _ => 0,
     }
 }
 

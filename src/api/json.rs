@@ -13,6 +13,15 @@ fn put<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let _ = serde_json::to_writer(out, value);
 }
 
+/// How many values a value is, those within it included.
+pub fn count(value: &Json) -> usize {
+    1 + match value {
+        Json::Array(items) => items.iter().map(count).sum(),
+        Json::Object(members) => members.values().map(count).sum(),
+        _ => 0,
+    }
+}
+
 pub fn value(out: &mut Vec<u8>, value: &Json) {
     put(out, value);
 }

@@ -259,7 +259,7 @@ impl List {
         let mut domains = self.domains.clone();
         let arguments = given.and_then(|given| {
             reach::of_list(model, self.entity, &given, &mut |entity| domains.push(model.entities[entity].domain));
-            if given.values().map(super::execute::count).sum::<usize>() > VALUES_MAX {
+            if given.values().map(super::json::count).sum::<usize>() > VALUES_MAX {
                 return Err(QueryError::bad_input(format!("the arguments have more than {VALUES_MAX} values")));
             }
             Arguments::read(model, self.entity, seal, personal, &given)

@@ -9,6 +9,7 @@ mod input;
 mod order;
 mod page;
 mod plan;
+mod ranged;
 mod reading;
 mod search;
 mod spans;

@@ -2,7 +2,8 @@
 
 use super::cursor::Cursor;
 use super::page::{Arguments, Page};
-use super::plan::{Candidates, From, Plan, Ranged, Tests, order_range};
+use super::plan::{Candidates, From, Plan, Tests, order_range};
+use super::ranged::Ranged;
 use super::{QueryError, Reading};
 use crate::graph::{ALL, Code, Node, code_of, key_code};
 use crate::model::Kind;

@@ -30,4 +30,5 @@ mod strangler;
 mod support;
 mod transactions;
 mod walks;
+mod wire;
 mod write;
