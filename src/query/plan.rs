@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use serde_json::{Value as Json, json};
 
 use super::filter::{Filter, passes};
-use super::spans::{self, Spans};
 use super::ranged::Ranged;
+use super::spans::{self, Spans};
 use super::{QueryError, Reading, Source};
 use crate::graph::{Code, Index, cover};
 use crate::limits::STEPS;
