@@ -26,7 +26,6 @@ fn raw(service: &Service, requests: &str) -> Vec<u8> {
 fn long_answers_are_packed_for_who_takes_it() {
     let data = folder();
     let service = Service::start(data.path());
-    let body = json!({ "query": "{ __schema { types { name description } } }" }).to_string();
     let ask = |query: &str, accepted: &str| {
         let body = json!({ "query": query }).to_string();
         let length = body.len();
@@ -60,9 +59,7 @@ fn long_answers_are_packed_for_who_takes_it() {
         assert!(expected.is_none() || packed < length / 2, "{accepted}: {packed} of {length}");
         assert_eq!(ask("{ __typename }", accepted).0, None, "a short one is not worth it");
     }
-    // And what is packed is the answer.
-    let gzip = service.request("POST", "/graphql", &[JSON, ("accept-encoding", "gzip")], Some(body.as_bytes()));
-    assert_eq!(gzip.json()["data"]["__schema"]["types"][0]["name"], "Query", "{:.200}", gzip.text);
+    // That what is packed is the answer, tests/clients reads.
 }
 
 /// Requests that come before the answers to those before them are answered in their order.
