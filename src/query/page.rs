@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::cursor::{self, Seal};
 use super::plan::{self, Plan};
 use super::{Filter, Order, QueryError, Reading, input, walk};
-use crate::graph::{Code, Node, key_code};
+use crate::graph::{Code, Node};
 use crate::model::Model;
 use crate::model::cell::Cell;
 
@@ -148,20 +148,26 @@ fn few(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) 
     }
     let view = &reading.view;
     let field = view.model().entities[target].reverses[reverse].field;
-    let mut nodes: Vec<(Code, Node<'_>, u32)> = Vec::new();
+    let mut found: Vec<([u8; 32], u32)> = Vec::new();
     for member in view.merged(target, slot) {
         for slot in view.sources(entity, field, member) {
-            if nodes.len() == FEW {
+            if found.len() == FEW {
                 return Ok(None);
             }
-            let node = view.node(entity, slot);
-            nodes.push((key_code(node.key()), node, slot));
+            found.push((view.key_start(entity, slot), slot));
         }
     }
-    reading.steps(nodes.len() as u64)?;
-    nodes.sort_unstable_by(|(a_code, a, _), (b_code, b, _)| a_code.cmp(b_code).then_with(|| a.key().cmp(b.key())));
-    let total = nodes.len();
-    let slots = nodes.into_iter().take(*first).map(|(_, _, slot)| slot).collect();
+    reading.steps(found.len() as u64)?;
+    let total = found.len();
+    let compare = |(a_start, a): &([u8; 32], u32), (b_start, b): &([u8; 32], u32)| {
+        a_start.cmp(b_start).then_with(|| view.node(entity, *a).key().cmp(view.node(entity, *b).key()))
+    };
+    if total > *first {
+        found.select_nth_unstable_by(*first, compare);
+        found.truncate(*first);
+    }
+    found.sort_unstable_by(compare);
+    let slots = found.into_iter().map(|(_, slot)| slot).collect();
     Ok(Some(Page { slots, total: Some(total), has_next: total > *first, has_previous: false }))
 }
 
