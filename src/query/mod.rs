@@ -34,6 +34,7 @@ pub struct QueryError {
 pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
 pub const FORBIDDEN: &str = "FORBIDDEN";
 pub const QUERY_TIMEOUT: &str = "QUERY_TIMEOUT";
+pub const QUERY_TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
 
 impl QueryError {
     pub fn bad_input(message: impl Into<String>) -> QueryError {

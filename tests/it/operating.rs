@@ -405,7 +405,7 @@ fn browsers_may_send_the_headers_that_are_configured() {
 
 #[test]
 fn every_fixed_limit_is_the_pages() {
-    let fixed: [u64; 31] = [
+    let fixed: [u64; 32] = [
         limits::NESTING_MAX as u64,
         limits::GRAPHQL_BYTES_MAX as u64,
         limits::LETTERS_REQUEST_BYTES_MAX as u64,
@@ -416,6 +416,7 @@ fn every_fixed_limit_is_the_pages() {
         limits::INLINE_STEPS_MAX,
         limits::DOCUMENTS_BYTES_MAX as u64,
         limits::PERSISTED_BYTES_MAX as u64,
+        limits::ANSWER_BYTES_MAX as u64,
         limits::PLANS_MAX as u64,
         limits::PLAN_FIELDS_MAX as u64,
         limits::SMALL_COST_MAX,

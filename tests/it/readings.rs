@@ -479,3 +479,21 @@ fn parts_of_an_answer_say_how_fresh_they_are() {
     assert_eq!(topics(&data["people"]), ["people", "reservations"]);
     assert_eq!(topics(&data["people"]["nodes"][0]["reservations"]), ["reservations"]);
 }
+
+/// Fields are counted before a query is executed; how long texts are shows only then.
+#[test]
+fn an_answer_has_a_bound_of_its_own() {
+    let data = folder();
+    let service = Service::start(data.path());
+    let long = "x".repeat(900 << 10);
+    let position = service.write(&[event("property.listed", "long", 1, json!({ "name": long }))]);
+    service.read("{ properties { totalCount } }", &position);
+    let fields: String = (0..100).map(|n| format!("a{n}: property(key: \"long\") {{ name }} ")).collect();
+    let reply = service.ask(&format!("{{ {fields} }}"), &[]);
+    assert!(reply.text.len() < 68 << 20, "{} bytes", reply.text.len());
+    let told = reply.json();
+    let given = told["data"].as_object().unwrap().values().filter(|value| !value.is_null()).count();
+    assert_eq!((given, told["errors"].as_array().unwrap().len()), (73, 27));
+    assert_eq!(told["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
+    assert_eq!(told["errors"][0]["path"], json!(["a73"]));
+}
