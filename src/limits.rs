@@ -99,6 +99,8 @@ pub const INLINE_STEPS_MAX: u64 = 4_096;
 pub const DOCUMENTS_BYTES_MAX: usize = 64 << 20;
 /// Bytes of documents that clients have persisted by their hashes.
 pub const PERSISTED_BYTES_MAX: usize = 16 << 20;
+/// Bytes of an answer: fields are counted before it is begun, and texts can be long.
+pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Plans of one operation, one for the values of the variables that `@skip` and `@include` name.
 pub const PLANS_MAX: usize = 16;
 /// Fields that a document selects, its fragments spread out.

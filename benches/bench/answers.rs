@@ -6,14 +6,14 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
 use super::posts::spent;
 use super::support::{percentile, say};
-use super::way::BINARY;
+use super::way::{BINARY, write_events};
 
 const CONNECTIONS: usize = 8;
 const WARM: Duration = Duration::from_millis(700);
@@ -26,12 +26,17 @@ struct Question {
     aim: f64,
     /// Whether the hand-written server answers it too.
     of_peers: bool,
+    /// Whether structs were written for it.
+    of_structs: bool,
 }
 
 fn questions() -> Vec<Question> {
     let stay = "key checkIn checkOut nights guests status channel provenance";
     let home = "key name kind city neighbourhood bedrooms sleeps status";
-    let ask = |name, query: String, aim, of_peers| Question { name, query, aim, of_peers };
+    let ask = |name: &'static str, query: String, aim, of_peers| {
+        let of_structs = name.starts_with("Q1") || name.starts_with("Q2") || name.starts_with("1,000");
+        Question { name, query, aim, of_peers, of_structs }
+    };
     vec![
         ask("__typename", "{ __typename }".into(), 15.0, true),
         ask(
@@ -166,17 +171,28 @@ struct Measured {
 
 /// Asks one question over and over.
 fn measure(server: &Server, query: &str) -> Measured {
-    let request = Arc::new(request(&server.address, query));
+    measure_each(server, query, false)
+}
+
+/// The same; a cold document is another each time, by a comment.
+fn measure_each(server: &Server, query: &str, is_cold: bool) -> Measured {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let warm = Arc::new(request(&server.address, query));
     let (stop, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let clients: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
-            let (request, stop, counts) = (request.clone(), stop.clone(), counts.clone());
+            let (warm, stop, counts) = (warm.clone(), stop.clone(), counts.clone());
+            let (address, query) = (server.address.clone(), query.to_owned());
             let mut connection = Connection::open(&server.address);
             std::thread::spawn(move || {
                 let mut times = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
+                    let cold = is_cold.then(|| {
+                        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+                        request(&address, &format!("# {number}\n{query}"))
+                    });
                     let started = Instant::now();
-                    connection.ask(&request);
+                    connection.ask(cold.as_deref().unwrap_or(&warm));
                     if counts.load(Ordering::Relaxed) {
                         times.push(started.elapsed().as_nanos() as u64);
                     }
@@ -301,5 +317,78 @@ pub fn run() {
             }
         }
         say(&format!("{} ({bytes} B)", question.name), &figures);
+        let recorded = folder.path().join("answer.json").display().to_string();
+        std::fs::write(&recorded, answer.to_string()).unwrap_or_else(|error| panic!("{error}"));
+        let bench = std::env::current_exe().unwrap_or_else(|error| panic!("{error}")).display().to_string();
+        let ways: &[&str] = if question.of_structs { &["bytes", "structs", "static"] } else { &["bytes"] };
+        for way in ways {
+            let other = Server::start(&[&bench, "serve", way, &recorded]);
+            let first = other.ask(&query);
+            assert!(first.get("errors").is_none(), "{way}: {first:.500}");
+            let is_equal = first["data"] == answer["data"];
+            let other = measure(&other, &query);
+            let name = match *way {
+                "bytes" => "  ready-made bytes, plain axum",
+                "structs" => "  serde structs, plain axum",
+                _ => "  async-graphql, static types",
+            };
+            let equal = if is_equal { "" } else { ", ANOTHER ANSWER" };
+            let ratio = own.cpu / other.cpu;
+            say(
+                name,
+                &format!(
+                    "{:>7.1} µs (p50 {:.0}, p99 {:.0}); ours is {ratio:.2} times that{equal}",
+                    other.cpu, other.p50, other.p99
+                ),
+            );
+        }
     }
+    for question in questions().iter().take(3) {
+        let query = filled(&ours, &question.query);
+        let cold = measure_each(&ours, &query, true);
+        say(
+            &format!("{}, a new document each time", question.name),
+            &format!("{:>7.1} µs (p50 {:.0}, p99 {:.0})", cold.cpu, cold.p50, cold.p99),
+        );
+    }
+    beside_ingest(&ours, folder.path());
+}
+
+/// Latency while events are posted without a pause, 1,000 a body: client, poster and server share the two cores.
+fn beside_ingest(ours: &Server, folder: &Path) {
+    let path = folder.join("more.ndjson");
+    write_events(&path, 500_000).unwrap_or_else(|error| panic!("{error}"));
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let bodies: Vec<String> = lines.chunks(1000).map(|lines| lines.join("\n")).collect();
+    let (address, stop, posted) =
+        (ours.address.clone(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let poster = {
+        let (stop, posted) = (stop.clone(), posted.clone());
+        std::thread::spawn(move || {
+            let mut connection = Connection::open(&address);
+            for body in bodies {
+                if stop.load(Ordering::Relaxed) {
+                    return false;
+                }
+                let head = format!(
+                    "POST /events HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
+                    body.len()
+                );
+                connection.ask(&(head + &body).into_bytes());
+                posted.fetch_add(1000, Ordering::Relaxed);
+            }
+            true
+        })
+    };
+    let started = Instant::now();
+    for question in questions().iter().filter(|question| question.name.starts_with('Q')) {
+        let query = filled(ours, &question.query);
+        let own = measure(ours, &query);
+        say(&format!("{}, beside ingest", question.name), &format!("p50 {:.0} µs, p99 {:.0} µs", own.p50, own.p99));
+    }
+    let rate = posted.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64() / 1000.0;
+    stop.store(true, Ordering::Relaxed);
+    let ran_out = poster.join().unwrap_or_default();
+    say("  events posted meanwhile", &format!("{rate:.0} k/s{}", if ran_out { ", until they ran out" } else { "" }));
 }

@@ -7,6 +7,7 @@ mod core;
 mod crowd;
 mod kafka;
 mod peers;
+mod plain;
 mod posts;
 mod support;
 mod way;
@@ -16,6 +17,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [command, way, recorded] = &arguments[..]
+        && command == "serve"
+    {
+        return plain::serve(way, recorded);
+    }
     let sizes: Vec<u64> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     let wanted = |name: &str| {
         arguments.iter().all(|argument| argument.parse::<u64>().is_ok())

@@ -8,8 +8,9 @@ use apollo_compiler::schema::{ExtendedType, InputObjectType};
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node, Schema};
 
-use super::coerce::is_one_of;
+use super::coerce::{self, Variables, is_one_of};
 use super::error::{ApiError, VALIDATION_FAILED};
+use crate::query::BAD_USER_INPUT;
 
 /// Checks the inputs of every operation: fields of input objects by their uniqueness (5.6.3), `@oneOf` (5.6.5), nulls, and where
 /// variables may stand (5.8.5).
@@ -73,8 +74,10 @@ impl<'a> Checker<'a> {
                     self.refuse(value, message);
                 }
             }
-            (Literal::Null, _) if of_type.is_non_null() => {
-                self.refuse(value, format!("null stands where a `{of_type}` is wanted"));
+            (Literal::Null, _) => {
+                if of_type.is_non_null() {
+                    self.refuse(value, format!("null stands where a `{of_type}` is wanted"));
+                }
             }
             // Not a list of one: there is no list.
             (Literal::Null, _) => {}
@@ -84,8 +87,39 @@ impl<'a> Checker<'a> {
             // A list of one.
             (_, Type::List(item) | Type::NonNullList(item)) => self.value(value, item, false),
             (Literal::Object(members), Type::Named(name) | Type::NonNullNamed(name)) => {
-                if let Some(ExtendedType::InputObject(input)) = self.schema.types.get(name) {
-                    self.object(value, members, input);
+                match self.schema.types.get(name) {
+                    Some(ExtendedType::InputObject(input)) => self.object(value, members, input),
+                    _ => self.any(value),
+                }
+            }
+            (_, Type::Named(name) | Type::NonNullNamed(name)) => match self.schema.types.get(name) {
+                Some(ExtendedType::Scalar(_)) => self.scalar(value, of_type),
+                _ => {}
+            },
+        }
+    }
+
+    /// A literal of a scalar: of a kind that is another's it does not fit the schema, and else it may be no value.
+    fn scalar(&mut self, value: &Node<Literal>, of_type: &Type) {
+        let wrong = coerce::literal(value, &Variables::new())
+            .and_then(|json| coerce::value_of(self.schema, of_type, json).err());
+        if let Some(wrong) = wrong {
+            let code = if wrong.is_of_kind { VALIDATION_FAILED } else { BAD_USER_INPUT };
+            self.note(value, code, format!("the value {}", wrong.what()));
+        }
+    }
+
+    /// A value of a scalar that takes any.
+    fn any(&mut self, value: &Node<Literal>) {
+        match &**value {
+            Literal::List(items) => items.iter().for_each(|item| self.any(item)),
+            Literal::Object(members) => {
+                let mut known = HashSet::new();
+                for (name, member) in members {
+                    if !known.insert(name) {
+                        self.refuse(member, format!("`{name}` is given twice in one object"));
+                    }
+                    self.any(member);
                 }
             }
             _ => {}
@@ -133,7 +167,11 @@ impl<'a> Checker<'a> {
     }
 
     fn refuse(&mut self, value: &Node<Literal>, message: String) {
-        let mut error = ApiError::new(VALIDATION_FAILED, message);
+        self.note(value, VALIDATION_FAILED, message);
+    }
+
+    fn note(&mut self, value: &Node<Literal>, code: &'static str, message: String) {
+        let mut error = ApiError::new(code, message);
         let range = value.line_column_range(&self.document.sources);
         error.locations = range.map(|range| (range.start.line, range.start.column)).into_iter().collect();
         self.errors.push(error);

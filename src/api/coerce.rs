@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value as Json};
 use super::error::ApiError;
 use crate::limits::NESTING_MAX;
 use crate::model::nearest;
-use crate::model::value::LONG_MAX;
+use crate::model::value::{Date, Instant, LONG_MAX};
 use crate::query::BAD_USER_INPUT;
 
 pub type Variables = Map<String, Json>;
@@ -23,16 +23,28 @@ pub struct Wrong {
     /// From the inside to the outside, each with its `.` or brackets.
     path: Vec<String>,
     what: String,
+    /// Whether it is of another kind: a number in a text's place.
+    pub is_of_kind: bool,
 }
 
 impl Wrong {
     fn new(what: impl Into<String>) -> Wrong {
-        Wrong { path: Vec::new(), what: what.into() }
+        Wrong { path: Vec::new(), what: what.into(), is_of_kind: true }
+    }
+
+    /// Of the right kind, and no value all the same.
+    fn value(what: impl Into<String>) -> Wrong {
+        Wrong { is_of_kind: false, ..Wrong::new(what) }
     }
 
     fn within(mut self, segment: String) -> Wrong {
         self.path.push(segment);
         self
+    }
+
+    /// What is wrong.
+    pub fn what(&self) -> &str {
+        &self.what
     }
 
     /// As a sentence about what `name` names.
@@ -80,7 +92,7 @@ pub fn arguments<'a>(
 }
 
 /// A literal as JSON; none of a variable that has no value.
-fn literal(value: &Literal, variables: &Variables) -> Option<Json> {
+pub fn literal(value: &Literal, variables: &Variables) -> Option<Json> {
     Some(match value {
         Literal::Null => Json::Null,
         Literal::Enum(name) => name.as_str().into(),
@@ -216,13 +228,21 @@ fn scalar(name: &str, value: Json) -> Result<Json, Wrong> {
             .ok_or_else(|| Wrong::new("is no `Int`, an integer of 32 bits")),
         ("Long", Json::Number(_)) => fits(integer(&value), LONG_MAX, -LONG_MAX)
             .map(Json::from)
-            .ok_or_else(|| Wrong::new("is no `Long`, an integer within ±(2^53 − 1)")),
+            .ok_or_else(|| Wrong::value("is no `Long`, an integer within ±(2^53 − 1)")),
         ("Float", Json::Number(_)) => Ok(value),
         ("ID", Json::Number(_)) => match integer(&value) {
             Some(number) => Ok(number.to_string().into()),
             None => Err(Wrong::new("is no `ID`, a text or an integer")),
         },
-        ("Date", Json::String(_)) | ("DateTime", Json::String(_)) | ("JSON" | "_Any", _) => Ok(value),
+        ("JSON" | "_Any", _) => Ok(value),
+        ("Date", Json::String(text)) => match Date::parse(text) {
+            Some(_) => Ok(value),
+            None => Err(Wrong::value("is no date: write `\"2024-06-01\"`")),
+        },
+        ("DateTime", Json::String(text)) => match Instant::parse(text) {
+            Ok(_) => Ok(value),
+            Err(why) => Err(Wrong::value(why)),
+        },
         ("String", _) => Err(Wrong::new("is no `String`: it stands in quotes")),
         ("ID", _) => Err(Wrong::new("is no `ID`, a text or an integer")),
         ("Boolean", _) => Err(Wrong::new("is no `Boolean`: true or false, without quotes")),

@@ -42,7 +42,15 @@ pub fn compile(
     };
     let root = compiler.query(&vec![&operation.selection_set]).map_err(|error| vec![error])?;
     let Compiler { lists, domains, by_id, operational, .. } = compiler;
-    Ok(Plan { root, lists, domains: domains.into_iter().collect(), by_id, operational, is_long: false.into() })
+    Ok(Plan {
+        root,
+        lists,
+        domains: domains.into_iter().collect(),
+        by_id,
+        operational,
+        length: 0.into(),
+        is_long: false.into(),
+    })
 }
 
 struct Compiler<'d> {
@@ -318,7 +326,8 @@ impl<'d> Compiler<'d> {
         let list = List::new(entity, self.call(field)?, inner.iter().copied().collect());
         self.domains.extend(inner);
         self.lists.push(list);
-        Ok(Many { list: self.lists.len() - 1, entity, of })
+        let counts = of.iter().any(|field| matches!(field.what, OfConnection::TotalCount));
+        Ok(Many { list: self.lists.len() - 1, entity, counts, of })
     }
 
     fn connection(&mut self, entity: usize, sets: &Sets<'d>) -> Made<Fields<OfConnection>> {

@@ -11,6 +11,7 @@ use apollo_compiler::{ExecutableDocument, Node};
 
 use super::check;
 use super::coerce::{self, Variables};
+use super::colons;
 use super::compile::compile;
 use super::error::{ApiError, PARSE_FAILED, TOO_DEEP, VALIDATION_FAILED};
 use super::plan::Plan;
@@ -19,8 +20,6 @@ use super::weigh::{Weigher, count};
 use crate::limits::{Limits, NESTING_MAX, PLANS_MAX};
 use crate::model::Model;
 use crate::query::BAD_USER_INPUT;
-
-pub use super::weigh::Shape;
 
 /// One operation of a document that may be executed.
 pub struct Document {
@@ -54,6 +53,7 @@ impl Document {
         let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(limits.tokens_max);
         let ast =
             parser.parse_ast(text, "query.graphql").map_err(|faults| listed(&faults.errors, PARSE_FAILED, None))?;
+        colons::check(text)?;
         let invalid = |faults: &DiagnosticList| listed(faults, VALIDATION_FAILED, Some(schema));
         let document = ast.to_executable(&schema.types).map_err(|faults| invalid(&faults.errors))?;
         let operation = operation(&document, operation_name).map_err(one)?.clone();

@@ -19,8 +19,9 @@ const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
 const DOCUMENT_NOT_FOUND: &str = "DOCUMENT_NOT_FOUND";
 const DOCUMENT_REQUIRED: &str = "DOCUMENT_REQUIRED";
 
-/// Bytes in memory for each byte of a document: its syntax tree with types, and its plans. Measured with the demo's queries.
-const BYTES_A_BYTE: u64 = 40;
+/// Bytes in memory for each byte of a document: its syntax tree with types, and its plans. Measured: 45 to 67, with 3,000 variants of a
+/// document of 230 bytes each.
+const BYTES_A_BYTE: u64 = 70;
 
 /// What a request names its document by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,8 +172,8 @@ impl Documents {
                 match text {
                     _ if self.trusted.only => Err(required()),
                     None => self.persisted.get(given.as_str()).ok_or_else(|| {
-                        let message = "PersistedQueryNotFound: send the text along once, and the hash is known";
-                        ApiError::new(PERSISTED_QUERY_NOT_FOUND, message)
+                        // Some clients compare the message, to the letter.
+                        ApiError::new(PERSISTED_QUERY_NOT_FOUND, "PersistedQueryNotFound")
                     }),
                     Some(text) if hash(text).eq_ignore_ascii_case(given) => {
                         let text: Arc<str> = text.as_str().into();

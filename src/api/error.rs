@@ -39,7 +39,7 @@ impl ApiError {
 pub const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
 pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 pub const NOT_FRESH_ENOUGH: &str = "NOT_FRESH_ENOUGH";
-pub const TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
+pub use crate::query::QUERY_TOO_COMPLEX as TOO_COMPLEX;
 pub const TOO_DEEP: &str = "QUERY_TOO_DEEP";
 pub const OVERLOADED: &str = "OVERLOADED";
 pub const INTERNAL: &str = "INTERNAL_SERVER_ERROR";

@@ -146,7 +146,7 @@ impl Api {
             return self.not_fresh_enough(&pinned, &short, &task.domains);
         }
         let short = short.into_iter().map(|short| short.name).collect();
-        let (pinned, task) = (Arc::new(pinned), Arc::new(task));
+        let task = Arc::new(task);
         let Ok(executed) = self.execute(&task, &pinned, turn).await else {
             return self.failed(&pinned, &task.domains);
         };
@@ -164,7 +164,7 @@ impl Api {
 
     /// Reads a request's document, if it is not known yet: a long one where it holds up no other request. None is a panic.
     async fn document(&self, request: &Request) -> Result<Arc<Document>, Option<Vec<ApiError>>> {
-        if request.variables.values().map(count).sum::<usize>() > VALUES_MAX {
+        if request.variables.values().map(super::json::count).sum::<usize>() > VALUES_MAX {
             let message = format!("the variables have more than {VALUES_MAX} values");
             return Err(Some(vec![ApiError::new(BAD_USER_INPUT, message)]));
         }
@@ -282,7 +282,7 @@ impl Api {
         demand: &Demand,
         mut wanted: Wanted,
         cost: u64,
-    ) -> Result<(Pinned, Turn, Vec<Short>), Overloaded> {
+    ) -> Result<(Arc<Pinned>, Turn, Vec<Short>), Overloaded> {
         let wait_ms = (demand.wait_ms.unwrap_or(0).max(0) as u64).min(self.limits.wait_max_ms);
         if wait_ms > 0 && !wanted.is_empty() && !wanted.short(&self.serving.pin()).is_empty() {
             let waits = self.serving.wait_for(&mut wanted, self.limits.waiters_max);
@@ -292,7 +292,7 @@ impl Api {
         }
         let turn = self.admission.turn(cost).await?;
         // The newest, not the one that met the demand: that was a turn ago.
-        let pinned = self.serving.pin();
+        let pinned = if wanted.is_empty() { self.serving.pin_shared() } else { Arc::new(self.serving.pin()) };
         let short = wanted.short(&pinned);
         Ok((pinned, turn, short))
     }
@@ -349,15 +349,6 @@ impl Api {
     /// A refusal of what is no GraphQL request at all.
     pub fn unreadable(&self, message: &str) -> Answer {
         self.refusal(&self.serving.pin(), &[ApiError::new(BAD_USER_INPUT, message)], &[])
-    }
-}
-
-/// How many values a value is, those within it included.
-pub(super) fn count(value: &Json) -> usize {
-    1 + match value {
-        Json::Array(items) => items.iter().map(count).sum(),
-        Json::Object(members) => members.values().map(count).sum(),
-        _ => 0,
     }
 }
 

@@ -9,7 +9,6 @@ use super::{Context, json};
 use crate::freshness::{DomainStatus, Moment, PartitionStatus, Status};
 use crate::model::Model;
 use crate::model::value::Instant;
-use crate::position::Position;
 use crate::projection::Snapshot;
 use crate::serving::{Pinned, Serving};
 
@@ -20,8 +19,7 @@ pub struct AnswerFreshness {
     pub as_of: Option<Instant>,
     pub staleness_ms: Option<i64>,
     /// Of the touched domains; empty where none was.
-    pub position: Position,
-    position_text: String,
+    pub position: String,
     domains: Vec<(String, DomainStatus)>,
     pub unmet: Vec<String>,
 }
@@ -38,13 +36,11 @@ impl AnswerFreshness {
     ) -> AnswerFreshness {
         let statuses: Vec<DomainStatus> = touched.iter().map(|domain| serving.aged(pinned, *domain, now)).collect();
         let as_of = statuses.iter().map(|status| status.as_of).min().flatten();
-        let position = pinned.position(touched);
         AnswerFreshness {
             status: statuses.iter().map(|status| status.status).max().unwrap_or(Status::Fresh),
             staleness_ms: as_of.and_then(|_| statuses.iter().filter_map(|status| status.staleness_ms).max()),
             as_of,
-            position_text: position.to_string(),
-            position,
+            position: pinned.position_text(touched),
             domains: touched.iter().map(|domain| model.domains[*domain].name.clone()).zip(statuses).collect(),
             unmet,
         }
@@ -59,7 +55,7 @@ impl AnswerFreshness {
         json!({
             "status": worst.map_or(Status::Fresh, |worst| worst.status).name(),
             "cause": worst.map(|worst| worst.cause.name()),
-            "asOf": text(as_of), "position": context.pinned.position(domains).to_string(),
+            "asOf": text(as_of), "position": context.pinned.position_text(domains),
         })
     }
 
@@ -90,7 +86,7 @@ impl AnswerFreshness {
         out.push(b']');
         if !self.position.is_empty() {
             let _ = write!(out, ",\"position\":");
-            json::text(out, &self.position_text);
+            json::text(out, &self.position);
         }
         if !self.unmet.is_empty() {
             out.extend_from_slice(b",\"unmet\":");
@@ -101,11 +97,14 @@ impl AnswerFreshness {
 
     /// The `Freshness` header's value.
     pub fn header(&self) -> String {
-        let mut header = format!("status={}", self.status.name());
+        let mut header = b"status=".to_vec();
+        header.extend_from_slice(self.status.name().as_bytes());
         if let (Some(as_of), Some(staleness_ms)) = (self.as_of, self.staleness_ms) {
-            header += &format!(", as-of=\"{as_of}\", staleness={}.{:03}", staleness_ms / 1000, staleness_ms % 1000);
+            header.extend_from_slice(b", as-of=");
+            json::instant(&mut header, as_of);
+            let _ = write!(header, ", staleness={}.{:03}", staleness_ms / 1000, staleness_ms % 1000);
         }
-        header
+        String::from_utf8(header).unwrap_or_default()
     }
 
     /// The answer's ETag, where it touched a domain: a hash of all that the answer is a function of.
@@ -119,7 +118,7 @@ impl AnswerFreshness {
         // Dead letters that are read once more change the graph and no position; so does reading a log again with schemas that
         // were missing before: then fewer are dead.
         let dead: Vec<u64> = touched.iter().map(|domain| snapshot.counters[*domain].dead).collect();
-        let position = if basis.by_name { pinned.position(touched).to_string() } else { self.position_text.clone() };
+        let position = if basis.by_name { pinned.position_text(touched) } else { self.position.clone() };
         let mut hasher = DefaultHasher::new();
         (basis.rules, position, dead, snapshot.unplaced, basis.personal).hash(&mut hasher);
         Some(format!("W/\"{:016x}\"", hasher.finish()))

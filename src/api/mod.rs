@@ -6,6 +6,7 @@
 mod admission;
 mod check;
 mod coerce;
+mod colons;
 mod compile;
 mod document;
 mod documents;

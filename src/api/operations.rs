@@ -109,7 +109,7 @@ pub fn catalog(context: &Context) -> Result<&Json, QueryError> {
         let model = context.reading.model();
         let entities = (0..model.entities.len()).map(|entity| catalog_entity(context, model, entity));
         let made = json!({ "entities": entities.collect::<Vec<Json>>() });
-        let values = super::execute::count(&made);
+        let values = super::json::count(&made);
         (made, values)
     });
     context.reading.steps(*values as u64)?;

@@ -2,7 +2,7 @@
 //!
 //! One type a kind of object, so that what cannot be asked of it cannot be said. Made by `compile`, written by `run`.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
 use apollo_compiler::Node;
@@ -27,6 +27,8 @@ pub struct Plan {
     pub by_id: Vec<Call>,
     /// Whether `freshness`, `projection` or `catalog` are asked for: they change though no event comes.
     pub operational: bool,
+    /// Bytes that its last answer had: the next one begins with as much room.
+    pub length: AtomicUsize,
     /// Whether it took long once: it is then run where that holds up no one.
     pub is_long: AtomicBool,
 }
@@ -93,6 +95,8 @@ pub struct Many {
     /// Its place in [`Plan::lists`].
     pub list: usize,
     pub entity: usize,
+    /// Whether the total is wanted.
+    pub counts: bool,
     pub of: Fields<OfConnection>,
 }
 
@@ -259,7 +263,7 @@ impl List {
         let mut domains = self.domains.clone();
         let arguments = given.and_then(|given| {
             reach::of_list(model, self.entity, &given, &mut |entity| domains.push(model.entities[entity].domain));
-            if given.values().map(super::execute::count).sum::<usize>() > VALUES_MAX {
+            if given.values().map(super::json::count).sum::<usize>() > VALUES_MAX {
                 return Err(QueryError::bad_input(format!("the arguments have more than {VALUES_MAX} values")));
             }
             Arguments::read(model, self.entity, seal, personal, &given)

@@ -85,6 +85,18 @@ impl View {
         self.wrap(entity, self.record(entity, slot).expect("a view's slots come from that view"))
     }
 
+    /// The first 32 bytes of a slot's key, which is the same in all versions: the record is looked at where it lies. They order
+    /// as keys do, but for those that begin alike.
+    pub fn key_start(&self, entity: usize, slot: u32) -> [u8; 32] {
+        let start = |record: &Record| {
+            let (mut start, key) = ([0; 32], self.packed(entity, record).key_bytes());
+            let length = key.len().min(32);
+            start[..length].copy_from_slice(&key[..length]);
+            start
+        };
+        self.0.shared.slots[entity].newest(slot, start).unwrap_or_default()
+    }
+
     /// Looks a key up. Who was merged answers with the survivor; `None` where nothing knows the key.
     pub fn find(&self, entity: usize, key: &str) -> Option<u32> {
         let slot = self.find_self(entity, key)?;

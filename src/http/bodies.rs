@@ -7,9 +7,8 @@ use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::body::HttpBody;
-use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -43,12 +42,11 @@ pub struct Held {
 impl Room {
     /// Reads a body of at most so many bytes. What has too many is said before it is read, where it says so itself: a client
     /// that waits for leave to send sends nothing.
-    pub async fn read(&self, request: Request, what: &str, most: usize) -> Result<Held, Response> {
-        let length = request.headers().get(header::CONTENT_LENGTH);
+    pub async fn read(&self, headers: &HeaderMap, mut body: Body, what: &str, most: usize) -> Result<Held, Response> {
+        let length = headers.get(header::CONTENT_LENGTH);
         if length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok()).is_some_and(|length| length > most) {
             return Err(too_large(what, most));
         }
-        let mut body = request.into_body();
         let mut held = Held { bytes: Vec::new(), share: None };
         while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
             let frame = frame.map_err(|error| broken(&error))?;
@@ -133,12 +131,10 @@ fn broken(error: &axum::Error) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-
     use super::*;
 
-    fn request(body: Vec<u8>) -> Request {
-        Request::new(Body::from(body))
+    async fn read(room: &Room, bytes: usize, most: usize) -> Result<Held, Response> {
+        room.read(&HeaderMap::new(), Body::from(vec![0; bytes]), "a body", most).await
     }
 
     #[tokio::test]
@@ -147,17 +143,17 @@ mod tests {
         let (large, most) = (BODIES_BYTES_MAX / 4, BODIES_BYTES_MAX);
         let mut held = Vec::new();
         for _ in 0..4 {
-            held.push(room.read(request(vec![0; large]), "a body", most).await.ok().unwrap());
+            held.push(read(&room, large, most).await.ok().unwrap());
         }
-        let refused = room.read(request(vec![0; SMALL_BODY_BYTES_MAX + 1]), "a body", most).await.err().unwrap();
+        let refused = read(&room, SMALL_BODY_BYTES_MAX + 1, most).await.err().unwrap();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(refused.headers().contains_key(header::RETRY_AFTER));
-        assert!(room.read(request(vec![0; SMALL_BODY_BYTES_MAX]), "a body", most).await.is_ok());
+        assert!(read(&room, SMALL_BODY_BYTES_MAX, most).await.is_ok());
         held.pop();
-        assert!(room.read(request(vec![0; large]), "a body", most).await.is_ok());
+        assert!(read(&room, large, most).await.is_ok());
         drop(held);
         assert_eq!(room.units.available_permits(), BODIES_BYTES_MAX / UNIT);
-        let refused = room.read(request(vec![0; 11]), "a body", 10).await.err().unwrap();
+        let refused = read(&room, 11, 10).await.err().unwrap();
         assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

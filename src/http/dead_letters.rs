@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -106,7 +107,8 @@ async fn judge(service: &Service, peer: SocketAddr, request: Request) -> Result<
         let detail = "the body's `Content-Type` must be application/json";
         return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
-    let body = service.room.read(request, "a request for dead letters", LETTERS_REQUEST_BYTES_MAX).await?;
+    let (Parts { headers, .. }, body) = request.into_parts();
+    let body = service.room.read(&headers, body, "a request for dead letters", LETTERS_REQUEST_BYTES_MAX).await?;
     let wanted: Wanted = match serde_json::from_slice(&body.bytes) {
         Ok(wanted) => wanted,
         Err(error) => return bad(format!("the body is no object of `id`, `code` and `domain`: {error}")),

@@ -37,7 +37,8 @@ pub async fn post(
         }
     };
     let (what, most) = ("a body of events", service.limits.body_bytes_max);
-    let body = match service.room.read(request, what, most).await {
+    let (parts, body) = request.into_parts();
+    let body = match service.room.read(&parts.headers, body, what, most).await {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };

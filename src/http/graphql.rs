@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, RawQuery, Request as HttpRequest, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Map, Value as Json};
 
@@ -49,7 +50,7 @@ pub async fn post(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: HttpRequest,
 ) -> Response {
-    let headers = request.headers().clone();
+    let (Parts { headers, .. }, body) = request.into_parts();
     let accepted = accept(&headers);
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
@@ -61,7 +62,7 @@ pub async fn post(
             "a GraphQL request's `Content-Type` must be application/json, in UTF-8",
         );
     }
-    let body = match service.room.read(request, "a GraphQL request", GRAPHQL_BYTES_MAX).await {
+    let body = match service.room.read(&headers, body, "a GraphQL request", GRAPHQL_BYTES_MAX).await {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
@@ -248,11 +249,11 @@ fn on_error(given: Option<Json>) -> Result<OnError, String> {
     }
 }
 
-const DEMANDS: [(&str, &str); 4] = [
-    ("atLeast", "freshness-at-least"),
-    ("maxStaleness", "freshness-max-staleness"),
-    ("wait", "freshness-wait"),
-    ("otherwise", "freshness-otherwise"),
+static DEMANDS: [(&str, HeaderName); 4] = [
+    ("atLeast", HeaderName::from_static("freshness-at-least")),
+    ("maxStaleness", HeaderName::from_static("freshness-max-staleness")),
+    ("wait", HeaderName::from_static("freshness-wait")),
+    ("otherwise", HeaderName::from_static("freshness-otherwise")),
 ];
 
 /// The request's own extensions win over headers, part by part.
@@ -271,7 +272,7 @@ fn demand(own: Option<&Json>, headers: &HeaderMap) -> Result<Demand, String> {
     Demand::read(|part| match own.and_then(|own| own.get(part)) {
         Some(Json::String(text)) => Ok(Some(text.clone())),
         Some(Json::Null) | None => {
-            let header = DEMANDS.iter().find(|(name, _)| *name == part).and_then(|(_, header)| headers.get(*header));
+            let header = DEMANDS.iter().find(|(name, _)| *name == part).and_then(|(_, header)| headers.get(header));
             match header.map(|value| value.to_str()) {
                 Some(Ok(text)) => Ok(Some(text.trim().to_owned())),
                 Some(Err(_)) => Err(format!("`{part}` of the freshness demand is not readable text")),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -15,7 +15,8 @@ const SLOW: Duration = Duration::from_secs(1);
 const NAME_MAX: usize = 80;
 
 /// Notes a request.
-pub async fn note(request: Request, next: Next) -> Response {
+pub async fn note(mut request: Request, next: Next) -> Response {
+    plainer(request.headers_mut());
     let started = tokio::time::Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
@@ -27,6 +28,22 @@ pub async fn note(request: Request, next: Next) -> Response {
     let ms = started.elapsed().as_millis();
     tracing::debug!(%method, path, status = status.as_u16(), ms, "request");
     response
+}
+
+/// Leaves zstd out of what a client unpacks, where it unpacks something else: some offer it and then cannot.
+fn plainer(headers: &mut HeaderMap) {
+    let Some(accepted) = headers.get(header::ACCEPT_ENCODING).and_then(|accepted| accepted.to_str().ok()) else {
+        return;
+    };
+    let names = |coding: &str, name: &str| coding.split(';').next().is_some_and(|given| given.trim() == name);
+    let codings = || accepted.split(',');
+    let has = |name: &str| codings().any(|coding| names(coding, name));
+    if has("zstd") && (has("br") || has("gzip")) {
+        let others: Vec<&str> = codings().filter(|coding| !names(coding, "zstd")).collect();
+        if let Ok(others) = HeaderValue::from_str(&others.join(",")) {
+            headers.insert(header::ACCEPT_ENCODING, others);
+        }
+    }
 }
 
 /// The operation that a request names, or else the name of its document's first.

@@ -110,14 +110,22 @@ impl Date {
         let date = CalendarDate::from_calendar_date(digits(&bytes[..4])? as i32, month, digits(&bytes[8..])? as u8);
         Some(Date(date.ok()?.to_julian_day() - EPOCH_JULIAN_DAY))
     }
+
+    /// Year, month and day; of what lies beyond the calendar its first day.
+    pub fn calendar(self) -> (u32, u32, u32) {
+        match CalendarDate::from_julian_day(self.0.saturating_add(EPOCH_JULIAN_DAY)) {
+            Ok(date) if date.year() >= 0 => {
+                (date.year().cast_unsigned(), u32::from(u8::from(date.month())), u32::from(date.day()))
+            }
+            _ => (0, 1, 1),
+        }
+    }
 }
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match CalendarDate::from_julian_day(self.0.saturating_add(EPOCH_JULIAN_DAY)) {
-            Ok(date) => write!(f, "{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day()),
-            Err(_) => f.write_str("0000-01-01"),
-        }
+        let (year, month, day) = self.calendar();
+        write!(f, "{year:04}-{month:02}-{day:02}")
     }
 }
 

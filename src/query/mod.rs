@@ -9,6 +9,7 @@ mod input;
 mod order;
 mod page;
 mod plan;
+mod ranged;
 mod reading;
 mod search;
 mod spans;
@@ -19,7 +20,7 @@ use std::fmt;
 pub use cursor::Seal;
 pub use filter::Filter;
 pub use order::{Order, Term};
-pub use page::{Arguments, PAGE_DEFAULT, PAGE_MAX, Page, Source, page, total};
+pub use page::{Arguments, PAGE_DEFAULT, PAGE_MAX, Page, Source, page, page_and_total, total};
 pub use reading::Reading;
 pub use search::{Hit, search};
 
@@ -33,6 +34,7 @@ pub struct QueryError {
 pub const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
 pub const FORBIDDEN: &str = "FORBIDDEN";
 pub const QUERY_TIMEOUT: &str = "QUERY_TIMEOUT";
+pub const QUERY_TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
 
 impl QueryError {
     pub fn bad_input(message: impl Into<String>) -> QueryError {

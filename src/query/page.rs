@@ -15,6 +15,8 @@ use crate::model::cell::Cell;
 /// Edges of a page where neither `first` nor `last` is given.
 pub const PAGE_DEFAULT: usize = 50;
 pub use crate::limits::PAGE_MAX;
+/// Neighbours that are sorted without a plan.
+const FEW: usize = 128;
 
 /// What is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +89,30 @@ pub struct Page {
 
 /// Lists, filters, sorts and cuts.
 pub fn page(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Page, QueryError> {
+    listed(reading, entity, source, arguments, false)
+}
+
+/// The same with the total, which is counted by the same plan.
+pub fn page_and_total(
+    reading: &Reading,
+    entity: usize,
+    source: Source,
+    arguments: &Arguments,
+) -> Result<Page, QueryError> {
+    listed(reading, entity, source, arguments, true)
+}
+
+fn listed(
+    reading: &Reading,
+    entity: usize,
+    source: Source,
+    arguments: &Arguments,
+    counts: bool,
+) -> Result<Page, QueryError> {
     reading.touch(entity);
+    if let Some(page) = few(reading, entity, source, arguments)? {
+        return Ok(page);
+    }
     arguments.order.targets().for_each(|target| reading.touch(target));
     if arguments.widens {
         let slots = scan(reading, entity, source, arguments)?;
@@ -98,7 +123,8 @@ pub fn page(reading: &Reading, entity: usize, source: Source, arguments: &Argume
     let walked = walk::page(reading, &plan, entity, arguments)?;
     reading.planned(|| plan.describe(reading, Some(if walked.is_some() { "index" } else { "sort" })));
     if let Some(page) = walked {
-        return Ok(page);
+        let total = if counts { Some(plan.count(reading)?) } else { page.total };
+        return Ok(Page { total, ..page });
     }
     let mut slots = Vec::new();
     plan.each(reading, |slot| {
@@ -106,6 +132,43 @@ pub fn page(reading: &Reading, entity: usize, source: Source, arguments: &Argume
         Ok(ControlFlow::Continue(()))
     })?;
     cut(reading, entity, arguments, slots)
+}
+
+/// The page of a node's neighbours where they are few and all are wanted in the order of their keys: what nested lists
+/// mostly are, and not worth a plan.
+fn few(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Option<Page>, QueryError> {
+    let Source::Reverse { entity: target, slot, reverse } = source else { return Ok(None) };
+    let Arguments { filter: None, widens: false, first: Some(first), last: None, after: None, before: None, order } =
+        arguments
+    else {
+        return Ok(None);
+    };
+    if !order.terms.is_empty() || reading.notes_plans() {
+        return Ok(None);
+    }
+    let view = &reading.view;
+    let field = view.model().entities[target].reverses[reverse].field;
+    let mut found: Vec<([u8; 32], u32)> = Vec::new();
+    for member in view.merged(target, slot) {
+        for slot in view.sources(entity, field, member) {
+            if found.len() == FEW {
+                return Ok(None);
+            }
+            found.push((view.key_start(entity, slot), slot));
+        }
+    }
+    reading.steps(found.len() as u64)?;
+    let total = found.len();
+    let compare = |(a_start, a): &([u8; 32], u32), (b_start, b): &([u8; 32], u32)| {
+        a_start.cmp(b_start).then_with(|| view.node(entity, *a).key().cmp(view.node(entity, *b).key()))
+    };
+    if total > *first {
+        found.select_nth_unstable_by(*first, compare);
+        found.truncate(*first);
+    }
+    found.sort_unstable_by(compare);
+    let slots = found.into_iter().map(|(_, slot)| slot).collect();
+    Ok(Some(Page { slots, total: Some(total), has_next: total > *first, has_previous: false }))
 }
 
 /// How many a list has, whatever its window.

@@ -9,9 +9,10 @@ use std::ops::ControlFlow;
 use serde_json::{Value as Json, json};
 
 use super::filter::{Filter, passes};
+use super::ranged::Ranged;
 use super::spans::{self, Spans};
 use super::{QueryError, Reading, Source};
-use crate::graph::{ALL, Code, Index, Owned, cover};
+use crate::graph::{Code, Index, cover};
 use crate::limits::STEPS;
 use crate::model::Kind;
 use crate::model::cell::Cell;
@@ -21,6 +22,8 @@ use crate::model::value::Value;
 const TARGETS_MAX: usize = 4096;
 /// Targets whose sources are counted one by one at most.
 const COUNTED_MAX: usize = 32;
+/// Owners whose indexes are walked as one at most.
+const OWNERS_MAX: usize = 8;
 /// Reading a record costs about as much as putting this many slots into a set of bits.
 const RECORD_COST: usize = 12;
 
@@ -57,30 +60,6 @@ pub enum From<'v> {
     },
 }
 
-/// An index over a whole entity, or an owner's over its neighbours.
-#[derive(Clone, Copy)]
-pub enum Ranged<'v> {
-    Whole(&'v Index),
-    Owned(Owned<'v>),
-}
-
-impl<'v> Ranged<'v> {
-    pub fn count(self, range: (Code, Code)) -> usize {
-        match self {
-            Ranged::Whole(index) if range == ALL => index.len(),
-            Ranged::Whole(index) => index.count(range),
-            Ranged::Owned(owned) => owned.count(range),
-        }
-    }
-
-    pub fn range(self, range: (Code, Code)) -> Box<dyn DoubleEndedIterator<Item = (Code, u32)> + 'v> {
-        match self {
-            Ranged::Whole(index) => index.range(range),
-            Ranged::Owned(owned) => Box::new(owned.range(range)),
-        }
-    }
-}
-
 /// What a list's filter comes to on one version.
 pub struct Plan<'v, 'f> {
     entity: usize,
@@ -89,7 +68,7 @@ pub struct Plan<'v, 'f> {
     /// The source first, then what indexes give, fewest first.
     pub candidates: Vec<Candidates<'v>>,
     /// The link that everything in the list has, and the slots that it may name: of a reverse list, those that answer
-    /// with its node; of another, the one owner of many that a condition comes to.
+    /// with its node; of another, the few owners of many that a condition comes to.
     link: Option<(usize, Vec<u32>)>,
     /// Whether what no list holds counts too: a link may name what is deleted, or has no events of its own. Of such an
     /// entity nothing is known but its key.
@@ -149,7 +128,7 @@ impl<'v, 'f> Plan<'v, 'f> {
                 Some((field, view.merged(target, slot)))
             }
             Source::All if unlisted => None,
-            Source::All => one_owner(reading, entity, &mut conditions)?,
+            Source::All => owners(reading, entity, &mut conditions)?,
         };
         let (from, count) = match &link {
             None => {
@@ -177,8 +156,8 @@ impl<'v, 'f> Plan<'v, 'f> {
     pub fn index(&self, reading: &'v Reading, field: Option<usize>) -> Option<(Ranged<'v>, bool)> {
         let view = &reading.view;
         if let Some((link, members)) = &self.link
-            && let [owner] = members[..]
-            && let Some(owned) = view.owned(self.entity, *link, owner, field)
+            && members.len() <= OWNERS_MAX
+            && let Some(owned) = members.iter().map(|owner| view.owned(self.entity, *link, *owner, field)).collect()
         {
             return Some((Ranged::Owned(owned), true));
         }
@@ -381,21 +360,25 @@ fn targets(reading: &Reading, entity: usize, filter: &Filter) -> Result<Option<V
     Ok(Some(targets))
 }
 
-/// The one owner of many that a condition through a link comes to, and the link: it has indexes of its own over who links
-/// to it. The condition is then met by where the list comes from.
-fn one_owner(
+/// The few owners of many that a condition through a link comes to, and the link: they have indexes of their own over who
+/// links to them. The condition is then met by where the list comes from.
+fn owners(
     reading: &Reading,
     entity: usize,
     conditions: &mut Vec<&Filter>,
 ) -> Result<Option<(usize, Vec<u32>)>, QueryError> {
+    let view = &reading.view;
     for place in 0..conditions.len() {
         if let Filter::Link { field, entity: target, filter } = conditions[place]
-            && let Some(targets) = targets(reading, *target, filter)?
-            && let [owner] = targets[..]
-            && reading.view.owned(entity, *field, owner, None).is_some()
+            && let Some(mut targets) = targets(reading, *target, filter)?
+            && targets.len() <= COUNTED_MAX
         {
-            conditions.remove(place);
-            return Ok(Some((*field, targets)));
+            targets.retain(|target| view.degree(entity, *field, *target) > 0);
+            let owns = |owner: &u32| view.owned(entity, *field, *owner, None).is_some();
+            if !targets.is_empty() && targets.len() <= OWNERS_MAX && targets.iter().all(owns) {
+                conditions.remove(place);
+                return Ok(Some((*field, targets)));
+            }
         }
     }
     Ok(None)
@@ -437,7 +420,7 @@ impl Candidates<'_> {
                 Box::new(targets.iter().flat_map(move |target| reading.view.sources(entity, *field, *target)))
             }
             From::Range { index, ranges, .. } => {
-                Box::new(ranges.iter().flat_map(move |range| index.range(*range).map(|(_, slot)| slot)))
+                Box::new(ranges.iter().flat_map(move |range| index.range(*range, false).map(|(_, slot)| slot)))
             }
         };
         let mut steps = 0;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::{QUERY_TIMEOUT, QueryError};
+use super::{QUERY_TIMEOUT, QUERY_TOO_COMPLEX, QueryError};
 use crate::graph::{Bounds, Completeness, Counts, Halt, Node, Path, View, paths};
-use crate::limits::STEPS;
+use crate::limits::{ANSWER_BYTES_MAX, STEPS};
 use crate::model::Model;
 
 /// What a request reads with. It belongs to one thread at a time.
@@ -58,6 +58,11 @@ impl Reading {
     pub fn note_plans(mut self) -> Reading {
         self.plans = Some(RefCell::default());
         self
+    }
+
+    /// Whether it does.
+    pub fn notes_plans(&self) -> bool {
+        self.plans.is_some()
     }
 
     /// Notes how a list was answered, where that was asked for.
@@ -142,6 +147,17 @@ impl Reading {
     pub fn node(&self, entity: usize, slot: u32) -> Node<'_> {
         self.touch(entity);
         self.view.node(entity, slot)
+    }
+
+    /// Judges the bytes that an answer has so far.
+    pub fn bytes(&self, written: usize) -> Result<(), QueryError> {
+        match written <= ANSWER_BYTES_MAX {
+            true => Ok(()),
+            false => {
+                let message = format!("the answer has more than {} MiB: ask for shorter pages", ANSWER_BYTES_MAX >> 20);
+                Err(QueryError { code: QUERY_TOO_COMPLEX, message })
+            }
+        }
     }
 
     /// Counts one step of work; an error once the request's time is over.

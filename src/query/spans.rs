@@ -15,7 +15,7 @@ pub struct Spans {
 }
 
 /// Whether a code says all of a value.
-fn is_exact(kind: &Kind) -> bool {
+pub fn is_exact(kind: &Kind) -> bool {
     matches!(kind, Kind::Boolean | Kind::Int | Kind::Long | Kind::Float | Kind::Date | Kind::Enum(_))
 }
 

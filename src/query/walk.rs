@@ -2,9 +2,10 @@
 
 use super::cursor::Cursor;
 use super::page::{Arguments, Page};
-use super::plan::{Candidates, From, Plan, Ranged, Tests, order_range};
+use super::plan::{Candidates, From, Plan, Tests, order_range};
+use super::ranged::Ranged;
 use super::{QueryError, Reading};
-use crate::graph::{ALL, Code, code_of, key_code};
+use crate::graph::{ALL, Code, Node, code_of, key_code};
 use crate::model::Kind;
 
 /// So few are sorted without a look at indexes.
@@ -144,13 +145,12 @@ impl Walk<'_, '_, '_> {
             ranges.reverse();
         }
         for range in ranges {
-            let mut entries = self.index.range(range);
-            while let Some((code, slot)) = if descends { entries.next_back() } else { entries.next() } {
+            for (code, slot) in self.index.range(range, descends) {
                 self.reading.step()?;
                 let at = order_range(self.kind, code).0;
                 if group_place != Some(at) {
                     let touches = place.is_some_and(|(from, _)| group_place == Some(from));
-                    self.flush(&mut group, &mut slots, backward, cursor.filter(|_| touches), inclusive);
+                    self.flush(&mut group, &mut slots, want, backward, cursor.filter(|_| touches), inclusive);
                     if slots.len() >= want {
                         slots.truncate(want);
                         return Ok(Some(slots));
@@ -163,7 +163,7 @@ impl Walk<'_, '_, '_> {
             }
         }
         let touches = place.is_some_and(|(from, _)| group_place == Some(from));
-        self.flush(&mut group, &mut slots, backward, cursor.filter(|_| touches), inclusive);
+        self.flush(&mut group, &mut slots, want, backward, cursor.filter(|_| touches), inclusive);
         if slots.len() < want && self.nulls && !backward {
             return Ok(None);
         }
@@ -171,22 +171,30 @@ impl Walk<'_, '_, '_> {
         Ok(Some(slots))
     }
 
-    /// Takes the slots of one place in their order, those on the cursor's wrong side left out.
+    /// Takes the slots of one place in their order, as many as are wanted still, those on the cursor's wrong side left out.
     fn flush(
         &self,
         group: &mut Vec<u32>,
         slots: &mut Vec<u32>,
+        want: usize,
         backward: bool,
         cursor: Option<&Cursor>,
         inclusive: bool,
     ) {
-        let order = &self.arguments.order;
+        let (order, view) = (&self.arguments.order, &self.reading.view);
         if group.len() > 1 || cursor.is_some() {
-            let mut nodes: Vec<_> =
-                group.drain(..).map(|slot| (self.reading.view.node(self.entity, slot), slot)).collect();
+            // Where the place says all of the only term, the key decides: its code spares most looks at records.
+            let by_key = order.terms.len() <= 1 && self.kind.is_none_or(super::spans::is_exact);
+            let mut nodes: Vec<_> = group
+                .drain(..)
+                .map(|slot| {
+                    let node = view.node(self.entity, slot);
+                    (by_key.then(|| key_code(node.key())), node, slot)
+                })
+                .collect();
             if let Some(cursor) = cursor {
-                nodes.retain(|(node, _)| {
-                    let side = order.compare_to(&self.reading.view, node, &cursor.values, &cursor.key);
+                nodes.retain(|(_, node, _)| {
+                    let side = order.compare_to(view, node, &cursor.values, &cursor.key);
                     if backward {
                         side.is_lt() || inclusive && side.is_eq()
                     } else {
@@ -194,11 +202,22 @@ impl Walk<'_, '_, '_> {
                     }
                 });
             }
-            nodes.sort_unstable_by(|(a, _), (b, _)| order.compare(&self.reading.view, a, b));
-            group.extend(nodes.into_iter().map(|(_, slot)| slot));
-        }
-        if backward {
-            group.reverse();
+            let is_key_descending = order.terms.first().is_some_and(|term| term.field.is_none() && term.descending);
+            let compare = |(a_code, a, _): &(Option<Code>, Node<'_>, u32),
+                           (b_code, b, _): &(Option<Code>, Node<'_>, u32)| {
+                let by_code = if is_key_descending { b_code.cmp(a_code) } else { a_code.cmp(b_code) };
+                let ordering = by_code.then_with(|| order.compare(view, a, b));
+                if backward { ordering.reverse() } else { ordering }
+            };
+            let left = want.saturating_sub(slots.len());
+            if nodes.len() > left {
+                if left > 0 {
+                    nodes.select_nth_unstable_by(left - 1, compare);
+                }
+                nodes.truncate(left);
+            }
+            nodes.sort_unstable_by(compare);
+            group.extend(nodes.into_iter().map(|(_, _, slot)| slot));
         }
         slots.append(group);
     }

@@ -9,7 +9,7 @@ mod waits;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds, domain};
 use crate::model::Model;
@@ -21,6 +21,9 @@ use crate::source::{Asked, Extent};
 use logs::{Judged, Logs};
 use waits::News;
 pub use waits::{Short, TooMany, Wanted};
+
+/// Milliseconds for which a version, once taken, is taken by others as it is.
+const SHARED_MS: i64 = 1;
 
 /// Has the logs' ends asked for at once.
 pub type ContactNow = Box<dyn Fn() + Send + Sync>;
@@ -72,6 +75,30 @@ impl Pinned {
     }
 }
 
+impl Pinned {
+    /// The same as text: what it is in nearly every answer, and so without a tree of its entries.
+    pub fn position_text(&self, domains: &[usize]) -> String {
+        use std::fmt::Write;
+        let snapshot = &self.snapshot;
+        let of = |partition: &usize| snapshot.topic(*partition).domains.iter().any(|domain| domains.contains(domain));
+        let place = |partition: usize| (&snapshot.topic(partition).name, snapshot.partitions[partition].number);
+        let mut partitions: Vec<usize> = (0..snapshot.partitions.len()).filter(of).collect();
+        partitions.sort_unstable_by_key(|partition| place(*partition));
+        if partitions.windows(2).any(|pair| place(pair[0]) == place(pair[1])) {
+            // Of two sources' topics of one name.
+            return self.position(domains).to_string();
+        }
+        let mut text = String::with_capacity(partitions.len() * 32);
+        for partition in partitions {
+            let (name, number) = place(partition);
+            let log = snapshot.partitions[partition].log;
+            let comma = if text.is_empty() { "" } else { "," };
+            let _ = write!(text, "{comma}{name}!{log}/{number}@{}", snapshot.applied[partition]);
+        }
+        text
+    }
+}
+
 /// Why the service is not ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unready {
@@ -102,6 +129,8 @@ pub struct Serving {
     model: Arc<Model>,
     domains: Vec<DomainServing>,
     snapshot: ArcSwap<Snapshot>,
+    /// The newest version as somebody took it last.
+    last: ArcSwapOption<Pinned>,
     logs: Logs,
     /// By partition: what the version before the newest had applied, as the logs were told. The publisher's.
     retired: Mutex<Vec<u64>>,
@@ -134,6 +163,7 @@ impl Serving {
             remarks: RwLock::new(vec![None; first.topics.len()]),
             lists: RwLock::new(vec![List::default(); first.topics.len()]),
             snapshot: ArcSwap::from_pointee(first),
+            last: ArcSwapOption::empty(),
             logs: Logs::default(),
             retired: Mutex::default(),
             unheard: AtomicUsize::new(sources),
@@ -162,6 +192,7 @@ impl Serving {
     /// Makes a version the newest.
     pub fn publish(&self, snapshot: Snapshot) {
         let before = self.snapshot.swap(Arc::new(snapshot));
+        self.last.store(None);
         // Not what the newest version has applied: who took the one before it may still be looking. See `pin`.
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.resize(before.applied.len(), 0);
@@ -304,6 +335,24 @@ impl Serving {
                 return Pinned { snapshot, freshness, at: now };
             }
         }
+    }
+
+    /// The same as somebody took it last, where that was just now and of the newest version: many who ask at once share one.
+    pub fn pin_shared(&self) -> Arc<Pinned> {
+        let last = self.last.load_full();
+        if let Some(last) = last
+            && self.now().ms_since(last.at) < SHARED_MS
+            && Arc::ptr_eq(&self.snapshot.load(), &last.snapshot)
+        {
+            return last;
+        }
+        let pinned = Arc::new(self.pin());
+        self.last.store(Some(pinned.clone()));
+        if !Arc::ptr_eq(&self.snapshot.load(), &pinned.snapshot) {
+            // Published meanwhile: nobody is to keep what is no longer the newest.
+            self.last.store(None);
+        }
+        pinned
     }
 
     /// A domain's status at a pinned version, as it is when that version is answered: older, and no fresher than it was.

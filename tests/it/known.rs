@@ -121,7 +121,7 @@ fn documents_that_do_not_fit_are_faults_of_check() {
     };
     let (status, said) = check();
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("staygraph.toml:2:38: [documents]:") && said.contains("cannot be read"), "{said}");
+    assert!(said.contains("staygraph.toml:2:40: [documents]:") && said.contains("cannot be read"), "{said}");
     write("absent.json", "{}");
     let (_, said) = check();
     assert!(said.contains("absent.json holds no document"), "{said}");

@@ -32,4 +32,5 @@ mod support;
 mod teller;
 mod transactions;
 mod walks;
+mod wire;
 mod write;

@@ -405,7 +405,7 @@ fn browsers_may_send_the_headers_that_are_configured() {
 
 #[test]
 fn every_fixed_limit_is_the_pages() {
-    let fixed: [u64; 26] = [
+    let fixed: [u64; 32] = [
         limits::NESTING_MAX as u64,
         limits::GRAPHQL_BYTES_MAX as u64,
         limits::LETTERS_REQUEST_BYTES_MAX as u64,
@@ -413,6 +413,12 @@ fn every_fixed_limit_is_the_pages() {
         limits::SMALL_BODY_BYTES_MAX as u64,
         limits::BODIES_BYTES_MAX as u64,
         limits::BODIES_WORK_MAX as u64,
+        limits::INLINE_STEPS_MAX,
+        limits::DOCUMENTS_BYTES_MAX as u64,
+        limits::PERSISTED_BYTES_MAX as u64,
+        limits::ANSWER_BYTES_MAX as u64,
+        limits::PLANS_MAX as u64,
+        limits::PLAN_FIELDS_MAX as u64,
         limits::SMALL_COST_MAX,
         limits::QUEUE_MS_MAX,
         limits::ITEMS_MAX as u64,

@@ -412,14 +412,26 @@ fn orderable(entity: usize) -> Vec<&'static str> {
 }
 
 fn order(entity: usize) -> impl Strategy<Value = Json> {
-    let term = (select(orderable(entity)), any::<bool>());
+    let ways: &[(&[&str], usize)] = match entity {
+        ITEM => &[(&["owner"], OWNER), (&["twin"], ITEM), (&["twin", "owner"], OWNER)],
+        OWNER => &[(&["boss"], OWNER)],
+        _ => &[(&["item"], ITEM), (&["holder"], OWNER), (&["item", "owner"], OWNER)],
+    };
+    let own = (Just(&[][..]), select(orderable(entity)));
+    let far = select(ways.to_vec()).prop_flat_map(|(way, end)| (Just(way), select(orderable(end))));
+    let term = (prop_oneof![4 => own, 1 => far], any::<bool>());
     vec(term, 0..4).prop_map(|terms| {
-        terms.into_iter().map(|(name, descending)| json!({ name: if descending { "DESC" } else { "ASC" } })).collect()
+        let term = |((way, name), descending): ((&[&str], &str), bool)| {
+            let last = json!({ name: if descending { "DESC" } else { "ASC" } });
+            way.iter().rev().fold(last, |inner, link| json!({ *link: inner }))
+        };
+        terms.into_iter().map(term).collect()
     })
 }
 
 const ORDERED: [&str; 8] = ["eq", "ne", "in", "gt", "gte", "lt", "lte", "isNull"];
-const TEXTUAL: [&str; 10] = ["eq", "ne", "in", "gt", "gte", "lt", "lte", "isNull", "startsWith", "contains"];
+const TEXTUAL: [&str; 11] =
+    ["eq", "ne", "in", "gt", "gte", "lt", "lte", "isNull", "startsWith", "contains", "ignoreCase"];
 
 /// One or two comparisons with some of a field's values.
 fn tests(operators: &[&'static str], values: Vec<Json>) -> BoxedStrategy<Json> {
@@ -430,7 +442,7 @@ fn tests(operators: &[&'static str], values: Vec<Json>) -> BoxedStrategy<Json> {
         let member = |(operator, value, values, length, truth): (&str, Json, Vec<Json>, usize, bool)| {
             let value = match (operator, value) {
                 ("in", _) => values.into(),
-                ("isNull", _) => truth.into(),
+                ("isNull" | "ignoreCase", _) => truth.into(),
                 ("startsWith" | "contains", Json::String(text)) => text.chars().take(length).collect::<String>().into(),
                 (_, value) => value,
             };

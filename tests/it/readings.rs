@@ -62,6 +62,8 @@ fn one_value_is_a_list_of_one_wherever_a_list_is_wanted() {
         (&with("$d: OrderDirection!", "orderBy: { key: $d }"), json!({ "d": "DESC" }), &["r4", "r3", "r2", "r1"]),
         (&with("$s: [ReservationStatus!]", "filter: { status: { in: $s } }"), json!({ "s": "CANCELLED" }), &["r2"]),
         (&with("$f: ReservationFilter", "filter: $f"), json!({ "f": { "and": { "guests": { "in": 4 } } } }), &["r4"]),
+        // Null where a list may be null is no list.
+        (&list("orderBy: null"), json!({}), &["r1", "r2", "r3", "r4"]),
         // What a variable leaves out is not there; a default stands in.
         (&with("$s: ReservationStatus", "filter: { status: { eq: $s } }"), json!({}), &["r1", "r2", "r3", "r4"]),
         (&with("$n: Int = 1", "first: $n"), json!({}), &["r1"]),
@@ -388,6 +390,48 @@ fn what_is_wrong_is_told_by_its_place_and_what_to_write() {
             "representations",
         ),
         ("{ _entities(representations: [{ key: \"x\" }]) { __typename } }", json!({}), BAD, true, "representations"),
+        (
+            "query($d: Date) { reservations(filter: { checkIn: { eq: $d } }) { totalCount } }",
+            json!({ "d": "2024-02-30" }),
+            BAD,
+            true,
+            "`$d` is no date",
+        ),
+        (
+            "query($d: Date = \"x\") { reservations(filter: { checkIn: { eq: $d } }) { totalCount } }",
+            json!({ "d": "2024-02-20" }),
+            BAD,
+            true,
+            "is no date",
+        ),
+        (
+            "query($l: Long = 9007199254740992) { reservations(filter: { total: { minor: { eq: $l } } }) { totalCount } }",
+            json!({ "l": 1 }),
+            BAD,
+            true,
+            "is no `Long`",
+        ),
+        (
+            "query($v: Date) { reservations(filter: { checkIn: { gte: \"x\", lt: $v } }) { totalCount } }",
+            json!({}),
+            BAD,
+            true,
+            "is no date",
+        ),
+        (
+            "{ reservations @skip(if: true) { nodes { property { prices(filter: { validTo: { eq: \"x\" } }) { totalCount } } } } }",
+            json!({}),
+            BAD,
+            true,
+            "is no date",
+        ),
+        (
+            "{ _entities(representations: { __typename: \"Person\", key: \"a\", key: \"b\" }) { __typename } }",
+            json!({}),
+            INVALID,
+            true,
+            "given twice",
+        ),
         ("mutation { x }", json!({}), INVALID, true, ""),
         ("subscription { x }", json!({}), INVALID, true, ""),
     ];
@@ -464,4 +508,22 @@ fn parts_of_an_answer_say_how_fresh_they_are() {
     assert_eq!(data["prices"]["freshness"]["__typename"], "AnswerFreshness");
     assert_eq!(topics(&data["people"]), ["people", "reservations"]);
     assert_eq!(topics(&data["people"]["nodes"][0]["reservations"]), ["reservations"]);
+}
+
+/// Fields are counted before a query is executed; how long texts are shows only then.
+#[test]
+fn an_answer_has_a_bound_of_its_own() {
+    let data = folder();
+    let service = Service::start(data.path());
+    let long = "x".repeat(900 << 10);
+    let position = service.write(&[event("property.listed", "long", 1, json!({ "name": long }))]);
+    service.read("{ properties { totalCount } }", &position);
+    let fields: String = (0..100).map(|n| format!("a{n}: property(key: \"long\") {{ name }} ")).collect();
+    let reply = service.ask(&format!("{{ {fields} }}"), &[]);
+    assert!(reply.text.len() < 68 << 20, "{} bytes", reply.text.len());
+    let told = reply.json();
+    let given = told["data"].as_object().unwrap().values().filter(|value| !value.is_null()).count();
+    assert_eq!((given, told["errors"].as_array().unwrap().len()), (73, 27));
+    assert_eq!(told["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
+    assert_eq!(told["errors"][0]["path"], json!(["a73"]));
 }

@@ -3,7 +3,7 @@
 use super::{At, Run, Stop, Written};
 use crate::api::freshness::AnswerFreshness;
 use crate::api::plan::{Bound, Fields, Many, OfConnection, OfEdge, OfPageInfo};
-use crate::query::{Arguments, Page, Source, page, total};
+use crate::query::{Arguments, Page, Source, page, page_and_total, total};
 
 /// A page, and what it is a page of.
 struct Listed<'r> {
@@ -19,7 +19,10 @@ impl<'r> Run<'r> {
         let (entity, bound) = (many.entity, &*self.request.bound[many.list]);
         self.reading.touch(entity);
         let arguments = bound.arguments.as_ref().map_err(|error| Stop::Error(error.clone()))?;
-        let page = page(self.reading, entity, source, arguments)?;
+        let page = match many.counts {
+            true => page_and_total(self.reading, entity, source, arguments)?,
+            false => page(self.reading, entity, source, arguments)?,
+        };
         let listed = Listed { entity, source, arguments, bound, page };
         self.object(&many.of, at, |run, what, at| run.of_connection(what, &listed, at))
     }

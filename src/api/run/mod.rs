@@ -10,6 +10,7 @@ mod roots;
 mod values;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use apollo_compiler::parser::SourceSpan;
 use serde_json::{Map, Value as Json};
@@ -54,8 +55,8 @@ pub struct Request<'r> {
 
 /// Runs an operation.
 pub fn run(request: Request<'_>) -> Ran {
-    // What most answers are shorter than.
-    let mut out = Vec::with_capacity(4096);
+    let length = &request.plan.length;
+    let mut out = Vec::with_capacity(length.load(Ordering::Relaxed) + ROOM);
     out.extend_from_slice(DATA);
     let mut run = Run { reading: &request.context.reading, request, out, errors: Vec::new() };
     let root = &run.request.plan.root;
@@ -63,6 +64,7 @@ pub fn run(request: Request<'_>) -> Ran {
         run.out.truncate(DATA.len());
         run.out.extend_from_slice(b"null");
     }
+    length.store(run.out.len(), Ordering::Relaxed);
     Ran { text: run.out, errors: run.errors }
 }
 
@@ -104,6 +106,9 @@ enum Segment<'a> {
     Name(&'a str),
     Index(usize),
 }
+
+/// Bytes for what follows the data, and for a little more of those than the last time.
+const ROOM: usize = 2048;
 
 /// Before the data.
 const DATA: &[u8] = b"{\"data\":";

@@ -19,6 +19,7 @@ impl<'r> Run<'r> {
 
     pub(super) fn node(&mut self, fields: &'r Fields<OfNode>, entity: usize, slot: u32, at: &At<'_>) -> Written {
         self.reading.step()?;
+        self.reading.bytes(self.out.len())?;
         let node = self.reading.node(entity, slot);
         self.object(fields, at, |run, what, at| run.of_node(what, (entity, slot), &node, at))
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use apollo_compiler::validation::Valid;
 
-use super::document::Shape;
+use super::weigh::Shape;
 use crate::model::Model;
 use fixed::operations::{DEAD_LETTER_ARGUMENTS, DEAD_LETTERS, PROJECTION};
 use sdl::{Member, Sdl, member};

@@ -195,7 +195,7 @@ impl Drop for Reader {
     }
 }
 
-/// Links to all that a clone has. `mappings` and `recorded.ndjson` are there for docs/cdc.md, `ca.pem` for docs/kafka.md.
+/// Links to all that a clone has. `queries` and `relay.json` are there for docs/graphql.md, `mappings` and `recorded.ndjson` are there for docs/cdc.md, `ca.pem` for docs/kafka.md.
 fn clone(folder: &Path) {
     for entry in fs::read_dir(root("")).unwrap().map(|entry| entry.unwrap().path()) {
         let name = entry.file_name().unwrap().to_owned();
@@ -205,6 +205,10 @@ fn clone(folder: &Path) {
         }
     }
     fs::create_dir(folder.join("mappings")).unwrap();
+    // What `[documents]` names.
+    fs::create_dir(folder.join("queries")).unwrap();
+    fs::write(folder.join("queries/stays.graphql"), "query Stays { reservations { totalCount } }").unwrap();
+    fs::write(folder.join("relay.json"), json!({ "0123": "{ people { totalCount } }" }).to_string()).unwrap();
     fs::copy(root("examples/legacy/mappings/bkng_hdr.jq"), folder.join("mappings/bkng_hdr.jq")).unwrap();
     fs::copy(root("examples/legacy/recorded/bkng_hdr.ndjson"), folder.join("recorded.ndjson")).unwrap();
     fs::copy(root("tests/fixtures/ca.pem"), folder.join("ca.pem")).unwrap();
