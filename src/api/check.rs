@@ -74,13 +74,12 @@ impl<'a> Checker<'a> {
                     self.refuse(value, message);
                 }
             }
+            // In a list's place it is no list of one.
             (Literal::Null, _) => {
                 if of_type.is_non_null() {
                     self.refuse(value, format!("null stands where a `{of_type}` is wanted"));
                 }
             }
-            // Not a list of one: there is no list.
-            (Literal::Null, _) => {}
             (Literal::List(items), Type::List(item) | Type::NonNullList(item)) => {
                 items.iter().for_each(|value| self.value(value, item, false));
             }
@@ -92,10 +91,11 @@ impl<'a> Checker<'a> {
                     _ => self.any(value),
                 }
             }
-            (_, Type::Named(name) | Type::NonNullNamed(name)) => match self.schema.types.get(name) {
-                Some(ExtendedType::Scalar(_)) => self.scalar(value, of_type),
-                _ => {}
-            },
+            (_, Type::Named(name) | Type::NonNullNamed(name)) => {
+                if let Some(ExtendedType::Scalar(_)) = self.schema.types.get(name) {
+                    self.scalar(value, of_type);
+                }
+            }
         }
     }
 
@@ -230,7 +230,7 @@ pub fn nearest(schema: &Schema, message: &str) -> String {
     let unknown = names.iter().find(|name| !known(name));
     let Some(unknown) = unknown else { return String::new() };
     let holder = names.iter().find(known);
-    let field_of = message.contains("argument").then(|| arguments(schema, &names)).unwrap_or_default();
+    let field_of = if message.contains("argument") { arguments(schema, &names) } else { Vec::new() };
     let candidates: Vec<&str> = match holder {
         _ if !field_of.is_empty() => field_of,
         Some(holder) => fields(holder),
