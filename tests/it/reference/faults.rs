@@ -24,8 +24,9 @@ pub enum Fault {
     Conflict,
     /// 5.6.1, Values of Correct Type: a text is no input object, nor a list of them; it is taken. Not generated.
     TextForObjects,
-    /// 5.6.2, Input Object Field Names: a member that its type lacks is refused; beside a variable that is null it is taken.
-    UnknownMember,
+    /// 5.6, Values: what is wrong with a value is refused whatever variables stand in it; beside one that is not given nothing is
+    /// looked at.
+    BesideVariable,
     /// 5.6.3, Input Object Field Uniqueness: a member stands once; the last one counts.
     MemberTwice,
     /// 5.8.5, All Variable Usages Are Allowed: a `Boolean` may not stand for a `String!`; without a value it is taken. Generated with
@@ -46,7 +47,7 @@ impl Fault {
         Fault::DirectivesOfTypename,
         Fault::Conflict,
         Fault::TextForObjects,
-        Fault::UnknownMember,
+        Fault::BesideVariable,
         Fault::MemberTwice,
         Fault::VariableOfOtherType,
         Fault::MissingVariable,
@@ -56,7 +57,14 @@ impl Fault {
     /// Whether the reference may not see what is wrong with a document.
     pub fn hides(asked: &Question) -> bool {
         match asked.flaw {
-            Some(Flaw::UnknownMember) => asked.text.theirs.contains(": $"),
+            Some(
+                Flaw::UnknownMember | Flaw::UnknownEnumValue | Flaw::TwoOfOne | Flaw::NoneOfOne | Flaw::NullForOne,
+            ) => {
+                let arguments = asked.text.theirs.lines().skip(1).filter_map(|line| line.split(" @").next());
+                arguments.into_iter().any(|arguments| arguments.contains('$'))
+            }
+            // No fault: its scalars are the test's, and take any text.
+            Some(Flaw::NoDate) => true,
             Some(Flaw::Conflict | Flaw::MemberTwice | Flaw::MissingVariable) => true,
             _ => false,
         }

@@ -84,6 +84,8 @@ pub enum Flaw {
     NoneOfOne,
     NullForOne,
     NullLiteral,
+    /// A text that is no date, nor a date and time.
+    NoDate,
     UnknownDirective,
     DirectiveTwice,
     DirectiveWithoutCondition,
@@ -96,7 +98,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    pub const ALL: [Flaw; 33] = [
+    pub const ALL: [Flaw; 34] = [
         Flaw::UnknownField,
         Flaw::UnknownArgument,
         Flaw::MissingArgument,
@@ -121,6 +123,7 @@ impl Flaw {
         Flaw::NoneOfOne,
         Flaw::NullForOne,
         Flaw::NullLiteral,
+        Flaw::NoDate,
         Flaw::UnknownDirective,
         Flaw::DirectiveTwice,
         Flaw::DirectiveWithoutCondition,
@@ -755,12 +758,17 @@ impl<'a> Generator<'a> {
             "Float" => Given::Word(self.one(&["1.5", "0", "-0.5", "1e2", "10000", "103"]).into()),
             "Boolean" => Given::Word(self.one(&["true", "false"]).into()),
             "Date" => {
-                let dates = ["2024-03-11", "2020-02-29", "2024-13-01", "1999-12-31", "soon"];
+                let is_none = self.flaws(Flaw::NoDate);
+                let dates =
+                    if is_none { ["2024-13-01", "soon", ""] } else { ["2024-03-11", "2020-02-29", "1999-12-31"] };
                 Given::Text(self.one(&dates).into())
             }
             "DateTime" => {
-                let times =
-                    ["2024-01-01T00:00:04.5Z", "2024-01-01T08:00:05+08:00", "2024-01-01", "2024-01-01T00:00:01.5Z"];
+                let is_none = self.flaws(Flaw::NoDate);
+                let times = match is_none {
+                    true => ["2024-01-01", "now", "2024-01-01T25:00:00Z"],
+                    false => ["2024-01-01T00:00:04.5Z", "2024-01-01T08:00:05+08:00", "2024-01-01T00:00:01.5Z"],
+                };
                 Given::Text(self.one(&times).into())
             }
             "ID" => match self.pick(6) {

@@ -165,7 +165,7 @@ fn known_faults_are_faults_still() {
             None,
         ),
         (
-            Fault::UnknownMember,
+            Fault::BesideVariable,
             "query($v: Status) { stays(filter: { status: { ne: $v, like: 1 } }) { totalCount } }",
             json!({}),
             None,
