@@ -1,6 +1,6 @@
 //! What the room promises as a whole. The judgement's messages are held by goldens, outside of it.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -17,10 +17,26 @@ mod agree;
 mod mutate;
 
 /// What the fuzzer begins with.
-static CORPUS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/events");
-    std::fs::read_dir(folder).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
-});
+static CORPUS: [&[u8]; 18] = [
+    include_bytes!("../../fuzz/corpus/events/bytes"),
+    include_bytes!("../../fuzz/corpus/events/control"),
+    include_bytes!("../../fuzz/corpus/events/cut"),
+    include_bytes!("../../fuzz/corpus/events/deep"),
+    include_bytes!("../../fuzz/corpus/events/deepest"),
+    include_bytes!("../../fuzz/corpus/events/empty"),
+    include_bytes!("../../fuzz/corpus/events/escapes"),
+    include_bytes!("../../fuzz/corpus/events/event"),
+    include_bytes!("../../fuzz/corpus/events/lone"),
+    include_bytes!("../../fuzz/corpus/events/nul"),
+    include_bytes!("../../fuzz/corpus/events/numbers"),
+    include_bytes!("../../fuzz/corpus/events/spaces"),
+    include_bytes!("../../fuzz/corpus/events/text"),
+    include_bytes!("../../fuzz/corpus/events/twice"),
+    include_bytes!("../../fuzz/corpus/events/two"),
+    include_bytes!("../../fuzz/corpus/events/wide"),
+    include_bytes!("../../fuzz/corpus/events/words"),
+    include_bytes!("../../fuzz/corpus/events/zero"),
+];
 
 const MODEL: &str = r#"
 type Guest @entity(domain: "guests", event: "guest", events: ["renamed"]) @check(rule: "spare >= 0") {
