@@ -129,7 +129,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
     let rules = rules(&model, &config);
     let limits = Arc::new(config.limits.clone());
-    let trusted = trusted(&schema, &limits, &config.documents).map_err(|faults| faults.join("\n"))?;
+    let trusted = trusted(&schema, &model, &limits, &config.documents).map_err(|faults| faults.join("\n"))?;
     let documents = Arc::new(api::Documents::new(trusted));
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
     let metrics = metrics(&model, &config)?;
@@ -220,9 +220,9 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
 }
 
 /// The documents that are known from the start, read by the schema.
-pub fn trusted(schema: &Schema, limits: &Limits, given: &Documents) -> Result<Trusted, Vec<String>> {
+pub fn trusted(schema: &Schema, model: &Model, limits: &Limits, given: &Documents) -> Result<Trusted, Vec<String>> {
     let known = given.known.iter().map(|known| (known.id.as_deref(), known.text.as_str(), known.place.as_str()));
-    Trusted::new(schema, limits, known, given.only)
+    Trusted::new(schema, model, limits, known, given.only)
 }
 
 /// The metrics, with a series for all that may happen.

@@ -103,6 +103,14 @@ impl Document {
         Ok(Prepared { plan: self.plan(schema, model, values)?, variables, cost })
     }
 
+    /// Compiles it for all its conditions' values that are alike: what is only found then is found now.
+    pub fn compile(&self, schema: &Schema, model: &Model) -> Result<(), Vec<ApiError>> {
+        for value in [false, true] {
+            self.plan(schema, model, vec![value; self.conditions.len()])?;
+        }
+        Ok(())
+    }
+
     fn plan(&self, schema: &Schema, model: &Model, values: Vec<bool>) -> Result<Arc<Plan>, Vec<ApiError>> {
         let known = |plans: &[(Vec<bool>, Arc<Plan>)]| {
             plans.iter().find(|(known, _)| *known == values).map(|(_, plan)| plan.clone())

@@ -13,6 +13,7 @@ use super::document::{Document, operations};
 use super::error::ApiError;
 use super::schema::Schema;
 use crate::limits::{DOCUMENTS_BYTES_MAX, Limits, PERSISTED_BYTES_MAX};
+use crate::model::Model;
 use crate::query::BAD_USER_INPUT;
 
 const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
@@ -69,6 +70,7 @@ impl Trusted {
     /// Reads documents, each with its id and where it stands. The error has a line for each that the schema does not fit.
     pub fn new<'a>(
         schema: &Schema,
+        model: &Model,
         limits: &Limits,
         known: impl IntoIterator<Item = (Option<&'a str>, &'a str, &'a str)>,
         only: bool,
@@ -87,7 +89,8 @@ impl Trusted {
             match operations(schema, limits, text) {
                 Ok(names) => {
                     for name in names {
-                        match Document::read(schema, limits, text, name.as_deref(), &Variables::new()) {
+                        let document = Document::read(schema, limits, text, name.as_deref(), &Variables::new());
+                        match document.and_then(|document| document.compile(schema, model).map(|()| document)) {
                             Ok(document) => read.push((key(text, name.as_deref()), Arc::new(document))),
                             Err(errors) => faults.extend(fault(errors)),
                         }

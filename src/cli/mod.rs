@@ -102,8 +102,9 @@ fn check(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
     start_logs(config.log_format, config.verbose);
     config.warnings.iter().for_each(|warning| tell(Told::Warning, warning));
     // What only shows when the schema is made.
-    let schema = crate::api::make(&Arc::new(config.model)).map_err(one)?;
-    app::trusted(&schema, &config.limits, &config.documents).map_err(|lines| Failure { lines, code: 1 })?;
+    let model = Arc::new(config.model);
+    let schema = crate::api::make(&model).map_err(one)?;
+    app::trusted(&schema, &model, &config.limits, &config.documents).map_err(|lines| Failure { lines, code: 1 })?;
     Ok(())
 }
 
