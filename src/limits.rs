@@ -96,9 +96,9 @@ pub const INLINE_BYTES_MAX: usize = 16 << 10;
 /// Steps that a query is run for where others wait for the thread: about a millisecond. One that takes more begins anew elsewhere.
 pub const INLINE_STEPS_MAX: u64 = 4_096;
 /// Bytes of documents that are kept read, about: the clients of a company have some hundreds.
-pub const DOCUMENTS_BYTES_MAX: usize = 64 << 20;
+pub const DOCUMENTS_BYTES_MAX: usize = 24 << 20;
 /// Bytes of documents that clients have persisted by their hashes.
-pub const PERSISTED_BYTES_MAX: usize = 16 << 20;
+pub const PERSISTED_BYTES_MAX: usize = 8 << 20;
 /// Bytes of an answer: fields are counted before it is begun, and texts can be long.
 pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Plans of one operation, one for the values of the variables that `@skip` and `@include` name.

@@ -1,6 +1,7 @@
 //! Documents, variables and cursors.
 
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 use staygraph::clock;
 
 use super::{COMPLEX, DEEP, INPUT, INVALID, Target, UNREAD, codes, many, nested};
@@ -232,4 +233,51 @@ fn forged_cursors_are_refused_or_harmless() {
         assert!(codes(&reply).iter().all(|code| code == INPUT), "{cursor:.80}: {:.300}", reply.text);
     }
     target.is_unhurt("cursors");
+}
+
+/// What is kept of documents has bounds: of those that are read, of their plans, of those that stand under a hash.
+#[test]
+fn documents_without_end_are_forgotten() {
+    let target = Target::start(&[]);
+    let ask = |body: Json| target.service.post("/graphql", "application/json", body.to_string().as_bytes());
+    let list =
+        "reservations(first: 2, filter: { guests: { gte: 1 } }) { nodes { key guests channel guest { key name } } }";
+    for n in 0..6_000 {
+        let reply = ask(json!({ "query": format!("query Q{n} {{ a{n}: {list} b: {list} }}") }));
+        assert_eq!(codes(&reply), [""; 0], "{:.300}", reply.text);
+    }
+    target.is_unhurt("thousands of documents");
+    // Each set of values is a plan of its own.
+    let names: Vec<String> = (0..12).map(|n| format!("v{n}")).collect();
+    let head = many(12, |n| format!("$v{n}: Boolean!"));
+    let query =
+        format!("query({head}) {{ __typename {} }}", many(12, |n| format!("f{n}: __typename @include(if: $v{n})")));
+    for n in 0..2_000u32 {
+        let values = names.iter().enumerate().map(|(bit, name)| (name.clone(), json!(n >> bit & 1 == 1)));
+        let reply = ask(json!({ "query": query, "variables": values.collect::<serde_json::Map<_, _>>() }));
+        assert_eq!(reply.json()["data"].as_object().unwrap().len() as u32, 1 + (n & 0xfff).count_ones(), "{n}");
+    }
+    target.is_unhurt("sets of conditions");
+    // Fan-out where no item comes costs what it selects, not what it could give.
+    let fans = many(14, |n| {
+        format!(
+            "fragment z{n} on Person {{ a{n}: reservations(first: 0) {{ nodes {{ guest {{ ...z{m} }} }} }} b{n}: reservations(first: 0) {{ nodes {{ guest {{ ...z{m} }} }} }} }}",
+            m = n + 1
+        )
+    });
+    let started = clock::tick();
+    let reply = ask(
+        json!({ "query": format!("{{ people(first: 0) {{ nodes {{ ...z0 }} }} }} {fans} fragment z14 on Person {{ key }}") }),
+    );
+    assert!([DEEP, COMPLEX].contains(&codes(&reply)[0].as_str()), "{:.300}", reply.text);
+    assert!(clock::tick().saturating_sub(started).as_secs() < REFUSED_S_MAX);
+    // And documents under hashes.
+    for n in 0..300 {
+        let text = format!("{{ __typename }} # {}", format!("{n:08}").repeat(6_000));
+        let hash: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let reply =
+            ask(json!({ "query": text, "extensions": { "persistedQuery": { "version": 1, "sha256Hash": hash } } }));
+        assert_eq!(codes(&reply), [""; 0], "{:.300}", reply.text);
+    }
+    target.is_unhurt("hashes without end");
 }
