@@ -65,6 +65,12 @@ impl Fault {
             }
             // No fault: its scalars are the test's, and take any text.
             Some(Flaw::NoDate) => true,
+            // As little a fault: they take any other value, too.
+            Some(Flaw::WrongVariable) => {
+                let head = asked.text.theirs.lines().next().unwrap_or_default();
+                let mut words = head.split(|letter: char| !letter.is_alphanumeric());
+                words.any(|word| matches!(word, "Date" | "DateTime" | "Long"))
+            }
             Some(Flaw::Conflict | Flaw::MemberTwice | Flaw::MissingVariable) => true,
             _ => false,
         }
