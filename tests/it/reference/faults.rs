@@ -69,7 +69,9 @@ impl Fault {
             Some(Flaw::WrongVariable) => {
                 let head = asked.text.theirs.lines().next().unwrap_or_default();
                 let mut words = head.split(|letter: char| !letter.is_alphanumeric());
-                words.any(|word| matches!(word, "Date" | "DateTime" | "Long"))
+                // And beside a variable that is not given nothing is looked at, as above.
+                let given = asked.variables.theirs.as_object().map_or(0, serde_json::Map::len);
+                head.matches('$').count() > given || words.any(|word| matches!(word, "Date" | "DateTime" | "Long"))
             }
             Some(Flaw::Conflict | Flaw::MemberTwice | Flaw::MissingVariable) => true,
             _ => false,
