@@ -6,7 +6,7 @@ use apollo_compiler::ast::{Type, Value as Literal, VariableDefinition};
 use apollo_compiler::executable::{Field, Operation, Selection, SelectionSet};
 use apollo_compiler::schema::{ExtendedType, InputObjectType};
 use apollo_compiler::validation::Valid;
-use apollo_compiler::{ExecutableDocument, Node, Schema};
+use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
 
 use super::coerce::{self, Variables, is_one_of};
 use super::error::{ApiError, VALIDATION_FAILED};
@@ -104,7 +104,7 @@ impl<'a> Checker<'a> {
         let wrong = coerce::literal(value, &Variables::new())
             .and_then(|json| coerce::value_of(self.schema, of_type, json).err());
         if let Some(wrong) = wrong {
-            let code = if wrong.is_of_kind { VALIDATION_FAILED } else { BAD_USER_INPUT };
+            let code = if wrong.is_other_kind { VALIDATION_FAILED } else { BAD_USER_INPUT };
             self.note(value, code, format!("the value {}", wrong.what()));
         }
     }
@@ -114,29 +114,16 @@ impl<'a> Checker<'a> {
         match &**value {
             Literal::List(items) => items.iter().for_each(|item| self.any(item)),
             Literal::Object(members) => {
-                let mut known = HashSet::new();
-                for (name, member) in members {
-                    if !known.insert(name) {
-                        self.refuse(member, format!("`{name}` is given twice in one object"));
-                    }
-                    self.any(member);
-                }
+                self.once(members, "object");
+                members.iter().for_each(|(_, member)| self.any(member));
             }
             _ => {}
         }
     }
 
-    fn object(
-        &mut self,
-        value: &Node<Literal>,
-        members: &[(apollo_compiler::Name, Node<Literal>)],
-        input: &InputObjectType,
-    ) {
-        let mut known = HashSet::new();
+    fn object(&mut self, value: &Node<Literal>, members: &[(Name, Node<Literal>)], input: &InputObjectType) {
+        self.once(members, &format!("`{}`", input.name));
         for (name, member) in members {
-            if !known.insert(name) {
-                self.refuse(member, format!("`{name}` is given twice in one `{}`", input.name));
-            }
             if let Some(definition) = input.fields.get(name) {
                 self.value(member, &definition.ty, definition.default_value.is_some());
             }
@@ -166,15 +153,21 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Refuses members of one name.
+    fn once(&mut self, members: &[(Name, Node<Literal>)], of: &str) {
+        let mut known = HashSet::new();
+        for (name, member) in members.iter().filter(|(name, _)| !known.insert(name)) {
+            self.refuse(member, format!("`{name}` is given twice in one {of}"));
+        }
+    }
+
     fn refuse(&mut self, value: &Node<Literal>, message: String) {
         self.note(value, VALIDATION_FAILED, message);
     }
 
     fn note(&mut self, value: &Node<Literal>, code: &'static str, message: String) {
-        let mut error = ApiError::new(code, message);
-        let range = value.line_column_range(&self.document.sources);
-        error.locations = range.map(|range| (range.start.line, range.start.column)).into_iter().collect();
-        self.errors.push(error);
+        let place = value.line_column_range(&self.document.sources);
+        self.errors.push(ApiError::new(code, message).at(place));
     }
 }
 

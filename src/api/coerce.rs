@@ -9,11 +9,9 @@ use apollo_compiler::executable::Operation;
 use apollo_compiler::schema::{ExtendedType, InputObjectType};
 use serde_json::{Map, Number, Value as Json};
 
-use super::error::ApiError;
 use crate::limits::NESTING_MAX;
 use crate::model::nearest;
 use crate::model::value::{Date, Instant, LONG_MAX};
-use crate::query::BAD_USER_INPUT;
 
 pub type Variables = Map<String, Json>;
 
@@ -24,17 +22,17 @@ pub struct Wrong {
     path: Vec<String>,
     what: String,
     /// Whether it is of another kind: a number in a text's place.
-    pub is_of_kind: bool,
+    pub is_other_kind: bool,
 }
 
 impl Wrong {
     fn new(what: impl Into<String>) -> Wrong {
-        Wrong { path: Vec::new(), what: what.into(), is_of_kind: true }
+        Wrong { path: Vec::new(), what: what.into(), is_other_kind: true }
     }
 
     /// Of the right kind, and no value all the same.
     fn value(what: impl Into<String>) -> Wrong {
-        Wrong { is_of_kind: false, ..Wrong::new(what) }
+        Wrong { is_other_kind: false, ..Wrong::new(what) }
     }
 
     fn within(mut self, segment: String) -> Wrong {
@@ -250,11 +248,4 @@ fn scalar(name: &str, value: Json) -> Result<Json, Wrong> {
         ("DateTime", _) => Err(Wrong::new("is no `DateTime`: write \"2024-06-01T12:30:00Z\"")),
         (name, _) => Err(Wrong::new(format!("is no `{name}`, which is a number"))),
     }
-}
-
-/// An error about what a request gives.
-pub fn refused(message: String, location: Option<(usize, usize)>) -> ApiError {
-    let mut error = ApiError::new(BAD_USER_INPUT, message);
-    error.locations = location.into_iter().collect();
-    error
 }

@@ -36,17 +36,15 @@ pub fn compile(
         condition,
         lists: Vec::new(),
         domains: BTreeSet::new(),
-        by_id: Vec::new(),
         operational: false,
         fields: 0,
     };
     let root = compiler.query(&vec![&operation.selection_set]).map_err(|error| vec![error])?;
-    let Compiler { lists, domains, by_id, operational, .. } = compiler;
+    let Compiler { lists, domains, operational, .. } = compiler;
     Ok(Plan {
         root,
         lists,
         domains: domains.into_iter().collect(),
-        by_id,
         operational,
         length: 0.into(),
         is_long: false.into(),
@@ -60,7 +58,6 @@ struct Compiler<'d> {
     condition: &'d dyn Fn(&str) -> bool,
     lists: Vec<List>,
     domains: BTreeSet<usize>,
-    by_id: Vec<Call>,
     operational: bool,
     /// How many were made.
     fields: usize,
@@ -134,10 +131,8 @@ impl<'d> Compiler<'d> {
         }
         let key = field.response_key();
         let message = format!("`{key}` is asked for twice with different arguments: give one of them an alias");
-        let mut error = ApiError::new(VALIDATION_FAILED, message);
         let place = field.line_column_range(&self.document.sources);
-        error.locations = place.map(|range| (range.start.line, range.start.column)).into_iter().collect();
-        Err(error)
+        Err(ApiError::new(VALIDATION_FAILED, message).at(place))
     }
 
     /// Whether a directive lets its selection be.
@@ -191,11 +186,9 @@ impl<'d> Compiler<'d> {
         };
         let given = field.definition.arguments.iter().map(given).collect();
         Call::new(self.schema, given).map_err(|wrong| {
-            let mut error = ApiError::new(VALIDATION_FAILED, wrong.of(&format!("{}: argument ", field.name)));
-            let argument =
-                field.arguments.first().and_then(|argument| argument.line_column_range(&self.document.sources));
-            error.locations = argument.map(|range| (range.start.line, range.start.column)).into_iter().collect();
-            error
+            let argument = field.arguments.first();
+            let place = argument.and_then(|argument| argument.line_column_range(&self.document.sources));
+            ApiError::new(VALIDATION_FAILED, wrong.of(&format!("{}: argument ", field.name))).at(place)
         })
     }
 
@@ -211,7 +204,6 @@ impl<'d> Compiler<'d> {
                 "__schema" => OfQuery::Schema(this.meta("__Schema", sets)?),
                 "__type" => OfQuery::Type { call: this.call(field)?, of: this.meta("__Type", sets)? },
                 "node" | "nodes" | "_entities" => {
-                    this.by_id.push(this.call(field)?);
                     let (call, of) = (this.call(field)?, this.any(sets)?);
                     match name {
                         "node" => OfQuery::Node { call, of },

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use apollo_compiler::ast::{OperationType, Value as Literal};
+use apollo_compiler::ast::{Document as Syntax, OperationType, Value as Literal};
 use apollo_compiler::executable::{Operation, Selection, SelectionSet};
 use apollo_compiler::introspection::check_max_depth;
 use apollo_compiler::parser::Parser;
@@ -81,8 +81,8 @@ impl Document {
         given: &Variables,
     ) -> Result<Prepared, Vec<ApiError>> {
         let variables = coerce::variables(&schema.types, &self.operation, given).map_err(|(place, message)| {
-            let location = self.operation.variables[place].line_column_range(&self.document.sources);
-            vec![coerce::refused(message, location.map(|range| (range.start.line, range.start.column)))]
+            let place = self.operation.variables[place].line_column_range(&self.document.sources);
+            vec![ApiError::new(BAD_USER_INPUT, message).at(place)]
         })?;
         let cost = match self.cost {
             Some(cost) => cost,
@@ -130,10 +130,15 @@ impl Document {
     }
 }
 
+/// A document's syntax, within bounds of its tokens and its nesting.
+fn parsed(text: &str, tokens_max: usize) -> Result<Syntax, Vec<ApiError>> {
+    let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(tokens_max);
+    parser.parse_ast(text, "query.graphql").map_err(|faults| listed(&faults.errors, PARSE_FAILED, None))
+}
+
 /// The names of a document's operations.
 pub fn operations(schema: &Schema, limits: &Limits, text: &str) -> Result<Vec<Option<String>>, Vec<ApiError>> {
-    let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(limits.tokens_max);
-    let ast = parser.parse_ast(text, "query.graphql").map_err(|faults| listed(&faults.errors, PARSE_FAILED, None))?;
+    let ast = parsed(text, limits.tokens_max)?;
     let document =
         ast.to_executable(&schema.types).map_err(|faults| listed(&faults.errors, VALIDATION_FAILED, Some(schema)))?;
     let names = document.operations.iter().map(|operation| operation.name.as_ref().map(ToString::to_string));
@@ -142,8 +147,7 @@ pub fn operations(schema: &Schema, limits: &Limits, text: &str) -> Result<Vec<Op
 
 /// Whether what a document names to be executed is a mutation, though no schema of ours has one.
 pub fn is_mutation(text: &str, name: Option<&str>) -> bool {
-    let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(Limits::default().tokens_max);
-    let Ok(ast) = parser.parse_ast(text, "query.graphql") else { return false };
+    let Ok(ast) = parsed(text, Limits::default().tokens_max) else { return false };
     let operations = ast.definitions.iter().filter_map(|definition| definition.as_operation_definition());
     let mut wanted = operations
         .filter(|operation| name.is_none_or(|name| operation.name.as_ref().is_some_and(|known| known == name)));
@@ -170,10 +174,7 @@ fn listed(faults: &DiagnosticList, code: &'static str, schema: Option<&Schema>) 
     let shown = faults.iter().map(|fault| {
         let text = fault.error.to_string();
         let near = schema.map(|schema| check::nearest(&schema.types, &text)).unwrap_or_default();
-        let mut error = ApiError::new(code, text + &near);
-        error.locations =
-            fault.line_column_range().map(|range| (range.start.line, range.start.column)).into_iter().collect();
-        error
+        ApiError::new(code, text + &near).at(fault.line_column_range())
     });
     shown.take(20).collect()
 }

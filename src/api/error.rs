@@ -1,5 +1,8 @@
 //! Errors as a client sees them: a code from one documented list, always.
 
+use std::ops::Range;
+
+use apollo_compiler::parser::LineColumn;
 use serde_json::{Value as Json, json};
 
 /// One error of a response.
@@ -17,6 +20,12 @@ pub struct ApiError {
 impl ApiError {
     pub fn new(code: &'static str, message: impl Into<String>) -> ApiError {
         ApiError { code, message: message.into(), locations: Vec::new(), path: None, extensions: Vec::new() }
+    }
+
+    /// Says where in the document it is, by the start of a range.
+    pub fn at(mut self, range: Option<Range<LineColumn>>) -> ApiError {
+        self.locations = range.map(|range| (range.start.line, range.start.column)).into_iter().collect();
+        self
     }
 
     pub fn to_json(&self) -> Json {

@@ -176,11 +176,8 @@ impl Api {
         let (schema, limits, documents) = (self.schema.clone(), self.limits.clone(), self.documents.clone());
         let (operation, given) = (request.operation_name.clone(), request.variables.clone());
         let is_short = text.len() <= INLINE_BYTES_MAX;
-        let read = move || documents.read(&schema, &limits, &text, operation.as_deref(), &given);
-        let read = match is_short {
-            true => guarded(read),
-            false => tokio::task::spawn_blocking(read).await.map_err(|_| Panicked),
-        };
+        let read = move || guarded(|| documents.read(&schema, &limits, &text, operation.as_deref(), &given));
+        let read = if is_short { read() } else { tokio::task::spawn_blocking(read).await.unwrap_or(Err(Panicked)) };
         read.map_err(|Panicked| None)?.map_err(Some)
     }
 
@@ -192,7 +189,7 @@ impl Api {
         let bound: Vec<Arc<Bound>> = plan.lists.iter().map(bind).collect();
         let mut domains = plan.domains.clone();
         domains.extend(bound.iter().flat_map(|bound| bound.domains.iter().copied()));
-        for call in &plan.by_id {
+        for call in plan.by_id() {
             domains
                 .extend(call.bind(&self.schema, variables).iter().flat_map(|given| reach::of_ids(&self.model, given)));
         }
@@ -220,17 +217,12 @@ impl Api {
         let work = move || {
             // As long as the work lasts, whoever waits for it.
             let _turn = turn;
-            api.run(&task, &pinned, over, u64::MAX)
+            guarded(|| api.run(&task, &pinned, over, u64::MAX))
         };
-        let ran = tokio::task::spawn_blocking(work).await;
+        let ran = tokio::task::spawn_blocking(work).await.unwrap_or(Err(Panicked));
         drop(waits);
-        match ran {
-            Ok(Some(executed)) => Ok(executed),
-            _ => {
-                tracing::error!("a query panicked: the line above says where");
-                Err(Panicked)
-            }
-        }
+        // Without a bound of steps it is never given up.
+        ran?.ok_or(Panicked)
     }
 
     /// Runs an operation over a version. Nothing where it was given up after so many steps.

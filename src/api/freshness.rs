@@ -40,22 +40,20 @@ impl AnswerFreshness {
             status: statuses.iter().map(|status| status.status).max().unwrap_or(Status::Fresh),
             staleness_ms: as_of.and_then(|_| statuses.iter().filter_map(|status| status.staleness_ms).max()),
             as_of,
-            position: pinned.position_text(touched),
+            position: pinned.position(touched),
             domains: touched.iter().map(|domain| model.domains[*domain].name.clone()).zip(statuses).collect(),
             unmet,
         }
     }
 
-    /// An `AnswerFreshness` of some domains: of the same version and moment as the answer's.
+    /// An `AnswerFreshness` of some domains: of the same version as the answer's, as it was when that was taken.
     pub fn of_part(context: &Context, domains: &[usize]) -> Json {
-        let statuses = domains.iter().map(|domain| context.serving.aged(&context.pinned, *domain, context.pinned.at));
-        let statuses: Vec<DomainStatus> = statuses.collect();
-        let worst = statuses.iter().rev().max_by_key(|status| status.status);
-        let as_of = statuses.iter().map(|status| status.as_of).min().flatten();
+        let Context { reading, serving, pinned, .. } = context;
+        let part = AnswerFreshness::of(reading.model(), serving, pinned, domains, Vec::new(), pinned.at);
+        let worst = part.domains.iter().find(|(_, status)| status.status == part.status);
         json!({
-            "status": worst.map_or(Status::Fresh, |worst| worst.status).name(),
-            "cause": worst.map(|worst| worst.cause.name()),
-            "asOf": text(as_of), "position": context.pinned.position_text(domains),
+            "status": part.status.name(), "cause": worst.map(|(_, worst)| worst.cause.name()),
+            "asOf": text(part.as_of), "position": part.position,
         })
     }
 
@@ -118,7 +116,7 @@ impl AnswerFreshness {
         // Dead letters that are read once more change the graph and no position; so does reading a log again with schemas that
         // were missing before: then fewer are dead.
         let dead: Vec<u64> = touched.iter().map(|domain| snapshot.counters[*domain].dead).collect();
-        let position = if basis.by_name { pinned.position_text(touched) } else { self.position.clone() };
+        let position = if basis.by_name { pinned.position(touched) } else { self.position.clone() };
         let mut hasher = DefaultHasher::new();
         (basis.rules, position, dead, snapshot.unplaced, basis.personal).hash(&mut hasher);
         Some(format!("W/\"{:016x}\"", hasher.finish()))

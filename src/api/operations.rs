@@ -39,7 +39,7 @@ pub fn projection(context: &Context) -> Result<Json, QueryError> {
     let domains = domains(context, &all)?;
     Ok(json!({
         "version": snapshot.version,
-        "position": context.pinned.position(&all).to_string(),
+        "position": context.pinned.position(&all),
         "model": context.reading.model().fingerprint,
         "startedAt": serving.started_at.to_string(),
         "readyAt": serving.ready_at().map(|at| at.to_string()),

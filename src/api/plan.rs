@@ -23,14 +23,22 @@ pub struct Plan {
     pub lists: Vec<List>,
     /// The domains that it can touch, whatever its variables are.
     pub domains: Vec<usize>,
-    /// Root fields by a global id, which says what they touch.
-    pub by_id: Vec<Call>,
     /// Whether `freshness`, `projection` or `catalog` are asked for: they change though no event comes.
     pub operational: bool,
     /// Bytes that its last answer had: the next one begins with as much room.
     pub length: AtomicUsize,
     /// Whether it took long once: it is then run where that holds up no one.
     pub is_long: AtomicBool,
+}
+
+impl Plan {
+    /// Root fields by a global id, which says what they touch.
+    pub fn by_id(&self) -> impl Iterator<Item = &Call> {
+        self.root.iter().filter_map(|field| match &field.what {
+            OfQuery::Node { call, .. } | OfQuery::Nodes { call, .. } | OfQuery::Entities { call, .. } => Some(call),
+            _ => None,
+        })
+    }
 }
 
 /// What is selected of an object, in the order of the answer.

@@ -14,7 +14,6 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds, domain};
 use crate::model::Model;
 use crate::model::value::Instant;
-use crate::position::Position;
 use crate::projection::{Snapshot, Topic};
 use crate::source::{Asked, Extent};
 
@@ -63,37 +62,22 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// The version's position in some domains.
-    pub fn position(&self, domains: &[usize]) -> Position {
-        let mut position = Position::default();
-        for (index, partition) in self.snapshot.partitions.iter().enumerate() {
-            if self.snapshot.topics[partition.topic].domains.iter().any(|domain| domains.contains(domain)) {
-                position.include(self.snapshot.entry(index));
-            }
-        }
-        position
-    }
-}
-
-impl Pinned {
-    /// The same as text: what it is in nearly every answer, and so without a tree of its entries.
-    pub fn position_text(&self, domains: &[usize]) -> String {
+    /// The version's position in some domains, as text: nearly every answer has one, and so it is made without a tree of entries.
+    pub fn position(&self, domains: &[usize]) -> String {
         use std::fmt::Write;
         let snapshot = &self.snapshot;
-        let of = |partition: &usize| snapshot.topic(*partition).domains.iter().any(|domain| domains.contains(domain));
+        let is_of =
+            |partition: &usize| snapshot.topic(*partition).domains.iter().any(|domain| domains.contains(domain));
         let place = |partition: usize| (&snapshot.topic(partition).name, snapshot.partitions[partition].number);
-        let mut partitions: Vec<usize> = (0..snapshot.partitions.len()).filter(of).collect();
-        partitions.sort_unstable_by_key(|partition| place(*partition));
-        if partitions.windows(2).any(|pair| place(pair[0]) == place(pair[1])) {
-            // Of two sources' topics of one name.
-            return self.position(domains).to_string();
-        }
+        let mut partitions: Vec<usize> = (0..snapshot.partitions.len()).filter(is_of).collect();
+        partitions.sort_by_key(|partition| place(*partition));
         let mut text = String::with_capacity(partitions.len() * 32);
-        for partition in partitions {
-            let (name, number) = place(partition);
-            let log = snapshot.partitions[partition].log;
+        // Two sources may have topics of one name: the greater offset stays, as where positions are merged.
+        for same in partitions.chunk_by(|a, b| place(*a) == place(*b)) {
+            let ((name, number), log) = (place(same[0]), snapshot.partitions[same[0]].log);
+            let offset = same.iter().map(|partition| snapshot.applied[*partition]).max().unwrap_or_default();
             let comma = if text.is_empty() { "" } else { "," };
-            let _ = write!(text, "{comma}{name}!{log}/{number}@{}", snapshot.applied[partition]);
+            let _ = write!(text, "{comma}{name}!{log}/{number}@{offset}");
         }
         text
     }
