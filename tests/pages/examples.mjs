@@ -1,15 +1,13 @@
 // Opens the pages of examples/apollo and examples/relay over a running staygraph and checks what people see there.
 //   node examples.mjs <base URL> <apollo|relay> [screenshot.png]        CHROMIUM names another browser
 import { createServer } from 'node:http';
-import { readFile, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { check as checkIt, failed, open } from './browser.mjs';
 
 const CLIENTS = { apollo: 'Apollo Client', relay: 'Relay' };
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8' };
-const TIMEOUT_MS = 20_000;
 
 const [base, name, screenshot] = process.argv.slice(2);
 if (!base || !CLIENTS[name]) {
@@ -23,28 +21,18 @@ const server = createServer(async ({ url }, response) => {
   response.writeHead(text ? 200 : 404, { 'content-type': TYPES[extname(path)] ?? 'text/plain' }).end(text);
 });
 await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-const profile = await mkdtemp(join(tmpdir(), 'example-'));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  viewport: { width: 1240, height: 820 },
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-});
-context.setDefaultTimeout(TIMEOUT_MS);
+const { context, close } = await open('example', { width: 1240, height: 820 });
 
-let failures = 0;
 const errors = [];
 context.on('console', (message) => { if (['error', 'warning'].includes(message.type())) errors.push(message.text()); });
 context.on('weberror', (error) => errors.push(String(error.error())));
 try {
   await run(context.pages()[0] ?? (await context.newPage()));
 } finally {
-  await context.close();
-  await rm(profile, { recursive: true, force: true });
+  await close();
   server.close();
 }
-process.exit(failures === 0 ? 0 : 1);
+process.exit(failed() ? 1 : 0);
 
 async function run(page) {
   const card = (title) => page.locator('.card').filter({ has: page.locator('header', { hasText: title }) });
@@ -110,12 +98,6 @@ async function run(page) {
   });
 }
 
-async function check(what, body) {
-  try {
-    await body();
-    console.log(`ok    ${name}: ${what}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`FAIL  ${name}: ${what}: ${error.message}`);
-  }
+function check(what, body) {
+  return checkIt(`${name}: ${what}`, body);
 }

@@ -1,9 +1,6 @@
 // Opens the GraphiQL page of a running staygraph and checks what people do there.
 //   node graphiql.mjs <base URL> [screenshot.png]        CHROMIUM names another browser
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { chromium } from 'playwright-core';
+import { check, failed, open } from './browser.mjs';
 
 const [base, screenshot] = process.argv.slice(2);
 if (!base) {
@@ -11,28 +8,17 @@ if (!base) {
   process.exit(2);
 }
 const origin = new URL(base).origin;
-const TIMEOUT_MS = 20_000;
-const profile = await mkdtemp(join(tmpdir(), 'graphiql-'));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  viewport: { width: 1400, height: 900 },
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-});
-context.setDefaultTimeout(TIMEOUT_MS);
+const { context, close } = await open('graphiql', { width: 1400, height: 900 });
 
-let failures = 0;
 const foreign = [];
 const violations = [];
 const errors = [];
 try {
   await run(context.pages()[0] ?? (await context.newPage()));
 } finally {
-  await context.close();
-  await rm(profile, { recursive: true, force: true });
+  await close();
 }
-process.exit(failures === 0 ? 0 : 1);
+process.exit(failed() ? 1 : 0);
 
 async function run(page) {
   await watch(page);
@@ -151,16 +137,6 @@ async function watch(page) {
     document.addEventListener('securitypolicyviolation', (event) =>
       globalThis.reportViolation(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
   });
-}
-
-async function check(what, body) {
-  try {
-    await body();
-    console.log(`ok    ${what}`);
-  } catch (error) {
-    failures += 1;
-    console.log(`FAIL  ${what}: ${error.message}`);
-  }
 }
 
 async function startersOf(from) {
