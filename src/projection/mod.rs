@@ -31,7 +31,7 @@ use crate::graph::{Graph, View};
 use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
-use crate::position::{Entry, LogId};
+use crate::position::LogId;
 
 /// What a domain's projection is told.
 #[derive(Clone, Copy, Debug)]
@@ -113,17 +113,6 @@ pub struct Memory {
 }
 
 impl Snapshot {
-    /// The partition's entry of a position.
-    pub fn entry(&self, partition: usize) -> Entry {
-        let description = &self.partitions[partition];
-        Entry {
-            topic: self.topics[description.topic].name.clone(),
-            log: Some(description.log),
-            partition: description.number,
-            offset: self.applied[partition],
-        }
-    }
-
     /// A partition as people write it: `topic/number`.
     pub fn name(&self, partition: usize) -> String {
         format!("{}/{}", self.topic(partition).name, self.partitions[partition].number)
