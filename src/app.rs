@@ -65,10 +65,7 @@ pub fn open(config: Config) -> Result<Store, String> {
 /// The same, with something done to the log while nobody else has it and none of its topics is in use.
 pub fn open_after(mut config: Config, prepare: impl FnOnce(&mut Log) -> Result<(), String>) -> Result<Store, String> {
     let threads = Threads::default();
-    let model = Arc::new(std::mem::replace(
-        &mut config.model,
-        Model { entities: vec![], enums: vec![], domains: vec![], fingerprint: String::new() },
-    ));
+    let model = Arc::new(std::mem::take(&mut config.model));
     let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
     let decoder = Decoder::new(model.clone(), order_by, config.limits.event_bytes_max);
     let embedded = match config.sources.iter().position(|source| source.kind == SourceKind::Log) {

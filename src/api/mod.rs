@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use crate::ids::NodeId;
 use crate::projection::DeadLetter;
 use crate::query::{Reading, Seal};
 use crate::serving::{Pinned, Serving};
@@ -48,15 +49,15 @@ pub struct Context {
     pub seal: Seal,
     /// Entities that a search for paths visits at most.
     pub visited_max: usize,
-    /// By entity and slot: the numbers of its dead letters. Made when it is first asked for.
-    rejected: OnceCell<HashMap<(usize, u32), Vec<usize>>>,
+    /// By node: the numbers of its dead letters. Made when it is first asked for.
+    rejected: OnceCell<HashMap<NodeId, Vec<usize>>>,
     /// The catalogue, and of how many values it is. Made when it is first asked for.
     catalog: OnceCell<(Json, usize)>,
 }
 
 impl Context {
     /// The dead letters of a node, oldest first.
-    fn rejected(&self, entity: usize, slot: u32) -> impl Iterator<Item = &DeadLetter> {
+    fn rejected(&self, id: NodeId) -> impl Iterator<Item = &DeadLetter> {
         let letters = &self.pinned.snapshot.dead_letters;
         let by_node = self.rejected.get_or_init(|| {
             let mut by_node: HashMap<_, Vec<usize>> = HashMap::new();
@@ -65,6 +66,6 @@ impl Context {
             }
             by_node
         });
-        by_node.get(&(entity, slot)).into_iter().flatten().filter_map(|number| letters.get(*number))
+        by_node.get(&id).into_iter().flatten().filter_map(|number| letters.get(*number))
     }
 }

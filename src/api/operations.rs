@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Context, freshness};
 use crate::graph::EventRef;
+use crate::ids::EntityId;
 use crate::model::Model;
 use crate::model::value::Value;
 use crate::projection::{Catalogue, DeadLetter, Disagreement, Example, Seen};
@@ -107,7 +108,7 @@ pub fn event_ref(event: &EventRef<'_>) -> Json {
 pub fn catalog(context: &Context) -> Result<&Json, QueryError> {
     let (made, values) = context.catalog.get_or_init(|| {
         let model = context.reading.model();
-        let entities = (0..model.entities.len()).map(|entity| catalog_entity(context, model, entity));
+        let entities = model.entities.ids().map(|entity| catalog_entity(context, model, entity));
         let made = json!({ "entities": entities.collect::<Vec<Json>>() });
         let values = super::json::count(&made);
         (made, values)
@@ -116,10 +117,10 @@ pub fn catalog(context: &Context) -> Result<&Json, QueryError> {
     Ok(made)
 }
 
-fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
-    let entity = &model.entities[index];
-    let counts = context.reading.counts(index);
-    let catalogue = &context.pinned.snapshot.catalogue[index];
+fn catalog_entity(context: &Context, model: &Model, id: EntityId) -> Json {
+    let entity = &model.entities[id];
+    let counts = context.reading.counts(id);
+    let catalogue = &context.pinned.snapshot.catalogue[id];
     let topics = context.pinned.snapshot.topics.iter().filter(|topic| topic.domains.contains(&entity.domain));
     let mut topics: Vec<&str> = topics.map(|topic| topic.name.as_ref()).collect();
     topics.dedup();
@@ -144,14 +145,14 @@ fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
     });
     let dead = catalogue.dead_letters.iter().map(|(code, count)| json!({ "name": code.name(), "count": count }));
     json!({
-        "name": entity.name, "domain": model.domain_of(index).name, "topics": topics,
+        "name": entity.name, "domain": model.domain_of(id).name, "topics": topics,
         "count": counts.listed, "references": counts.references, "incomplete": counts.incomplete,
         "deleted": counts.deleted, "erased": counts.erased,
         "fields": fields.collect::<Vec<_>>(), "breaches": breaches.collect::<Vec<_>>(),
         "eventTypes": catalogue.event_types.iter().map(seen).collect::<Vec<_>>(),
         "producers": catalogue.producers.iter().map(seen).collect::<Vec<_>>(),
         "drift": drift.collect::<Vec<_>>(), "deadLetters": dead.collect::<Vec<_>>(),
-        "lastWords": last_words(catalogue), "disagreements": disagreements(context, model, index),
+        "lastWords": last_words(catalogue), "disagreements": disagreements(context, model, id),
     })
 }
 
@@ -163,9 +164,9 @@ fn last_words(catalogue: &Catalogue) -> Vec<Json> {
 }
 
 /// Fields of which producers say different things. What is personal is not shown to who may not see it.
-fn disagreements(context: &Context, model: &Model, index: usize) -> Vec<Json> {
+fn disagreements(context: &Context, model: &Model, id: EntityId) -> Vec<Json> {
     let disagreement = |found: &Disagreement| {
-        let field = &model.entities[index].fields[found.field];
+        let field = &model.entities[id].fields[found.field];
         let hidden = field.personal && !context.reading.personal;
         let claim = |(producer, value): &(std::sync::Arc<str>, Value)| {
             let mut text = Vec::new();
@@ -174,11 +175,11 @@ fn disagreements(context: &Context, model: &Model, index: usize) -> Vec<Json> {
             json!({ "producer": producer.as_ref(), "value": value })
         };
         let example = |example: &Example| {
-            let node = context.reading.node(index, example.slot);
+            let node = context.reading.node(id.node(example.slot));
             json!({ "key": node.key(), "claims": example.claims.iter().map(claim).collect::<Vec<_>>() })
         };
         let examples: Vec<Json> = found.examples.iter().map(example).collect();
         json!({ "field": field.name, "count": found.count, "examples": examples })
     };
-    context.pinned.snapshot.catalogue[index].disagreements.iter().map(disagreement).collect()
+    context.pinned.snapshot.catalogue[id].disagreements.iter().map(disagreement).collect()
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::tape::{Span, Tape, Token};
 use super::{Action, Envelope, Event};
+use crate::ids::EntityId;
 use crate::model::cell::{Cell, List};
 use crate::model::value::{Date, GeoPoint, Instant, Money};
 
@@ -50,7 +51,7 @@ pub enum Slot {
 /// An event whose texts lie in the buffer.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    pub entity: usize,
+    pub entity: EntityId,
     pub key: Span,
     pub action: StoredAction,
     pub id: Span,

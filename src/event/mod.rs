@@ -19,6 +19,7 @@ mod values;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::ids::EntityId;
 use crate::model::Model;
 use crate::model::value::Instant;
 
@@ -46,7 +47,7 @@ pub enum OrderBy {
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
     /// An index of the model's entities.
-    pub entity: usize,
+    pub entity: EntityId,
     pub key: &'a str,
     pub action: Action<'a>,
     pub envelope: Envelope<'a>,

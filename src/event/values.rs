@@ -44,7 +44,7 @@ impl Reader<'_> {
             (Kind::GeoPoint, _) => Slot::GeoPoint(geo_point(value)?),
             (Kind::Enum(index), Token::Text(span)) => self.enum_value(*index, value.spanned(span))?,
             (Kind::Enum(index), _) => return wanted(&format!("a value of {}", self.model.enums[*index].name)),
-            (Kind::Link { .. }, _) => Slot::String(key(value)?),
+            (Kind::Link(_), _) => Slot::String(key(value)?),
             (Kind::List(item), Token::Array { .. }) => self.list(value, item)?,
             (Kind::List(_), _) => return wanted("an array"),
         })

@@ -3,6 +3,7 @@
 use super::bytes::{Reader, put, put_long, put_signed};
 use super::layout::{HEAD, Layout};
 use super::record::{Flags, Merge, Packed, Record, State, bit};
+use crate::ids::NodeId;
 use crate::model::cell::Cell;
 use crate::model::value::LONG_MAX;
 use crate::model::{Entity, Kind, Operands, Rule};
@@ -10,8 +11,7 @@ use crate::model::{Entity, Kind, Operands, Rule};
 /// Changes to one slot's record, until they are committed.
 #[derive(Default)]
 pub struct Draft {
-    pub entity: usize,
-    pub slot: u32,
+    pub id: NodeId,
     pub(super) base: Option<Record>,
     pub(super) flags: Flags,
     /// Fields that changed, each with its value's place in `bytes`; the last one counts.
@@ -51,8 +51,8 @@ pub(super) struct Drafted<'a> {
 }
 
 impl Draft {
-    pub(super) fn begin(&mut self, entity: usize, slot: u32, base: Record) {
-        (self.entity, self.slot, self.flags) = (entity, slot, Flags(base[0]));
+    pub(super) fn begin(&mut self, id: NodeId, base: Record) {
+        (self.id, self.flags) = (id, Flags(base[0]));
         self.base = Some(base);
         self.changes.clear();
         self.bytes.clear();
@@ -139,7 +139,7 @@ impl Draft {
     pub(super) fn set_merge(&mut self, merge: Option<Merge<'_>>) {
         let out = self.merge.start();
         if let Some(merge) = merge {
-            put(out, u64::from(merge.into));
+            put(out, u64::from(merge.into.0));
             put(out, u64::from(merge.void));
             put_signed(out, merge.order.0.seconds);
             put(out, u64::from(merge.order.0.nanos));

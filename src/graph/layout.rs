@@ -7,6 +7,7 @@
 //! follow in the order of their fields, each after its length, only where present. A reference has neither breaches,
 //! presence nor cells. The sections are lineage, the rules' own bytes, and, where a flag says so, what is rare.
 
+use crate::ids::{EntityId, Slot, Table};
 use crate::model::cell::{Cell, List};
 use crate::model::value::{Date, GeoPoint, Instant, Money, YEAR_0000};
 use crate::model::{Entity, Kind, Model};
@@ -46,7 +47,7 @@ impl Storage {
             Kind::Money => Storage::Money,
             Kind::GeoPoint => Storage::Point,
             Kind::Enum(_) => Storage::Enum,
-            Kind::Link { .. } => Storage::Link,
+            Kind::Link(_) => Storage::Link,
             Kind::List(_) => Storage::List,
         }
     }
@@ -85,7 +86,7 @@ impl Storage {
                 out[8..].copy_from_slice(&value.lon.to_bits().to_le_bytes());
             }
             Cell::Enum(value) => out.copy_from_slice(&value.to_le_bytes()),
-            Cell::Link(slot) => out.copy_from_slice(&slot.to_le_bytes()),
+            Cell::Link(slot) => out.copy_from_slice(&slot.0.to_le_bytes()),
             Cell::Null | Cell::Currency(_) | Cell::String(_) | Cell::List(_) | Cell::Json(_) => {}
         }
     }
@@ -114,7 +115,7 @@ impl Storage {
                 lon: f64::from_bits(u64::from_le_bytes(array(&bytes[8..]))),
             }),
             Storage::Enum => Cell::Enum(u16::from_le_bytes(array(bytes))),
-            Storage::Link => Cell::Link(u32::from_le_bytes(array(bytes))),
+            Storage::Link => Cell::Link(Slot(u32::from_le_bytes(array(bytes)))),
             Storage::Text => Cell::String(std::str::from_utf8(bytes).unwrap_or_default()),
             Storage::List => Cell::List(List::of(bytes)),
             Storage::Json => Cell::Json(std::str::from_utf8(bytes).unwrap_or_default()),
@@ -165,7 +166,7 @@ pub struct Layout {
 pub const HEAD: usize = 2;
 
 impl Layout {
-    pub fn all(model: &Model) -> Vec<Layout> {
+    pub fn all(model: &Model) -> Table<EntityId, Layout> {
         model.entities.iter().map(Layout::of).collect()
     }
 

@@ -6,6 +6,7 @@ use super::bytes::Reader;
 use super::layout::{HEAD, Layout};
 use super::lineage::EventRef;
 use super::names::Names;
+use crate::ids::Slot;
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
 use crate::model::{Entity, Operands};
@@ -53,7 +54,7 @@ impl Completeness {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Merge<'a> {
     /// The slot it names.
-    pub into: u32,
+    pub into: Slot,
     /// Time, source and id of the event: the smallest merge of a cycle is void.
     pub order: (Instant, &'a str, &'a str),
     /// Whether it is the one of its cycle that does not count.
@@ -235,7 +236,7 @@ impl<'a> Packed<'a> {
         }
     }
 
-    pub fn link(self, field: usize) -> Option<u32> {
+    pub fn link(self, field: usize) -> Option<Slot> {
         match self.cell(field) {
             Cell::Link(slot) => Some(slot),
             _ => None,
@@ -262,7 +263,7 @@ impl<'a> Packed<'a> {
         if reader.is_empty() {
             return None;
         }
-        let (into, void) = (reader.number() as u32, reader.number() == 1);
+        let (into, void) = (Slot(reader.number() as u32), reader.number() == 1);
         let time = Instant { seconds: reader.signed(), nanos: reader.number() as u32 };
         Some(Merge { into, void, order: (time, reader.text(), reader.text()) })
     }

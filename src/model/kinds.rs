@@ -5,6 +5,7 @@ use apollo_compiler::parser::SourceSpan;
 
 use super::reader::{Reader, nearest};
 use super::{Kind, Model};
+use crate::ids::{EntityId, Id};
 
 impl Reader<'_> {
     /// What a field of this type holds; a fault where there is no such type.
@@ -35,8 +36,8 @@ impl Reader<'_> {
                     other => scalar(other)
                         .or_else(|| model.enums.iter().position(|known| known.name == other).map(Kind::Enum))
                         .or_else(|| {
-                            let entity = entity_names.iter().position(|known| known == other)?;
-                            Some(Kind::Link { entity, reverse: None })
+                            let entity = EntityId::of(entity_names.iter().position(|known| known == other)?);
+                            Some(Kind::Link(entity))
                         }),
                 };
                 if found.is_none() {

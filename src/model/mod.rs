@@ -15,6 +15,8 @@ pub mod value;
 
 use std::collections::HashMap;
 
+use crate::ids::{EntityId, Table};
+
 pub use reader::{Fault, nearest};
 pub use rule::{Operands, Rule};
 
@@ -22,9 +24,9 @@ pub use rule::{Operands, Rule};
 pub const SHIPPED: &str = include_str!("../../model.graphql");
 
 /// A checked model.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Model {
-    pub entities: Vec<Entity>,
+    pub entities: Table<EntityId, Entity>,
     pub enums: Vec<Enumeration>,
     pub domains: Vec<Domain>,
     /// Sixteen hex digits that change whenever the model does.
@@ -35,7 +37,7 @@ pub struct Model {
 #[derive(Debug)]
 pub struct Domain {
     pub name: String,
-    pub entities: Vec<usize>,
+    pub entities: Vec<EntityId>,
 }
 
 /// A node type.
@@ -94,11 +96,8 @@ pub enum Kind {
     GeoPoint,
     /// An index of [`Model::enums`].
     Enum(usize),
-    /// `reverse` is an index of the target's [`Entity::reverses`], where the link has an other side.
-    Link {
-        entity: usize,
-        reverse: Option<usize>,
-    },
+    /// To a node of an entity.
+    Link(EntityId),
     /// A list of scalars.
     List(Box<Kind>),
 }
@@ -118,16 +117,16 @@ pub fn constant_name(name: &str) -> String {
 }
 
 impl Kind {
-    pub fn link(&self) -> Option<usize> {
+    pub fn link(&self) -> Option<EntityId> {
         match self {
-            Kind::Link { entity, .. } => Some(*entity),
+            Kind::Link(entity) => Some(*entity),
             _ => None,
         }
     }
 
     /// Whether a list can be sorted by it.
     pub fn orders(&self) -> bool {
-        !matches!(self, Kind::Json | Kind::GeoPoint | Kind::Link { .. } | Kind::List(_))
+        !matches!(self, Kind::Json | Kind::GeoPoint | Kind::Link(_) | Kind::List(_))
     }
 }
 
@@ -136,7 +135,7 @@ impl Kind {
 pub struct Reverse {
     pub name: String,
     /// The entity that holds the link.
-    pub entity: usize,
+    pub entity: EntityId,
     /// The link's field in that entity.
     pub field: usize,
 }
@@ -181,19 +180,19 @@ impl Model {
         source::read(text, path)
     }
 
-    pub fn entity_named(&self, name: &str) -> Option<usize> {
-        self.entities.iter().position(|entity| entity.name == name)
+    pub fn entity_named(&self, name: &str) -> Option<EntityId> {
+        self.entities.find(|entity| entity.name == name)
     }
 
-    pub fn entity_of_event(&self, event: &str) -> Option<usize> {
-        self.entities.iter().position(|entity| entity.event == event)
+    pub fn entity_of_event(&self, event: &str) -> Option<EntityId> {
+        self.entities.find(|entity| entity.event == event)
     }
 
     pub fn domain_named(&self, name: &str) -> Option<usize> {
         self.domains.iter().position(|domain| domain.name == name)
     }
 
-    pub fn domain_of(&self, entity: usize) -> &Domain {
+    pub fn domain_of(&self, entity: EntityId) -> &Domain {
         &self.domains[self.entities[entity].domain]
     }
 
@@ -212,7 +211,7 @@ impl Model {
             Kind::Money => "Money".into(),
             Kind::GeoPoint => "GeoPoint".into(),
             Kind::Enum(index) => self.enums[*index].name.clone(),
-            Kind::Link { entity, .. } => self.entities[*entity].name.clone(),
+            Kind::Link(entity) => self.entities[*entity].name.clone(),
             Kind::List(item) => format!("[{}!]", self.type_name(item)),
         }
     }

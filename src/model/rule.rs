@@ -182,7 +182,7 @@ impl Compiler<'_> {
             Kind::Enum(index) => ResultKind::Enum(*index),
             Kind::Money => return Err(format!("`{name}` is Money: write `{name}.minor` or `{name}.currency`")),
             Kind::GeoPoint => return Err(format!("`{name}` is a GeoPoint: write `{name}.lat` or `{name}.lon`")),
-            Kind::Json | Kind::Link { .. } | Kind::List(_) => {
+            Kind::Json | Kind::Link(_) | Kind::List(_) => {
                 return Err(format!("`{name}` cannot be read by a rule: only scalars and enums can"));
             }
         };

@@ -9,6 +9,7 @@ use apollo_compiler::parser::{Parser, SourceSpan};
 use super::directives::argument;
 use super::reader::{Fault, Reader};
 use super::{Check, Domain, Effect, Entity, EnumValue, Enumeration, Field, Kind, Model, Reverse, Rule, names};
+use crate::ids::{EntityId, Id, Table};
 
 pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     let (document, syntax) = match Parser::new().parse_ast(text, path) {
@@ -39,7 +40,7 @@ pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
 
 /// A link, derived field or check whose meaning is read once all types are known.
 struct Later {
-    entity: usize,
+    entity: EntityId,
     place: Option<SourceSpan>,
     what: LaterKind,
 }
@@ -76,10 +77,10 @@ impl Reader<'_> {
             enum_effects.push(effects);
         }
         let entity_names: Vec<String> = types.iter().map(|object| object.name.to_string()).collect();
-        let mut model = Model { entities: Vec::new(), enums, domains: Vec::new(), fingerprint: fingerprint(document) };
+        let mut model = Model { entities: Table::default(), enums, domains: Vec::new(), fingerprint: fingerprint(document) };
         let mut later = Vec::new();
         for (index, object) in types.iter().enumerate() {
-            let entity = self.entity(index, object, &entity_names, &mut model, &mut later);
+            let entity = self.entity(EntityId::of(index), object, &entity_names, &mut model, &mut later);
             model.entities.push(entity);
         }
         for entity in &mut model.entities {
@@ -90,8 +91,8 @@ impl Reader<'_> {
         for item in later {
             self.finish(&mut model, item);
         }
-        for (index, object) in types.iter().enumerate() {
-            self.check_derived_cycles(&model.entities[index], object);
+        for (entity, object) in model.entities.iter().zip(&types) {
+            self.check_derived_cycles(entity, object);
         }
         self.check_names(&model, &types, &enum_definitions);
         model
@@ -146,7 +147,7 @@ impl Reader<'_> {
 
     fn entity(
         &mut self,
-        index: usize,
+        index: EntityId,
         object: &Node<ast::ObjectTypeDefinition>,
         entity_names: &[String],
         model: &mut Model,
@@ -228,7 +229,7 @@ impl Reader<'_> {
 
     fn field(
         &mut self,
-        entity_index: usize,
+        entity_index: EntityId,
         entity: &mut Entity,
         definition: &Node<ast::FieldDefinition>,
         entity_names: &[String],
@@ -380,7 +381,7 @@ impl Reader<'_> {
         }
     }
 
-    fn reverse(&mut self, model: &mut Model, entity: usize, field: usize, name: String, place: Option<SourceSpan>) {
+    fn reverse(&mut self, model: &mut Model, entity: EntityId, field: usize, name: String, place: Option<SourceSpan>) {
         let Some(target) = model.entities[entity].fields[field].kind.link() else { return };
         let owner = &model.entities[target];
         let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -392,9 +393,7 @@ impl Reader<'_> {
         } else if owner.reverses.iter().any(|reverse| reverse.name == name) {
             self.fault(place, format!("{} has a reverse `{name}` already: give this one another name", owner.name));
         } else {
-            let reverse = owner.reverses.len();
             model.entities[target].reverses.push(Reverse { name, entity, field });
-            model.entities[entity].fields[field].kind = Kind::Link { entity: target, reverse: Some(reverse) };
         }
     }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::catalogue::DriftKind;
-use super::groups::Member;
 use super::record::{Order, Record, Sources, Stamp};
-use super::rivals::{self, Rivals, Word};
+use super::rivals::{Attribute, Rivals, Word};
 use super::seen::{Novelty, fingerprint};
 use super::{Partition, Projector};
 use crate::event::{Action, Commit, Envelope, Event, OrderBy};
 use crate::graph::{Draft, Graph, Lineage, State};
+use crate::ids::{NodeId, Slot};
 use crate::model::Field;
 use crate::model::cell::Cell;
 use crate::model::value::{Instant, Value};
@@ -27,7 +27,7 @@ pub(super) struct Place<'a> {
     pub appended_at: Instant,
     pub now: Instant,
     /// The slots of the event's entity and its links' targets, where they had one when they were looked up.
-    pub known: &'a [Option<u32>],
+    pub known: &'a [Option<Slot>],
 }
 
 impl Sources for &Graph {
@@ -40,7 +40,8 @@ impl Projector {
     pub(super) fn apply_event(&mut self, event: &Event<'_>, place: Place<'_>) {
         let (entity, domain) = (event.entity, self.model.entities[event.entity].domain);
         let slot = place.known[0].unwrap_or_else(|| self.graph.slot(entity, event.key));
-        let draft = self.graph.edit(entity, slot);
+        let id = entity.node(slot);
+        let draft = self.graph.edit(id);
         let mut record = std::mem::take(&mut self.record);
         record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
         let order = self.order(event, &place);
@@ -67,7 +68,7 @@ impl Projector {
         }
         self.record = record;
         if !self.truncations.is_empty() {
-            self.truncate_late(entity, slot, order, place.now);
+            self.truncate_late(id, order, place.now);
         }
     }
 
@@ -125,7 +126,7 @@ impl Projector {
         order: Order<'_>,
         place: &Place<'_>,
     ) -> bool {
-        let (entity, slot) = (event.entity, draft.slot);
+        let id = draft.id;
         let setter = record.enter(order);
         let (mut undone, mut won) = (false, false);
         match event.action {
@@ -141,23 +142,23 @@ impl Projector {
             }
         }
         let merges = matches!(event.action, Action::Merge(_)) && record.take_merge(setter, &&self.graph);
-        self.conclude(event.envelope, draft, record, (setter, order), place);
+        self.conclude(event.envelope, draft, record, setter, order, place);
         if undone {
-            self.graph.set_merge(entity, slot, None, false);
+            self.graph.set_merge(id, None, false);
         }
         match event.action {
             Action::Erase => {
-                let reached = self.groups.erase((entity, slot));
+                let reached = self.groups.erase(id);
                 self.erase(reached);
             }
             Action::Merge(into) => {
-                let into = self.graph.slot(entity, into);
-                let joined = self.groups.join((entity, slot), (entity, into));
+                let into = self.graph.slot(id.entity, into);
+                let joined = self.groups.join(id, id.entity.node(into));
                 self.erase(joined.erased);
                 if merges {
                     let envelope = event.envelope;
                     let merge = (into, (envelope.time, envelope.source, envelope.id));
-                    self.graph.set_merge(entity, slot, Some(merge), !joined.were_apart);
+                    self.graph.set_merge(id, Some(merge), !joined.were_apart);
                 }
             }
             Action::Change | Action::Delete => {}
@@ -171,7 +172,7 @@ impl Projector {
         draft: &mut Draft,
         record: &mut Record,
         setter: u32,
-        known: &[Option<u32>],
+        known: &[Option<Slot>],
     ) -> bool {
         let description = &self.model.entities[event.entity];
         let mut won = false;
@@ -184,15 +185,14 @@ impl Projector {
             let rival = record.rival(setter, field);
             let wins = record.take_field(setter, field, &&self.graph);
             if rival.is_some() || !self.rivals.is_empty() {
-                let place = (event.entity, draft.slot, field);
+                let attribute = (draft.id, field);
                 compare(
                     &mut self.rivals,
                     &self.graph,
-                    place,
+                    attribute,
                     &description.fields[field],
-                    cell,
                     record,
-                    (setter, rival, wins),
+                    Claim { setter, rival, wins, cell },
                 );
             }
             if !wins {
@@ -228,21 +228,20 @@ impl Projector {
     /// Deletes an entity at a stamp, without an event of its own.
     pub(super) fn delete(
         &mut self,
-        entity: usize,
-        slot: u32,
+        id: NodeId,
         envelope: Envelope<'_>,
         order: Order<'_>,
         place: &Place<'_>,
     ) {
-        let mut draft = self.graph.edit(entity, slot);
+        let mut draft = self.graph.edit(id);
         let mut record = std::mem::take(&mut self.record);
-        record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
+        record.read(self.graph.stamps(&draft), self.model.entities[id.entity].fields.len());
         let setter = record.enter(order);
         if record.take_deletion(setter, &&self.graph) {
             let undone = self.clear_outdated(&mut draft, &mut record);
-            self.conclude(envelope, draft, &mut record, (setter, order), place);
+            self.conclude(envelope, draft, &mut record, setter, order, place);
             if undone {
-                self.graph.set_merge(entity, slot, None, false);
+                self.graph.set_merge(id, None, false);
             }
         } else {
             self.graph.abandon(draft);
@@ -253,8 +252,8 @@ impl Projector {
     /// Takes from the draft what its deletion outdates. Gives whether that is a merge too.
     fn clear_outdated(&mut self, draft: &mut Draft, record: &mut Record) -> bool {
         if !self.rivals.is_empty() {
-            let fields = 0..self.model.entities[draft.entity].fields.len();
-            fields.for_each(|field| self.rivals.forget((draft.entity, draft.slot, field)));
+            let fields = 0..self.model.entities[draft.id.entity].fields.len();
+            fields.for_each(|field| self.rivals.forget((draft.id, field)));
         }
         let (fields, names, merge) = record.outdated(&&self.graph);
         fields.into_iter().for_each(|field| draft.set(field, Cell::Null));
@@ -270,13 +269,14 @@ impl Projector {
         envelope: Envelope<'_>,
         mut draft: Draft,
         record: &mut Record,
-        (setter, order): (u32, Order<'_>),
+        setter: u32,
+        order: Order<'_>,
         place: &Place<'_>,
     ) {
         let before = record.last_source();
         let is_last = record.take_last(setter, &&self.graph);
         if is_last {
-            self.last_words.pass(draft.entity, before, order.source.0);
+            self.last_words.pass(draft.id.entity, before, order.source.0);
         }
         self.settle(envelope, &mut draft, record, is_last.then_some(place));
         self.graph.commit(draft);
@@ -284,7 +284,7 @@ impl Projector {
 
     /// What follows from the entity's events taken together. `last` is the event's place where it is the greatest.
     fn settle(&mut self, envelope: Envelope<'_>, draft: &mut Draft, record: &mut Record, last: Option<&Place<'_>>) {
-        let rules = self.rules[self.model.entities[draft.entity].domain];
+        let rules = self.rules[self.model.entities[draft.id.entity].domain];
         if rules.order_by == OrderBy::Sequence && rules.report_gaps {
             let floor = match record.deletion_stamp() {
                 Some(Stamp::Sequence(version)) => version,
@@ -317,16 +317,16 @@ impl Projector {
         record.write(draft.set_stamps(), rules.order_by != OrderBy::Position, print);
     }
 
-    fn erase(&mut self, members: Vec<Member>) {
+    fn erase(&mut self, members: Vec<NodeId>) {
         let model = self.model.clone();
-        for (entity, slot) in members {
-            let description = &model.entities[entity];
-            let mut draft = self.graph.edit(entity, slot);
+        for id in members {
+            let description = &model.entities[id.entity];
+            let mut draft = self.graph.edit(id);
             draft.set_erased();
             let personal = description.fields.iter().enumerate().filter(|(_, field)| field.personal);
             for (field, _) in personal {
                 draft.set(field, Cell::Null);
-                self.rivals.forget((entity, slot, field));
+                self.rivals.forget((id, field));
             }
             if description.has_personal {
                 draft.clear_attributes();
@@ -353,35 +353,43 @@ impl Projector {
     }
 }
 
-/// Keeps what one producer says of a field beside what another says. Of the setters, the second is the other producer's
-/// whose value stood; the third is whether the first wins.
+/// What a producer says of a field that another has set.
+struct Claim<'a> {
+    setter: u32,
+    /// The setter whose value stood.
+    rival: Option<u32>,
+    /// Whether the value stands from now on.
+    wins: bool,
+    cell: Cell<'a>,
+}
+
+/// Keeps what one producer says of a field beside what another says.
 fn compare(
     rivals: &mut Rivals,
     graph: &Graph,
-    place: rivals::Place,
+    attribute: Attribute,
     field: &Field,
-    cell: Cell<'_>,
     record: &Record,
-    (setter, rival, wins): (u32, Option<u32>, bool),
+    Claim { setter, rival, wins, cell }: Claim<'_>,
 ) {
-    let node = graph.node(place.0, place.1);
+    let node = graph.node(attribute.0);
     if node.erased() && field.personal || record.is_outdated(setter, &graph) {
         return;
     }
     let Some(rival) = rival else {
         if wins {
-            rivals.stands(place, || cell.to_value());
+            rivals.stands(attribute, || cell.to_value());
         }
         return;
     };
-    let held = match (field.kind.link(), node.value(place.2)) {
-        (Some(target), Cell::Link(slot)) => Value::String(graph.node(target, slot).key().into()),
+    let held = match (field.kind.link(), node.value(attribute.1)) {
+        (Some(target), Cell::Link(slot)) => Value::String(graph.node(target.node(slot)).key().into()),
         (_, cell) => cell.to_value(),
     };
     let (loser, said, winner, stands) =
         if wins { (rival, held, setter, cell.to_value()) } else { (setter, cell.to_value(), rival, held) };
     if let (Some((stamp, source, id)), Some((_, standing, _))) = (record.origin(loser), record.origin(winner)) {
-        rivals.note(place, (standing, stands), Word { source, stamp, id: id.into(), value: said });
+        rivals.note(attribute, (standing, stands), Word { source, stamp, id: id.into(), value: said });
     }
 }
 

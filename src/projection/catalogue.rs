@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::rivals::Disagreement;
 use crate::event::Code;
+use crate::ids::{EntityId, Table};
+use crate::model::Model;
 use crate::model::value::Instant;
 
 /// Names kept of each kind; what comes beyond is counted together, so that a producer of endless names costs no memory.
@@ -62,17 +64,18 @@ pub struct Catalogue {
 
 /// By entity and producer: how many entities' last event is its.
 pub(super) struct LastWords {
-    counts: Vec<HashMap<u32, u64>>,
-    changed: Vec<bool>,
+    counts: Table<EntityId, HashMap<u32, u64>>,
+    changed: Table<EntityId, bool>,
 }
 
 impl LastWords {
-    pub fn new(entities: usize) -> LastWords {
-        LastWords { counts: vec![HashMap::new(); entities], changed: vec![false; entities] }
+    pub fn new(model: &Model) -> LastWords {
+        let entities = model.entities.ids();
+        LastWords { counts: entities.clone().map(|_| HashMap::new()).collect(), changed: entities.map(|_| false).collect() }
     }
 
     /// An entity's last event is of another producer than before.
-    pub fn pass(&mut self, entity: usize, from: Option<u32>, to: u32) {
+    pub fn pass(&mut self, entity: EntityId, from: Option<u32>, to: u32) {
         if from == Some(to) {
             return;
         }
@@ -90,8 +93,8 @@ impl LastWords {
     }
 
     /// Puts what changed into the catalogues.
-    pub fn settle(&mut self, catalogues: &mut [Arc<Catalogue>], text: impl Fn(u32) -> Arc<str>) {
-        for (entity, changed) in self.changed.iter_mut().enumerate().filter(|(_, changed)| **changed) {
+    pub fn settle(&mut self, catalogues: &mut Table<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
+        for (entity, changed) in self.changed.entries_mut().filter(|(_, changed)| **changed) {
             *changed = false;
             let mut counts: Vec<(u64, u32)> =
                 self.counts[entity].iter().map(|(source, count)| (*count, *source)).collect();
@@ -152,7 +155,7 @@ fn see(names: &mut BTreeMap<Arc<str>, Seen>, name: &str, in_model: bool, tallied
 
 /// Events since the last version, by entity, type and producer: counted by numbers, and by names only then.
 #[derive(Default)]
-pub struct Tally(Vec<((usize, u32, u32, bool), Tallied)>);
+pub struct Tally(Vec<((EntityId, u32, u32, bool), Tallied)>);
 
 struct Tallied {
     count: u64,
@@ -161,7 +164,7 @@ struct Tallied {
 }
 
 impl Tally {
-    pub fn event(&mut self, entity: usize, kind: u32, source: u32, in_model: bool, at: Instant) {
+    pub fn event(&mut self, entity: EntityId, kind: u32, source: u32, in_model: bool, at: Instant) {
         let what = (entity, kind, source, in_model);
         match self.0.iter_mut().find(|(known, _)| *known == what) {
             Some((_, tallied)) => {
@@ -179,7 +182,7 @@ impl Tally {
     }
 
     /// Puts what was counted into the catalogues. `text` gives a name's text.
-    pub fn settle(&mut self, catalogues: &mut [Arc<Catalogue>], text: impl Fn(u32) -> Arc<str>) {
+    pub fn settle(&mut self, catalogues: &mut Table<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
         for ((entity, kind, source, in_model), tallied) in self.0.drain(..) {
             Arc::make_mut(&mut catalogues[entity]).event(&text(kind), in_model, &text(source), &tallied);
         }

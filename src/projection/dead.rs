@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::pages::Pages;
 use crate::event::{Beside, Rejection};
+use crate::ids::NodeId;
 use crate::limits::{LETTER_BYTES_MAX, LETTERS_MAX};
 use crate::model::value::Instant;
 
@@ -23,8 +24,8 @@ pub struct DeadLetter {
     pub rejection: Rejection,
     /// The partition's number among those that the projector reads.
     pub place: usize,
-    /// Whose event it is, where that could be read: the entity and its slot.
-    pub node: Option<(usize, u32)>,
+    /// Whose event it is, where that could be read.
+    pub node: Option<NodeId>,
 }
 
 impl DeadLetter {

@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 
-/// An entity's slot.
-pub type Member = (usize, u32);
+use crate::ids::NodeId;
 
 #[derive(Default)]
 pub struct Groups {
-    of: HashMap<Member, usize>,
+    of: HashMap<NodeId, usize>,
     groups: Vec<Group>,
 }
 
 #[derive(Default)]
 struct Group {
-    members: Vec<Member>,
+    members: Vec<NodeId>,
     erased: bool,
 }
 
@@ -22,17 +21,17 @@ pub struct Joined {
     /// No merge had ever led from the one to the other.
     pub were_apart: bool,
     /// Those that become erased by it.
-    pub erased: Vec<Member>,
+    pub erased: Vec<NodeId>,
 }
 
 impl Groups {
     /// Bytes that they take, about.
     pub fn size(&self) -> usize {
-        let members = self.of.len() * size_of::<Member>() + self.groups.capacity() * size_of::<Group>();
-        members + self.of.capacity() * size_of::<(Member, usize)>()
+        let members = self.of.len() * size_of::<NodeId>() + self.groups.capacity() * size_of::<Group>();
+        members + self.of.capacity() * size_of::<(NodeId, usize)>()
     }
 
-    fn of(&mut self, member: Member) -> usize {
+    fn of(&mut self, member: NodeId) -> usize {
         *self.of.entry(member).or_insert_with(|| {
             self.groups.push(Group { members: vec![member], erased: false });
             self.groups.len() - 1
@@ -40,7 +39,7 @@ impl Groups {
     }
 
     /// Joins two.
-    pub fn join(&mut self, a: Member, b: Member) -> Joined {
+    pub fn join(&mut self, a: NodeId, b: NodeId) -> Joined {
         let (a, b) = (self.of(a), self.of(b));
         if a == b {
             return Joined { were_apart: false, erased: Vec::new() };
@@ -62,7 +61,7 @@ impl Groups {
     }
 
     /// Erases one and all joined with it; gives those that become erased.
-    pub fn erase(&mut self, member: Member) -> Vec<Member> {
+    pub fn erase(&mut self, member: NodeId) -> Vec<NodeId> {
         let group = self.of(member);
         let group = &mut self.groups[group];
         if std::mem::replace(&mut group.erased, true) { Vec::new() } else { group.members.clone() }

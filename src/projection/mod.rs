@@ -28,6 +28,7 @@ pub use rivals::{Disagreement, Example};
 
 use crate::event::{Batch, OrderBy, SUBJECT_BYTES_MAX};
 use crate::graph::{Graph, View};
+use crate::ids::{EntityId, NodeId, Slot, Table};
 use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
@@ -93,8 +94,7 @@ pub struct Snapshot {
     pub applied: Vec<u64>,
     /// By domain.
     pub counters: Vec<Counters>,
-    /// By entity.
-    pub catalogue: Vec<Arc<Catalogue>>,
+    pub catalogue: Table<EntityId, Arc<Catalogue>>,
     pub dead_letters: DeadLetters,
     /// How often something changed that no position tells of: dead letters read once more, or discarded.
     pub unplaced: u64,
@@ -131,12 +131,12 @@ const AHEAD: usize = 256;
 #[derive(Default)]
 struct Ahead {
     /// By event: its own first, then its links' targets in their order.
-    slots: Vec<Option<u32>>,
+    slots: Vec<Option<Slot>>,
     starts: Vec<usize>,
 }
 
 impl Ahead {
-    fn of(&self, event: usize) -> &[Option<u32>] {
+    fn of(&self, event: usize) -> &[Option<Slot>] {
         &self.slots[self.starts[event]..]
     }
 }
@@ -160,16 +160,16 @@ pub struct Projector {
     /// By partition: what its offsets are raised by as stamps. A log that was made anew comes after the old one.
     raised: Vec<u64>,
     counters: Vec<Counters>,
-    catalogue: Vec<Arc<Catalogue>>,
+    catalogue: Table<EntityId, Arc<Catalogue>>,
     tally: catalogue::Tally,
     rivals: rivals::Rivals,
     last_words: catalogue::LastWords,
     /// By producer: the truncations of its table.
     truncations: HashMap<u32, Vec<truncate::Heard>>,
     dead_letters: DeadLetters,
-    /// By entity and slot: how many events of it were refused, and neither applied since nor discarded. Those that are too
+    /// By node: how many events of it were refused, and neither applied since nor discarded. Those that are too
     /// many to be kept count too.
-    rejected: HashMap<(usize, u32), u32>,
+    rejected: HashMap<NodeId, u32>,
     /// Whether dead letters are read once more: nothing of it is counted twice.
     is_again: bool,
     /// Changes of what is served that no position tells of.
@@ -193,7 +193,7 @@ impl Projector {
             catalogue: model.entities.iter().map(|_| Arc::new(Catalogue::default())).collect(),
             tally: catalogue::Tally::default(),
             rivals: rivals::Rivals::default(),
-            last_words: catalogue::LastWords::new(model.entities.len()),
+            last_words: catalogue::LastWords::new(&model),
             truncations: HashMap::new(),
             dead_letters: DeadLetters::default(),
             rejected: HashMap::new(),
@@ -278,7 +278,7 @@ impl Projector {
         }
         for (offset, appended_at, truncation) in &batch.truncations {
             if offsets.contains(offset) {
-                self.truncate(truncation, (partition, *offset, *appended_at), now);
+                self.truncate(truncation, partition, *offset, *appended_at, now);
             }
         }
     }
@@ -296,7 +296,7 @@ impl Projector {
                 *count -= 1;
                 if *count == 0 {
                     self.rejected.remove(&node);
-                    self.graph.set_rejected(node.0, node.1, false);
+                    self.graph.set_rejected(node, false);
                 }
             }
         }
@@ -306,11 +306,11 @@ impl Projector {
     fn look_ahead<'a>(&self, records: impl Iterator<Item = crate::event::Record<'a>>) -> Ahead {
         let mut ahead = Ahead::default();
         let mut named = Vec::new();
-        let mut keys = vec![Vec::new(); self.model.entities.len()];
+        let mut keys: Table<EntityId, Vec<_>> = self.model.entities.iter().map(|_| Vec::new()).collect();
         for record in records {
             ahead.starts.push(named.len());
             let Ok(event) = record.outcome else { continue };
-            let mut name = |entity: usize, key| {
+            let mut name = |entity: EntityId, key| {
                 named.push(entity);
                 keys[entity].push(key);
             };
@@ -323,8 +323,8 @@ impl Projector {
                 }
             }
         }
-        let found = keys.iter().enumerate().map(|(entity, keys)| self.graph.find_all(entity, keys).into_iter());
-        let mut found: Vec<_> = found.collect();
+        let found = keys.entries().map(|(entity, keys)| self.graph.find_all(entity, keys).into_iter());
+        let mut found: Table<EntityId, _> = found.collect();
         ahead.slots = named.into_iter().map(|entity| found[entity].next().flatten()).collect();
         ahead
     }
@@ -377,7 +377,7 @@ impl Projector {
 
     fn memory(&self) -> Memory {
         let recent = self.recent.iter().map(seen::Recent::size).sum::<usize>();
-        let rejected = self.rejected.capacity() * size_of::<((usize, u32), u32)>();
+        let rejected = self.rejected.capacity() * size_of::<(NodeId, u32)>();
         Memory { writer: self.graph.size(), rules: self.groups.size() + self.rivals.size() + recent + rejected }
     }
 
@@ -405,7 +405,7 @@ impl Projector {
         let topic = self.topic(partition).clone();
         let rejection = &refused.rejection;
         let prefix = rejection.kind.as_deref().and_then(|kind| kind.split_once('.')).map(|(prefix, _)| prefix);
-        let of_topic = |entity: &usize| topic.domains.contains(&self.model.entities[*entity].domain);
+        let of_topic = |entity: &EntityId| topic.domains.contains(&self.model.entities[*entity].domain);
         let named = prefix.and_then(|prefix| self.model.entity_of_event(prefix)).filter(of_topic);
         // What does not say whose it is counts for the first that it may be of.
         let first = topic.domains.first().and_then(|domain| self.model.domains[*domain].entities.first().copied());
@@ -416,10 +416,10 @@ impl Projector {
             self.counters[domain].dead += 1;
         }
         let subject = rejection.subject.as_deref().filter(|subject| (1..=SUBJECT_BYTES_MAX).contains(&subject.len()));
-        let node = named.zip(subject).map(|(entity, subject)| (entity, self.graph.slot(entity, subject)));
+        let node = named.zip(subject).map(|(entity, subject)| entity.node(self.graph.slot(entity, subject)));
         if let Some(node) = node {
             *self.rejected.entry(node).or_default() += 1;
-            self.graph.set_rejected(node.0, node.1, true);
+            self.graph.set_rejected(node, true);
         }
         self.dead_letters.push(DeadLetter {
             domain: self.model.domains[domain].name.as_str().into(),

@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::record::Stamp;
+use crate::ids::{EntityId, NodeId, Slot};
 use crate::limits::CONTESTS_MAX;
 use crate::model::value::Value;
 
 /// Entities that are shown of a disagreement.
 const EXAMPLES_MAX: usize = 5;
 
-/// A field of an entity: entity, slot, field.
-pub type Place = (usize, u32, usize);
+/// A node's field.
+pub type Attribute = (NodeId, usize);
 
 /// What a producer said last of a field.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +39,7 @@ pub struct Disagreement {
 /// An entity that producers say different things of: the one that wins first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    pub slot: u32,
+    pub slot: Slot,
     pub claims: Vec<(Arc<str>, Value)>,
 }
 
@@ -58,25 +59,25 @@ impl Contest {
 /// The fields that more than one producer set.
 #[derive(Debug, Default)]
 pub struct Rivals {
-    contests: HashMap<Place, Contest>,
+    contests: HashMap<Attribute, Contest>,
     /// By entity and field: the slots where they differ.
-    differing: BTreeMap<(usize, usize), BTreeSet<u32>>,
+    differing: BTreeMap<(EntityId, usize), BTreeSet<Slot>>,
     /// Entities of which something changed since it was last told.
-    changed: BTreeSet<usize>,
+    changed: BTreeSet<EntityId>,
     /// Words that were not kept, as too many fields had several producers.
     untold: u64,
 }
 
 impl Rivals {
     /// A producer's value stands, and what another said of the field is `said`.
-    pub fn note(&mut self, place: Place, standing: (u32, Value), said: Word) {
-        if self.contests.len() >= CONTESTS_MAX && !self.contests.contains_key(&place) {
+    pub fn note(&mut self, attribute: Attribute, standing: (u32, Value), said: Word) {
+        if self.contests.len() >= CONTESTS_MAX && !self.contests.contains_key(&attribute) {
             self.untold += 1;
             return;
         }
         let contest = self
             .contests
-            .entry(place)
+            .entry(attribute)
             .or_insert_with(|| Contest { standing: (standing.0, Value::Null), others: vec![] });
         contest.others.retain(|word| word.source != standing.0);
         contest.standing = standing;
@@ -85,14 +86,14 @@ impl Rivals {
             Some(_) => {}
             None => contest.others.push(said),
         }
-        self.judge(place);
+        self.judge(attribute);
     }
 
     /// The producer whose value stood says another.
-    pub fn stands(&mut self, place: Place, value: impl FnOnce() -> Value) {
-        if let Some(contest) = self.contests.get_mut(&place) {
+    pub fn stands(&mut self, attribute: Attribute, value: impl FnOnce() -> Value) {
+        if let Some(contest) = self.contests.get_mut(&attribute) {
             contest.standing.1 = value();
-            self.judge(place);
+            self.judge(attribute);
         }
     }
 
@@ -104,7 +105,7 @@ impl Rivals {
     /// Bytes that they take, about: as if two producers said something short of each.
     pub fn size(&self) -> usize {
         let words = self.contests.len() * size_of::<Word>();
-        words + self.contests.capacity() * size_of::<(Place, Contest)>()
+        words + self.contests.capacity() * size_of::<(Attribute, Contest)>()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -112,15 +113,15 @@ impl Rivals {
     }
 
     /// The field was cleared by a deletion or an erasure: nobody's word counts any more.
-    pub fn forget(&mut self, place: Place) {
-        if self.contests.remove(&place).is_some() {
-            self.judge(place);
+    pub fn forget(&mut self, attribute: Attribute) {
+        if self.contests.remove(&attribute).is_some() {
+            self.judge(attribute);
         }
     }
 
-    fn judge(&mut self, place: Place) {
-        let (entity, slot, field) = place;
-        let differs = self.contests.get(&place).is_some_and(Contest::differs);
+    fn judge(&mut self, attribute: Attribute) {
+        let (NodeId { entity, slot }, field) = attribute;
+        let differs = self.contests.get(&attribute).is_some_and(Contest::differs);
         let slots = self.differing.entry((entity, field)).or_default();
         let changes = if differs { slots.insert(slot) } else { slots.remove(&slot) };
         // The values of one that is shown may have changed.
@@ -130,16 +131,16 @@ impl Rivals {
     }
 
     /// The entities whose disagreements changed since this was last asked.
-    pub fn take_changed(&mut self) -> BTreeSet<usize> {
+    pub fn take_changed(&mut self) -> BTreeSet<EntityId> {
         std::mem::take(&mut self.changed)
     }
 
     /// An entity's disagreements, by field.
-    pub fn of(&self, entity: usize, name: impl Fn(u32) -> Arc<str>) -> Vec<Disagreement> {
+    pub fn of(&self, entity: EntityId, name: impl Fn(u32) -> Arc<str>) -> Vec<Disagreement> {
         let fields = self.differing.range((entity, 0)..=(entity, usize::MAX)).filter(|(_, slots)| !slots.is_empty());
-        let disagreement = |(&(_, field), slots): (&(usize, usize), &BTreeSet<u32>)| {
-            let example = |slot: &u32| {
-                let contest = self.contests.get(&(entity, *slot, field))?;
+        let disagreement = |(&(_, field), slots): (&(EntityId, usize), &BTreeSet<Slot>)| {
+            let example = |slot: &Slot| {
+                let contest = self.contests.get(&(entity.node(*slot), field))?;
                 let first = (name(contest.standing.0), contest.standing.1.clone());
                 let others = contest.others.iter().map(|word| (name(word.source), word.value.clone()));
                 Some(Example { slot: *slot, claims: std::iter::once(first).chain(others).collect() })
@@ -160,31 +161,31 @@ mod tests {
     }
 
     fn counts(rivals: &Rivals) -> Vec<(usize, u64)> {
-        rivals.of(0, |source| source.to_string().into()).into_iter().map(|found| (found.field, found.count)).collect()
+        rivals.of(EntityId(0), |source| source.to_string().into()).into_iter().map(|found| (found.field, found.count)).collect()
     }
 
     #[test]
     fn the_last_word_of_each_counts() {
         let mut rivals = Rivals::default();
-        let place = (0, 7, 3);
+        let attribute = (EntityId(0).node(Slot(7)), 3);
         // 1 said 10, then 2 said 20, which stands.
-        rivals.note(place, (2, Value::Int(20)), word(1, 1, 10));
+        rivals.note(attribute, (2, Value::Int(20)), word(1, 1, 10));
         assert_eq!(counts(&rivals), [(3, 1)]);
         // An older word of 1 changes nothing; a newer one, that loses, does.
-        rivals.note(place, (2, Value::Int(20)), word(1, 0, 20));
+        rivals.note(attribute, (2, Value::Int(20)), word(1, 0, 20));
         assert_eq!(counts(&rivals), [(3, 1)]);
-        rivals.note(place, (2, Value::Int(20)), word(1, 2, 20));
+        rivals.note(attribute, (2, Value::Int(20)), word(1, 2, 20));
         assert_eq!(counts(&rivals), []);
-        rivals.stands(place, || Value::Int(30));
+        rivals.stands(attribute, || Value::Int(30));
         assert_eq!(counts(&rivals), [(3, 1)]);
         // 1 wins with the same.
-        rivals.note(place, (1, Value::Int(30)), word(2, 9, 30));
+        rivals.note(attribute, (1, Value::Int(30)), word(2, 9, 30));
         assert_eq!(counts(&rivals), []);
-        rivals.note(place, (1, Value::Int(31)), word(2, 9, 30));
-        let found = rivals.of(0, |source| source.to_string().into());
+        rivals.note(attribute, (1, Value::Int(31)), word(2, 9, 30));
+        let found = rivals.of(EntityId(0), |source| source.to_string().into());
         let claims = vec![("1".into(), Value::Int(31)), ("2".into(), Value::Int(30))];
-        assert_eq!(found[0].examples, [Example { slot: 7, claims }]);
-        rivals.forget(place);
+        assert_eq!(found[0].examples, [Example { slot: Slot(7), claims }]);
+        rivals.forget(attribute);
         assert_eq!(counts(&rivals), []);
     }
 }

@@ -5,6 +5,7 @@ use super::Projector;
 use super::apply::Place;
 use super::record::{Order, Record, Stamp};
 use crate::event::{Envelope, OrderBy, Truncation};
+use crate::ids::{EntityId, NodeId};
 use crate::model::value::Instant;
 
 /// One that was heard of.
@@ -21,7 +22,9 @@ impl Projector {
     pub(super) fn truncate(
         &mut self,
         truncation: &Truncation,
-        (partition, offset, appended_at): (usize, u64, Instant),
+        partition: usize,
+        offset: u64,
+        appended_at: Instant,
         now: Instant,
     ) {
         let heard = Heard { truncation: truncation.clone(), partition, offset, appended_at };
@@ -42,37 +45,37 @@ impl Projector {
         let mut record = Record::default();
         for entity in domains.iter().flat_map(|domain| &model.domains[*domain].entities).copied() {
             let fields = model.entities[entity].fields.len();
-            for slot in 0..self.graph.slots(entity) {
-                record.read(self.graph.node(entity, slot).stamps(), fields);
+            for id in self.graph.slots(entity).map(|slot| entity.node(slot)) {
+                record.read(self.graph.node(id).stamps(), fields);
                 let stamp = self.stamp_of(entity, truncation);
                 if record.has_below(Order { stamp, source: (source, &truncation.source), id: &truncation.id }) {
-                    self.delete_by(&heard, entity, slot, now);
+                    self.delete_by(&heard, id, now);
                 }
             }
         }
     }
 
     /// What a truncation that is known already makes of an event of its table that came late.
-    pub(super) fn truncate_late(&mut self, entity: usize, slot: u32, order: Order<'_>, now: Instant) {
+    pub(super) fn truncate_late(&mut self, id: NodeId, order: Order<'_>, now: Instant) {
         let Some(all) = self.truncations.get(&order.source.0) else { return };
-        let place = |heard: &Heard| (self.stamp_of(entity, &heard.truncation), heard.truncation.id.clone());
+        let place = |heard: &Heard| (self.stamp_of(id.entity, &heard.truncation), heard.truncation.id.clone());
         let later = all.iter().filter(|heard| place(heard) > (order.stamp, order.id.to_owned()));
         let last = later.max_by_key(|heard| place(heard)).cloned();
         if let Some(heard) = last {
-            self.delete_by(&heard, entity, slot, now);
+            self.delete_by(&heard, id, now);
         }
     }
 
-    fn stamp_of(&self, entity: usize, truncation: &Truncation) -> Stamp {
+    fn stamp_of(&self, entity: EntityId, truncation: &Truncation) -> Stamp {
         match self.rules[self.model.entities[entity].domain].order_by {
             OrderBy::Time => Stamp::Time(truncation.time),
             OrderBy::Position | OrderBy::Sequence => Stamp::Commit(truncation.commit),
         }
     }
 
-    fn delete_by(&mut self, heard: &Heard, entity: usize, slot: u32, now: Instant) {
+    fn delete_by(&mut self, heard: &Heard, id: NodeId, now: Instant) {
         let Heard { truncation, partition, offset, appended_at } = heard;
-        let kind = format!("{}.deleted", self.model.entities[entity].event);
+        let kind = format!("{}.deleted", self.model.entities[id.entity].event);
         let envelope = Envelope {
             id: &truncation.id,
             source: &truncation.source,
@@ -85,7 +88,7 @@ impl Projector {
         };
         let source = self.graph.name(&truncation.source);
         let order =
-            Order { stamp: self.stamp_of(entity, truncation), source: (source, envelope.source), id: envelope.id };
+            Order { stamp: self.stamp_of(id.entity, truncation), source: (source, envelope.source), id: envelope.id };
         let place = Place {
             partition: *partition,
             offset: *offset,
@@ -94,6 +97,6 @@ impl Projector {
             now,
             known: &[],
         };
-        self.delete(entity, slot, envelope, order, &place);
+        self.delete(id, envelope, order, &place);
     }
 }

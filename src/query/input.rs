@@ -9,12 +9,13 @@ use serde_json::Value as Json;
 use super::QueryError;
 use super::filter::{Filter, Quantifier, Test};
 use crate::graph::{Completeness, fold_case};
+use crate::ids::EntityId;
 use crate::limits::{FILTER_PARTS_MAX, ITEMS_MAX};
 use crate::model::value::{Date, GeoPoint, Instant, Value};
 use crate::model::{Kind, Model};
 
 /// Reads a filter of an entity. `personal` says whether personal fields may be filtered by.
-pub fn read(model: &Model, entity: usize, input: &Json, personal: bool) -> Result<Filter, QueryError> {
+pub fn read(model: &Model, entity: EntityId, input: &Json, personal: bool) -> Result<Filter, QueryError> {
     Reader { model, personal, parts: Cell::new(0) }.filter(entity, input)
 }
 
@@ -26,7 +27,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn filter(&self, entity: usize, input: &Json) -> Result<Filter, QueryError> {
+    fn filter(&self, entity: EntityId, input: &Json) -> Result<Filter, QueryError> {
         let mut parts = Vec::new();
         for (name, value) in members(input, "a filter")? {
             self.count()?;
@@ -45,7 +46,7 @@ impl Reader<'_> {
         }
     }
 
-    fn part(&self, entity: usize, name: &str, value: &Json) -> Result<Filter, QueryError> {
+    fn part(&self, entity: EntityId, name: &str, value: &Json) -> Result<Filter, QueryError> {
         let description = &self.model.entities[entity];
         if value.is_null() {
             return Err(QueryError::bad_input(format!(
@@ -88,13 +89,13 @@ impl Reader<'_> {
         Ok(Filter::And(parts))
     }
 
-    fn field(&self, entity: usize, field: usize, value: &Json) -> Result<Filter, QueryError> {
+    fn field(&self, entity: EntityId, field: usize, value: &Json) -> Result<Filter, QueryError> {
         let description = &self.model.entities[entity].fields[field];
         if description.personal && !self.personal {
             return Err(QueryError::forbidden(&description.name));
         }
         match &description.kind {
-            Kind::Link { entity, .. } => {
+            Kind::Link(entity) => {
                 Ok(Filter::Link { field, entity: *entity, filter: Box::new(self.filter(*entity, value)?) })
             }
             Kind::Money => {

@@ -219,8 +219,8 @@ impl Metrics {
             }
         }
         let listed = gauges(&registry, "entities", "Nodes that lists hold.", &["entity"])?;
-        for (index, entity) in self.model.entities.iter().enumerate() {
-            listed.with_label_values(&[&entity.name]).set(snapshot.graph.counts(index).listed as f64);
+        for (id, entity) in self.model.entities.entries() {
+            listed.with_label_values(&[&entity.name]).set(snapshot.graph.counts(id).listed as f64);
         }
         let gauge = |name: &str, help: &str, value: f64| -> Result<(), prometheus::Error> {
             let gauge = Gauge::new(name, help)?;

@@ -1,19 +1,20 @@
 //! What the schema says of a model's own names: the model's descriptions and, where it has none, a sentence made of what the
 //! model knows.
 
+use crate::ids::EntityId;
 use crate::model::{Effect, Entity, Kind, Model};
 
 /// What is said of personal fields besides.
 const PERSONAL: &str = "Personal data: null, with the error `FORBIDDEN`, for who may not see it.";
 
-pub fn entity(model: &Model, index: usize) -> String {
-    let entity = &model.entities[index];
-    let made = || format!("A `{}` of the domain `{}`: what its events told.", entity.name, model.domain_of(index).name);
+pub fn entity(model: &Model, id: EntityId) -> String {
+    let entity = &model.entities[id];
+    let made = || format!("A `{}` of the domain `{}`: what its events told.", entity.name, model.domain_of(id).name);
     entity.description.clone().unwrap_or_else(made)
 }
 
-pub fn field(model: &Model, index: usize, field: usize) -> String {
-    let entity = &model.entities[index];
+pub fn field(model: &Model, entity: EntityId, field: usize) -> String {
+    let entity = &model.entities[entity];
     let described = &entity.fields[field];
     let text = described.description.clone().unwrap_or_else(|| made_of_field(model, entity, field));
     if described.personal { format!("{text}\n\n{PERSONAL}") } else { text }
@@ -21,7 +22,7 @@ pub fn field(model: &Model, index: usize, field: usize) -> String {
 
 fn made_of_field(model: &Model, entity: &Entity, field: usize) -> String {
     let described = &entity.fields[field];
-    if let Kind::Link { entity: target, .. } = described.kind {
+    if let Kind::Link(target) = described.kind {
         let target = &model.entities[target].name;
         return format!(
             "The `{target}` whose key an event gave last as `{}`; null where none did.",
@@ -55,8 +56,8 @@ fn events(entity: &Entity, has: impl Fn(&Effect) -> bool) -> Vec<String> {
 }
 
 /// The connection on the other side of a link.
-pub fn reverse(model: &Model, index: usize, reverse: usize) -> String {
-    let reverse = &model.entities[index].reverses[reverse];
+pub fn reverse(model: &Model, entity: EntityId, reverse: usize) -> String {
+    let reverse = &model.entities[entity].reverses[reverse];
     let holder = &model.entities[reverse.entity];
     format!("Each `{}` that names it as `{}`, a page at a time.", holder.name, holder.fields[reverse.field].name)
 }

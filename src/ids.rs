@@ -1,0 +1,172 @@
+//! Ids: what the engine's numbers are numbers of, so that one kind never stands where another is meant.
+//!
+//! An id is a dense number in a small type of its own: [`Table`] holds one thing for each of them. Inside trees and packed
+//! records `graph` works on the raw words. The room imports nothing and knows no model.
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut, Index, IndexMut};
+
+/// A dense number that says what it counts.
+pub trait Id: Copy {
+    /// The id of a place in a list. It panics where its number does not fit, which the makers of such lists rule out.
+    fn of(index: usize) -> Self;
+    /// The place in a list.
+    fn index(self) -> usize;
+}
+
+macro_rules! ids {
+    ($($(#[$says:meta])* $name:ident($number:ty))*) => {$(
+        $(#[$says])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $number);
+
+        impl $name {
+            /// The place in a list.
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+
+        impl Id for $name {
+            fn of(index: usize) -> $name {
+                $name(<$number>::try_from(index).expect(concat!("a number fits ", stringify!($name))))
+            }
+
+            fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A node type: its place in the model.
+    EntityId(u16)
+    /// A node among those of its entity, in the order in which their keys were first named.
+    Slot(u32)
+}
+
+/// A node of the graph.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId {
+    pub entity: EntityId,
+    pub slot: Slot,
+}
+
+impl EntityId {
+    /// The node in a slot of this entity.
+    pub fn node(self, slot: Slot) -> NodeId {
+        NodeId { entity: self, slot }
+    }
+}
+
+impl Slot {
+    pub const MIN: Slot = Slot(0);
+    pub const MAX: Slot = Slot(u32::MAX);
+}
+
+/// One `T` for each id: a `Vec` that no other id, and no bare number, looks into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table<I, T> {
+    items: Vec<T>,
+    ids: PhantomData<fn() -> I>,
+}
+
+impl<I: Id, T> Table<I, T> {
+    /// Adds one at the end, and gives its id.
+    pub fn push(&mut self, item: T) -> I {
+        self.items.push(item);
+        I::of(self.items.len() - 1)
+    }
+
+    pub fn get(&self, id: I) -> Option<&T> {
+        self.items.get(id.index())
+    }
+
+    pub fn get_mut(&mut self, id: I) -> Option<&mut T> {
+        self.items.get_mut(id.index())
+    }
+
+    /// The first that passes a test.
+    pub fn find(&self, passes: impl FnMut(&T) -> bool) -> Option<I> {
+        self.items.iter().position(passes).map(I::of)
+    }
+
+    /// All ids, ascending.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = I> + ExactSizeIterator + Clone + use<I, T> {
+        (0..self.items.len()).map(I::of)
+    }
+
+    /// All, each with its id.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = (I, &T)> + ExactSizeIterator {
+        self.items.iter().enumerate().map(|(index, item)| (I::of(index), item))
+    }
+
+    pub fn entries_mut(&mut self) -> impl DoubleEndedIterator<Item = (I, &mut T)> + ExactSizeIterator {
+        self.items.iter_mut().enumerate().map(|(index, item)| (I::of(index), item))
+    }
+
+    /// Bytes that its entries may take before it grows.
+    pub fn size(&self) -> usize {
+        self.items.capacity() * size_of::<T>()
+    }
+}
+
+impl<I, T> Default for Table<I, T> {
+    fn default() -> Table<I, T> {
+        Table { items: Vec::new(), ids: PhantomData }
+    }
+}
+
+impl<I, T> FromIterator<T> for Table<I, T> {
+    fn from_iter<A: IntoIterator<Item = T>>(items: A) -> Table<I, T> {
+        Table { items: items.into_iter().collect(), ids: PhantomData }
+    }
+}
+
+impl<I: Id, T> Index<I> for Table<I, T> {
+    type Output = T;
+
+    fn index(&self, id: I) -> &T {
+        &self.items[id.index()]
+    }
+}
+
+impl<I: Id, T> IndexMut<I> for Table<I, T> {
+    fn index_mut(&mut self, id: I) -> &mut T {
+        &mut self.items[id.index()]
+    }
+}
+
+/// What a list does that needs no place: going over all, their number.
+impl<I, T> Deref for Table<I, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+impl<I, T> DerefMut for Table<I, T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.items
+    }
+}
+
+impl<'t, I, T> IntoIterator for &'t Table<I, T> {
+    type Item = &'t T;
+    type IntoIter = std::slice::Iter<'t, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
+
+impl<'t, I, T> IntoIterator for &'t mut Table<I, T> {
+    type Item = &'t mut T;
+    type IntoIter = std::slice::IterMut<'t, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter_mut()
+    }
+}
