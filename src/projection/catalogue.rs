@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::rivals::Disagreement;
 use crate::event::Code;
+use crate::graph::{Reader, put};
 use crate::model::value::Instant;
 
 /// Names kept of each kind; what comes beyond is counted together, so that a producer of endless names costs no memory.
@@ -61,6 +62,7 @@ pub struct Catalogue {
 }
 
 /// By entity and producer: how many entities' last event is its.
+#[derive(Clone, Default)]
 pub(super) struct LastWords {
     counts: Vec<HashMap<u32, u64>>,
     changed: Vec<bool>,
@@ -87,6 +89,24 @@ impl LastWords {
         }
         *counts.entry(to).or_default() += 1;
         self.changed[entity] = true;
+    }
+
+    pub fn save(&self, out: &mut Vec<u8>) {
+        put(out, self.counts.len() as u64);
+        for counts in &self.counts {
+            put(out, counts.len() as u64);
+            for (source, count) in counts {
+                put(out, u64::from(*source));
+                put(out, *count);
+            }
+        }
+    }
+
+    pub fn restore(reader: &mut Reader<'_>) -> LastWords {
+        let entities = 0..reader.number();
+        let of_entity = |_| (0..reader.number()).map(|_| (reader.number() as u32, reader.number())).collect();
+        let counts: Vec<HashMap<u32, u64>> = entities.map(of_entity).collect();
+        LastWords { changed: vec![true; counts.len()], counts }
     }
 
     /// Puts what changed into the catalogues.

@@ -326,7 +326,7 @@ impl Record {
     }
 }
 
-fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
+pub fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
     match stamp {
         Stamp::Sequence(version) => {
             out.push(0);
@@ -352,7 +352,7 @@ fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
     }
 }
 
-fn read_stamp(reader: &mut Reader<'_>) -> Stamp {
+pub fn read_stamp(reader: &mut Reader<'_>) -> Stamp {
     match reader.number() {
         0 => Stamp::Sequence(reader.number()),
         1 => Stamp::Position { offset: reader.number(), topic: reader.number(), partition: reader.number() as u32 },

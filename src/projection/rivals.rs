@@ -6,8 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::record::Stamp;
+use super::groups::Member;
+use super::record::{Stamp, read_stamp, write_stamp};
+use crate::graph::{Reader, put, put_long};
 use crate::limits::CONTESTS_MAX;
+use crate::model::cell::Cell;
 use crate::model::value::Value;
 
 /// Entities that are shown of a disagreement.
@@ -43,7 +46,7 @@ pub struct Example {
 }
 
 /// What stands in the graph, and what the others said last.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Contest {
     standing: (u32, Value),
     others: Vec<Word>,
@@ -53,12 +56,34 @@ impl Contest {
     fn differs(&self) -> bool {
         self.others.iter().any(|word| word.value != self.standing.1)
     }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        put(out, u64::from(self.standing.0));
+        self.standing.1.cell().pack(out);
+        for Word { source, stamp, id, value } in &self.others {
+            put(out, u64::from(*source));
+            write_stamp(out, *stamp);
+            put_long(out, id.as_bytes());
+            value.cell().pack(out);
+        }
+    }
+
+    fn restore(plain: &[u8]) -> Option<Contest> {
+        let mut reader = Reader(plain);
+        let standing = (reader.number() as u32, Cell::unpack(&mut reader.0)?.to_value());
+        let mut others = Vec::new();
+        while !reader.is_empty() {
+            let (source, stamp, id) = (reader.number() as u32, read_stamp(&mut reader), reader.text().into());
+            others.push(Word { source, stamp, id, value: Cell::unpack(&mut reader.0)?.to_value() });
+        }
+        Some(Contest { standing, others })
+    }
 }
 
-/// The fields that more than one producer set.
-#[derive(Debug, Default)]
+/// The fields that more than one producer set. A copy shares the contests.
+#[derive(Clone, Debug, Default)]
 pub struct Rivals {
-    contests: HashMap<Place, Contest>,
+    contests: HashMap<Place, Arc<Contest>>,
     /// By entity and field: the slots where they differ.
     differing: BTreeMap<(usize, usize), BTreeSet<u32>>,
     /// Entities of which something changed since it was last told.
@@ -77,7 +102,8 @@ impl Rivals {
         let contest = self
             .contests
             .entry(place)
-            .or_insert_with(|| Contest { standing: (standing.0, Value::Null), others: vec![] });
+            .or_insert_with(|| Contest { standing: (standing.0, Value::Null), others: vec![] }.into());
+        let contest = Arc::make_mut(contest);
         contest.others.retain(|word| word.source != standing.0);
         contest.standing = standing;
         match contest.others.iter_mut().find(|word| word.source == said.source) {
@@ -91,7 +117,7 @@ impl Rivals {
     /// The producer whose value stood says another.
     pub fn stands(&mut self, place: Place, value: impl FnOnce() -> Value) {
         if let Some(contest) = self.contests.get_mut(&place) {
-            contest.standing.1 = value();
+            Arc::make_mut(contest).standing.1 = value();
             self.judge(place);
         }
     }
@@ -120,7 +146,7 @@ impl Rivals {
 
     fn judge(&mut self, place: Place) {
         let (entity, slot, field) = place;
-        let differs = self.contests.get(&place).is_some_and(Contest::differs);
+        let differs = self.contests.get(&place).is_some_and(|contest| contest.differs());
         let slots = self.differing.entry((entity, field)).or_default();
         let changes = if differs { slots.insert(slot) } else { slots.remove(&slot) };
         // The values of one that is shown may have changed.
@@ -132,6 +158,37 @@ impl Rivals {
     /// The entities whose disagreements changed since this was last asked.
     pub fn take_changed(&mut self) -> BTreeSet<usize> {
         std::mem::take(&mut self.changed)
+    }
+
+    /// Each contest is sealed by its entity's key: what producers say of a person is personal. `seal` gives none where that
+    /// key is destroyed.
+    pub fn save(&self, out: &mut Vec<u8>, seal: &dyn Fn(Member, &[u8]) -> Option<Vec<u8>>) {
+        put(out, self.untold);
+        let mut plain = Vec::new();
+        for ((entity, slot, field), contest) in &self.contests {
+            plain.clear();
+            contest.save(&mut plain);
+            if let Some(sealed) = seal((*entity, *slot), &plain) {
+                // As many follow as there is a mark before them.
+                out.push(1);
+                [*entity as u64, u64::from(*slot), *field as u64].into_iter().for_each(|number| put(out, number));
+                put_long(out, &sealed);
+            }
+        }
+        out.push(0);
+    }
+
+    pub fn restore(reader: &mut Reader<'_>, open: &dyn Fn(Member, &[u8]) -> Option<Vec<u8>>) -> Rivals {
+        let mut rivals = Rivals { untold: reader.number(), ..Rivals::default() };
+        while reader.number() == 1 {
+            let place = (reader.number() as usize, reader.number() as u32, reader.number() as usize);
+            let sealed = reader.long();
+            if let Some(contest) = open((place.0, place.1), sealed).and_then(|plain| Contest::restore(&plain)) {
+                rivals.contests.insert(place, contest.into());
+                rivals.judge(place);
+            }
+        }
+        rivals
     }
 
     /// An entity's disagreements, by field.
