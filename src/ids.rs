@@ -21,6 +21,9 @@ macro_rules! ids {
         pub struct $name(pub $number);
 
         impl $name {
+            pub const MIN: $name = $name(<$number>::MIN);
+            pub const MAX: $name = $name(<$number>::MAX);
+
             /// The place in a list.
             pub const fn index(self) -> usize {
                 self.0 as usize
@@ -42,6 +45,8 @@ macro_rules! ids {
 ids! {
     /// A node type: its place in the model.
     EntityId(u16)
+    /// A field: its place in the entity.
+    FieldId(u16)
     /// A node among those of its entity, in the order in which their keys were first named.
     Slot(u32)
 }
@@ -60,11 +65,6 @@ impl EntityId {
     }
 }
 
-impl Slot {
-    pub const MIN: Slot = Slot(0);
-    pub const MAX: Slot = Slot(u32::MAX);
-}
-
 /// One `T` for each id: a `Vec` that no other id, and no bare number, looks into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table<I, T> {
@@ -77,6 +77,11 @@ impl<I: Id, T> Table<I, T> {
     pub fn push(&mut self, item: T) -> I {
         self.items.push(item);
         I::of(self.items.len() - 1)
+    }
+
+    /// Takes all out, and keeps their room.
+    pub fn clear(&mut self) {
+        self.items.clear();
     }
 
     pub fn get(&self, id: I) -> Option<&T> {
@@ -115,6 +120,12 @@ impl<I: Id, T> Table<I, T> {
 impl<I, T> Default for Table<I, T> {
     fn default() -> Table<I, T> {
         Table { items: Vec::new(), ids: PhantomData }
+    }
+}
+
+impl<I, T> Extend<T> for Table<I, T> {
+    fn extend<A: IntoIterator<Item = T>>(&mut self, items: A) {
+        self.items.extend(items);
     }
 }
 

@@ -15,7 +15,7 @@ use super::plan::{
     OfProjection, OfQuery, OfStep, OfValue, Plan,
 };
 use super::schema::Schema;
-use crate::ids::EntityId;
+use crate::ids::{EntityId, FieldId};
 use crate::limits::PLAN_FIELDS_MAX;
 use crate::model::{Kind, Model};
 
@@ -288,7 +288,7 @@ impl<'d> Compiler<'d> {
         })
     }
 
-    fn attribute(&mut self, entity: EntityId, field: usize, sets: &Sets<'d>) -> Made<OfNode> {
+    fn attribute(&mut self, entity: EntityId, field: FieldId, sets: &Sets<'d>) -> Made<OfNode> {
         let described = &self.model.entities[entity].fields[field];
         let personal = described.personal;
         Ok(match described.kind {

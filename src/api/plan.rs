@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use super::coerce::{self, Variables, Wrong};
 use super::reach;
 use super::schema::Schema;
-use crate::ids::{EntityId, Table};
+use crate::ids::{EntityId, FieldId, Table};
 use crate::limits::VALUES_MAX;
 use crate::model::Model;
 use crate::query::{Arguments, QueryError, Seal};
@@ -93,9 +93,9 @@ pub enum OfNode {
     LastEvent(Fields<OfValue>),
     Attributes,
     Freshness(Fields<OfValue>),
-    Value { field: usize, personal: bool },
-    Parts { field: usize, personal: bool, of: Fields<OfParts> },
-    Link { field: usize, entity: EntityId, of: Fields<OfNode> },
+    Value { field: FieldId, personal: bool },
+    Parts { field: FieldId, personal: bool, of: Fields<OfParts> },
+    Link { field: FieldId, entity: EntityId, of: Fields<OfNode> },
     Reverse { reverse: usize, many: Many },
 }
 

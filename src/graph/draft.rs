@@ -3,7 +3,7 @@
 use super::bytes::{Reader, put, put_long, put_signed};
 use super::layout::{HEAD, Layout};
 use super::record::{Flags, Merge, Packed, Record, State, bit};
-use crate::ids::NodeId;
+use crate::ids::{FieldId, NodeId};
 use crate::model::cell::Cell;
 use crate::model::value::LONG_MAX;
 use crate::model::{Entity, Kind, Operands, Rule};
@@ -15,7 +15,7 @@ pub struct Draft {
     pub(super) base: Option<Record>,
     pub(super) flags: Flags,
     /// Fields that changed, each with its value's place in `bytes`; the last one counts.
-    changes: Vec<(usize, usize)>,
+    changes: Vec<(FieldId, usize)>,
     bytes: Vec<u8>,
     attributes: Section,
     missing: Section,
@@ -62,7 +62,7 @@ impl Draft {
     }
 
     /// Sets a field; `Null` clears it. A link's value is its target's slot.
-    pub fn set(&mut self, field: usize, cell: Cell<'_>) {
+    pub fn set(&mut self, field: FieldId, cell: Cell<'_>) {
         self.changes.push((field, self.bytes.len()));
         cell.pack(&mut self.bytes);
     }
@@ -149,11 +149,11 @@ impl Draft {
     }
 
     /// The fields that were set, some of them twice perhaps.
-    pub(super) fn changed(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn changed(&self) -> impl Iterator<Item = FieldId> + '_ {
         self.changes.iter().map(|(field, _)| *field)
     }
 
-    fn change(&self, field: usize) -> Option<Cell<'_>> {
+    fn change(&self, field: FieldId) -> Option<Cell<'_>> {
         let (_, start) = self.changes.iter().rev().find(|(known, _)| *known == field)?;
         Cell::unpack(&mut &self.bytes[*start..])
     }
@@ -191,7 +191,7 @@ impl<'a> Packed<'a> {
 }
 
 impl Operands for Drafted<'_> {
-    fn value(&self, field: usize) -> Cell<'_> {
+    fn value(&self, field: FieldId) -> Cell<'_> {
         self.cell(field)
     }
 }
@@ -201,7 +201,7 @@ impl<'a> Drafted<'a> {
         Packed { layout: self.layout, bytes: self.draft.base.as_deref().unwrap_or(&[0, 0]) }
     }
 
-    pub fn cell(self, field: usize) -> Cell<'a> {
+    pub fn cell(self, field: FieldId) -> Cell<'a> {
         self.draft.change(field).unwrap_or_else(|| self.base().cell(field))
     }
 
@@ -237,8 +237,8 @@ impl<'a> Drafted<'a> {
         out.resize(fixed + layout.fixed_bytes, 0);
         for (field, start) in &draft.changes {
             let cell = Cell::unpack(&mut &draft.bytes[*start..]).unwrap_or(Cell::Null);
-            let bit = 1u8 << (field % 8);
-            let byte = &mut out[presence + field / 8];
+            let bit = 1u8 << (field.0 % 8);
+            let byte = &mut out[presence + field.index() / 8];
             *byte = if cell.is_null() { *byte & !bit } else { *byte | bit };
             let place = layout.places[*field];
             let width = place.storage.width();

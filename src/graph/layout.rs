@@ -7,7 +7,7 @@
 //! follow in the order of their fields, each after its length, only where present. A reference has neither breaches,
 //! presence nor cells. The sections are lineage, the rules' own bytes, and, where a flag says so, what is rare.
 
-use crate::ids::{EntityId, Slot, Table};
+use crate::ids::{EntityId, FieldId, Slot, Table};
 use crate::model::cell::{Cell, List};
 use crate::model::value::{Date, GeoPoint, Instant, Money, YEAR_0000};
 use crate::model::{Entity, Kind, Model};
@@ -142,24 +142,24 @@ pub struct Place {
 /// One entity's layout.
 #[derive(Debug)]
 pub struct Layout {
-    pub places: Vec<Place>,
+    pub places: Table<FieldId, Place>,
     /// The varying fields, in order.
-    pub varying: Vec<usize>,
+    pub varying: Vec<FieldId>,
     pub breach_bytes: usize,
     pub presence_bytes: usize,
     pub fixed_bytes: usize,
     /// The derived fields, each after those that it reads.
-    pub derived: Vec<usize>,
+    pub derived: Vec<FieldId>,
     /// The link fields.
-    pub links: Vec<usize>,
-    /// By field: its place among the links.
-    pub link_of: Vec<Option<usize>>,
+    pub links: Vec<FieldId>,
+    /// Each field's place among the links.
+    pub link_of: Table<FieldId, Option<usize>>,
     /// The fields with `@index` that hold no link.
-    pub indexed: Vec<usize>,
-    /// By field: its place among the indexed.
-    pub index_of: Vec<Option<usize>>,
+    pub indexed: Vec<FieldId>,
+    /// Each field's place among the indexed.
+    pub index_of: Table<FieldId, Option<usize>>,
     /// The fields with `@search`.
-    pub searchable: Vec<usize>,
+    pub searchable: Vec<FieldId>,
 }
 
 /// Bytes before the breaches: flags and the key's length.
@@ -171,24 +171,24 @@ impl Layout {
     }
 
     fn of(entity: &Entity) -> Layout {
-        let mut places = Vec::new();
+        let mut places = Table::default();
         let (mut fixed_bytes, mut varying) = (0, Vec::new());
-        for (index, field) in entity.fields.iter().enumerate() {
+        for (id, field) in entity.fields.entries() {
             let storage = Storage::of(&field.kind);
             let offset = if storage.width() == 0 { varying.len() } else { fixed_bytes };
             if storage.width() == 0 {
-                varying.push(index);
+                varying.push(id);
             }
             fixed_bytes += storage.width();
             places.push(Place { storage, offset });
         }
-        let those = |wanted: fn(&crate::model::Field) -> bool| -> Vec<usize> {
-            (0..entity.fields.len()).filter(|field| wanted(&entity.fields[*field])).collect()
+        let those = |wanted: fn(&crate::model::Field) -> bool| -> Vec<FieldId> {
+            entity.fields.ids().filter(|field| wanted(&entity.fields[*field])).collect()
         };
         let links = those(|field| field.kind.link().is_some());
         let indexed = those(|field| field.indexed && super::index::can_index(&field.kind));
-        let among = |list: &[usize]| -> Vec<Option<usize>> {
-            (0..entity.fields.len()).map(|field| list.iter().position(|known| *known == field)).collect()
+        let among = |list: &[FieldId]| -> Table<FieldId, Option<usize>> {
+            entity.fields.ids().map(|field| list.iter().position(|known| *known == field)).collect()
         };
         let mut derived = Vec::new();
         for field in those(|field| field.derived.is_some()) {
@@ -216,7 +216,7 @@ impl Layout {
 }
 
 /// The model refuses circles, so this ends.
-fn order_derived(entity: &Entity, field: usize, derived: &mut Vec<usize>) {
+fn order_derived(entity: &Entity, field: FieldId, derived: &mut Vec<FieldId>) {
     let Some(rule) = &entity.fields[field].derived else { return };
     if derived.contains(&field) {
         return;

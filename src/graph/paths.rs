@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::view::View;
-use crate::ids::{EntityId, NodeId};
+use crate::ids::{EntityId, FieldId, NodeId};
 
 /// What a search may cost, and which links it may take.
 pub struct Bounds<'a> {
@@ -13,14 +13,14 @@ pub struct Bounds<'a> {
     /// The most paths.
     pub first: usize,
     /// Links as (entity, field); all where there are none.
-    pub via: &'a [(EntityId, usize)],
+    pub via: &'a [(EntityId, FieldId)],
 }
 
 /// One step along a link: the entity and field that hold it, and whether it is walked from who names to whom is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hop {
     pub entity: EntityId,
-    pub field: usize,
+    pub field: FieldId,
     pub forward: bool,
 }
 
@@ -87,7 +87,7 @@ pub fn paths<E>(
     Ok(Vec::new())
 }
 
-fn allowed(bounds: &Bounds<'_>, entity: EntityId, field: usize) -> bool {
+fn allowed(bounds: &Bounds<'_>, entity: EntityId, field: FieldId) -> bool {
     bounds.via.is_empty() || bounds.via.contains(&(entity, field))
 }
 
@@ -98,7 +98,7 @@ fn cost(view: &View, side: &Side, bounds: &Bounds<'_>) -> usize {
     for NodeId { entity, slot } in side.frontier.iter().copied() {
         cost += 1;
         for (source, description) in model.entities.entries() {
-            for (field, link) in description.fields.iter().enumerate() {
+            for (field, link) in description.fields.entries() {
                 if link.kind.link() == Some(entity) && allowed(bounds, source, field) {
                     cost += view.degree(source, field, slot);
                 }
@@ -123,7 +123,7 @@ impl Side {
             let entity = from.entity;
             step(entity).map_err(Halt::Stopped)?;
             let node = view.node(from);
-            for (field, description) in model.entities[entity].fields.iter().enumerate() {
+            for (field, description) in model.entities[entity].fields.entries() {
                 let Some(target) = description.kind.link().filter(|_| allowed(bounds, entity, field)) else { continue };
                 if let Some(target) = view.follow(&node, field, target).filter(|_| node.is_listed()) {
                     self.reach(target, from, Hop { entity, field, forward: self.is_start }, &mut next);
@@ -135,7 +135,7 @@ impl Side {
             }
             for member in view.merged(from) {
                 for (source, description) in model.entities.entries() {
-                    for (field, link) in description.fields.iter().enumerate() {
+                    for (field, link) in description.fields.entries() {
                         if link.kind.link() != Some(entity) || !allowed(bounds, source, field) {
                             continue;
                         }

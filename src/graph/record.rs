@@ -6,7 +6,7 @@ use super::bytes::Reader;
 use super::layout::{HEAD, Layout};
 use super::lineage::EventRef;
 use super::names::Names;
-use crate::ids::Slot;
+use crate::ids::{FieldId, Slot};
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
 use crate::model::{Entity, Operands};
@@ -196,8 +196,8 @@ impl<'a> Packed<'a> {
         if self.is_reference() { &[] } else { &self.bytes[start..start + self.layout.presence_bytes] }
     }
 
-    pub fn has(self, field: usize) -> bool {
-        bit(self.presence(), field)
+    pub fn has(self, field: FieldId) -> bool {
+        bit(self.presence(), field.index())
     }
 
     pub fn fixed(self) -> &'a [u8] {
@@ -218,7 +218,7 @@ impl<'a> Packed<'a> {
         if self.is_reference() { Reader(&[]) } else { self.tail() }
     }
 
-    pub fn cell(self, field: usize) -> Cell<'a> {
+    pub fn cell(self, field: FieldId) -> Cell<'a> {
         if !self.has(field) {
             return Cell::Null;
         }
@@ -236,7 +236,7 @@ impl<'a> Packed<'a> {
         }
     }
 
-    pub fn link(self, field: usize) -> Option<Slot> {
+    pub fn link(self, field: FieldId) -> Option<Slot> {
         match self.cell(field) {
             Cell::Link(slot) => Some(slot),
             _ => None,
@@ -349,7 +349,7 @@ impl<'v> Node<'v> {
     }
 
     /// A field's value; derived ones too.
-    pub fn value(&self, field: usize) -> Cell<'_> {
+    pub fn value(&self, field: FieldId) -> Cell<'_> {
         self.packed().cell(field)
     }
 
@@ -388,7 +388,7 @@ impl<'v> Node<'v> {
 }
 
 impl Operands for Node<'_> {
-    fn value(&self, field: usize) -> Cell<'_> {
+    fn value(&self, field: FieldId) -> Cell<'_> {
         Node::value(self, field)
     }
 }

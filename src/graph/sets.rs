@@ -10,7 +10,7 @@ use super::layout::Layout;
 use super::record::Packed;
 use super::tree::Tree;
 use super::words::words_of;
-use crate::ids::Slot;
+use crate::ids::{FieldId, Slot};
 use crate::model::Entity;
 
 /// An owner with more neighbours over one link has indexes of its own over them.
@@ -115,7 +115,7 @@ impl Waiting {
         slot: Slot,
         old: Packed<'_>,
         new: Packed<'_>,
-        changed: impl Iterator<Item = usize>,
+        changed: impl Iterator<Item = FieldId>,
     ) {
         let merge = |record: Packed<'_>| record.merge().filter(|merge| !merge.void).map(|merge| merge.into);
         let (from, into) = (merge(old), merge(new));
@@ -131,7 +131,7 @@ impl Waiting {
             }
         } else if was || is {
             let (old, new) = (was.then_some(old), is.then_some(new));
-            (0..layout.places.len()).for_each(|field| self.field(entity, slot, field, old, new));
+            layout.places.ids().for_each(|field| self.field(entity, slot, field, old, new));
             let key = key_code(old.or(new).map_or("", Packed::key));
             if let Some(keys) = &mut self.keys {
                 keys.push(key, slot, is);
@@ -140,7 +140,7 @@ impl Waiting {
     }
 
     /// Notes one field's change, `None` where no list holds the entity.
-    fn field(&mut self, entity: &Entity, slot: Slot, field: usize, old: Option<Packed<'_>>, new: Option<Packed<'_>>) {
+    fn field(&mut self, entity: &Entity, slot: Slot, field: FieldId, old: Option<Packed<'_>>, new: Option<Packed<'_>>) {
         let Some(layout) = new.or(old).map(|record| record.layout) else { return };
         let kind = &entity.fields[field].kind;
         if let Some(link) = layout.link_of[field] {

@@ -11,7 +11,7 @@ use super::sets::Sets;
 use super::slots::{PAGE, Pin};
 use super::tree::Tree;
 use super::{Packed, Shared};
-use crate::ids::{EntityId, Id, NodeId, Slot, Table};
+use crate::ids::{EntityId, FieldId, Id, NodeId, Slot, Table};
 use crate::model::Model;
 use crate::model::cell::Cell;
 
@@ -171,7 +171,7 @@ impl View {
     }
 
     /// The node that a link field names, or its survivor.
-    pub fn follow(&self, node: &Node<'_>, field: usize, target_entity: EntityId) -> Option<NodeId> {
+    pub fn follow(&self, node: &Node<'_>, field: FieldId, target_entity: EntityId) -> Option<NodeId> {
         match node.value(field) {
             Cell::Link(slot) => Some(self.survivor(target_entity.node(slot))),
             _ => None,
@@ -195,7 +195,7 @@ impl View {
 
     /// The slots, of those that lists hold in a page of them, where a field's value passes a test. For fields without an
     /// index: the cells lie at one offset of the packed records.
-    pub fn scan(&self, entity: EntityId, page: usize, field: usize, passes: impl Fn(Cell<'_>) -> bool) -> Vec<Slot> {
+    pub fn scan(&self, entity: EntityId, page: usize, field: FieldId, passes: impl Fn(Cell<'_>) -> bool) -> Vec<Slot> {
         // Taken out first: whatever a test costs, the writer does not wait for it.
         let mut records = Vec::with_capacity(PAGE);
         self.0.shared.slots[entity].page_at(page, self.sequence(), &mut records);
@@ -227,23 +227,23 @@ impl View {
         members
     }
 
-    fn link(&self, entity: EntityId, field: usize) -> usize {
+    fn link(&self, entity: EntityId, field: FieldId) -> usize {
         self.0.shared.layouts[entity].link_of[field].unwrap_or_default()
     }
 
     /// Who links to a slot by a link field of an entity: the listed ones, by slot. Its aliases are not looked at.
-    pub fn sources(&self, entity: EntityId, field: usize, target: Slot) -> impl Iterator<Item = Slot> + '_ {
+    pub fn sources(&self, entity: EntityId, field: FieldId, target: Slot) -> impl Iterator<Item = Slot> + '_ {
         let tree = &self.sets(entity).links[self.link(entity, field)];
         tree.range([target.0, 0]..=[target.0, u32::MAX]).map(|[_, source]| Slot(source))
     }
 
     /// How many those are.
-    pub fn degree(&self, entity: EntityId, field: usize, target: Slot) -> usize {
+    pub fn degree(&self, entity: EntityId, field: FieldId, target: Slot) -> usize {
         self.sets(entity).neighbours(self.link(entity, field), target)
     }
 
     /// The index of a field; none where it has no `@index`.
-    pub fn index(&self, entity: EntityId, field: usize) -> Option<&Index> {
+    pub fn index(&self, entity: EntityId, field: FieldId) -> Option<&Index> {
         let place = self.0.shared.layouts[entity].index_of[field]?;
         Some(&self.sets(entity).fields[place])
     }
@@ -254,14 +254,14 @@ impl View {
     }
 
     /// The index of a `@search` field's words.
-    pub fn words(&self, entity: EntityId, field: usize) -> Option<&Index> {
+    pub fn words(&self, entity: EntityId, field: FieldId) -> Option<&Index> {
         let place = self.0.shared.layouts[entity].searchable.iter().position(|known| *known == field)?;
         Some(&self.sets(entity).words[place])
     }
 
     /// The index that an owner of many has of its own over who links to it: by a field, or by key where there is none. A
     /// range of codes of it, both ends included.
-    pub fn owned(&self, entity: EntityId, link_field: usize, owner: Slot, field: Option<usize>) -> Option<Owned<'_>> {
+    pub fn owned(&self, entity: EntityId, link_field: FieldId, owner: Slot, field: Option<FieldId>) -> Option<Owned<'_>> {
         let link = self.link(entity, link_field);
         let (sets, layout) = (self.sets(entity), &self.0.shared.layouts[entity]);
         if !sets.owners[link].contains(&owner.0) {

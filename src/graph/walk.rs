@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::view::View;
-use crate::ids::{Id, NodeId, Slot};
+use crate::ids::{FieldId, Id, NodeId, Slot};
 
 /// A view as a directed graph.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ pub struct Edge {
     pub source: NodeId,
     pub target: NodeId,
     /// The link's field in the source's entity.
-    pub field: usize,
+    pub field: FieldId,
 }
 
 impl<'v> Walk<'v> {
@@ -41,7 +41,7 @@ impl<'v> Walk<'v> {
             Direction::Outgoing => {
                 let node = self.view.node(id);
                 // Only what lists hold has a reverse link; an edge is one from both ends.
-                for (field, description) in model.entities[id.entity].fields.iter().enumerate() {
+                for (field, description) in model.entities[id.entity].fields.entries() {
                     let Some(target_entity) = description.kind.link().filter(|_| node.is_listed()) else { continue };
                     if let Some(target) = self.view.follow(&node, field, target_entity) {
                         edges.push(Edge { source: id, target, field });
@@ -51,7 +51,7 @@ impl<'v> Walk<'v> {
             Direction::Incoming => {
                 for member in self.view.merged(id) {
                     for (source_entity, description) in model.entities.entries() {
-                        for (field, link) in description.fields.iter().enumerate() {
+                        for (field, link) in description.fields.entries() {
                             if link.kind.link() == Some(id.entity) {
                                 let sources = self.view.sources(source_entity, field, member);
                                 edges.extend(sources.map(|source| Edge {

@@ -15,7 +15,7 @@ pub mod value;
 
 use std::collections::HashMap;
 
-use crate::ids::{EntityId, Table};
+use crate::ids::{EntityId, FieldId, Table};
 
 pub use reader::{Fault, nearest};
 pub use rule::{Operands, Rule};
@@ -52,7 +52,7 @@ pub struct Entity {
     pub singular: String,
     /// The root field that lists them, e.g. `people`.
     pub plural: String,
-    pub fields: Vec<Field>,
+    pub fields: Table<FieldId, Field>,
     pub checks: Vec<Check>,
     /// The other sides of links that point here.
     pub reverses: Vec<Reverse>,
@@ -63,7 +63,7 @@ pub struct Entity {
     /// What an event does by happening, by its type's second part.
     pub effects: HashMap<String, Vec<Effect>>,
     /// Field by its name in an event's data.
-    pub by_wire_name: HashMap<String, usize>,
+    pub by_wire_name: HashMap<String, FieldId>,
 }
 
 /// An attribute or a link.
@@ -137,7 +137,7 @@ pub struct Reverse {
     /// The entity that holds the link.
     pub entity: EntityId,
     /// The link's field in that entity.
-    pub field: usize,
+    pub field: FieldId,
 }
 
 /// A condition of an entity's state.
@@ -150,9 +150,9 @@ pub struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The field takes this enum value.
-    Set { field: usize, value: u16 },
+    Set { field: FieldId, value: u16 },
     /// The field takes the event's time.
-    OccurredAt { field: usize },
+    OccurredAt { field: FieldId },
 }
 
 #[derive(Debug)]
@@ -218,8 +218,8 @@ impl Model {
 }
 
 impl Entity {
-    pub fn field_named(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|field| field.name == name)
+    pub fn field_named(&self, name: &str) -> Option<FieldId> {
+        self.fields.find(|field| field.name == name)
     }
 
     /// Whether the model names this event: by `events`, `@on`, `@occurredAt`, or as every entity's.

@@ -9,7 +9,7 @@ use apollo_compiler::parser::{Parser, SourceSpan};
 use super::directives::argument;
 use super::reader::{Fault, Reader};
 use super::{Check, Domain, Effect, Entity, EnumValue, Enumeration, Field, Kind, Model, Reverse, Rule, names};
-use crate::ids::{EntityId, Id, Table};
+use crate::ids::{EntityId, FieldId, Id, Table};
 
 pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     let (document, syntax) = match Parser::new().parse_ast(text, path) {
@@ -46,9 +46,9 @@ struct Later {
 }
 
 enum LaterKind {
-    Reverse { field: usize, name: String },
-    OccurredAt { field: usize, events: Vec<String> },
-    Derive { field: usize, rule: String },
+    Reverse { field: FieldId, name: String },
+    OccurredAt { field: FieldId, events: Vec<String> },
+    Derive { field: FieldId, rule: String },
     Check { rule: String },
 }
 
@@ -209,7 +209,7 @@ impl Reader<'_> {
             event,
             singular,
             plural: plural.unwrap_or(domain_name),
-            fields: Vec::new(),
+            fields: Table::default(),
             checks: Vec::new(),
             reverses: Vec::new(),
             has_personal: false,
@@ -249,7 +249,7 @@ impl Reader<'_> {
             self.fault(place, format!("`{name}` takes arguments: a model's field takes none"));
         }
         let Some(kind) = self.kind(&definition.ty, place, entity_names, model) else { return };
-        let index = entity.fields.len();
+        let index = FieldId::of(entity.fields.len());
         let allowed = ["link", "index", "search", "personal", "occurredAt", "derive"];
         let directives = self.known(&definition.directives, &allowed, "a field");
         let has = |wanted: &str| directives.iter().find(|directive| directive.name == wanted);
@@ -381,7 +381,7 @@ impl Reader<'_> {
         }
     }
 
-    fn reverse(&mut self, model: &mut Model, entity: EntityId, field: usize, name: String, place: Option<SourceSpan>) {
+    fn reverse(&mut self, model: &mut Model, entity: EntityId, field: FieldId, name: String, place: Option<SourceSpan>) {
         let Some(target) = model.entities[entity].fields[field].kind.link() else { return };
         let owner = &model.entities[target];
         let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -398,12 +398,12 @@ impl Reader<'_> {
     }
 
     fn check_derived_cycles(&mut self, entity: &Entity, object: &Node<ast::ObjectTypeDefinition>) {
-        for (start, field) in entity.fields.iter().enumerate() {
-            let mut waiting: Vec<usize> = field.derived.iter().flat_map(|rule| rule.fields.clone()).collect();
+        for (start, field) in entity.fields.entries() {
+            let mut waiting: Vec<FieldId> = field.derived.iter().flat_map(|rule| rule.fields.clone()).collect();
             let mut seen = HashSet::new();
             while let Some(next) = waiting.pop() {
                 if next == start {
-                    let place = object.fields.get(start).and_then(|definition| definition.location());
+                    let place = object.fields.get(start.index()).and_then(|definition| definition.location());
                     self.fault(place, format!("`{}` is derived from itself", field.name));
                     break;
                 }
@@ -416,10 +416,10 @@ impl Reader<'_> {
 }
 
 fn set_by_events(entity: &mut Entity, enum_effects: &[HashMap<String, u16>]) {
-    for (index, field) in entity.fields.iter().enumerate() {
-        if let Kind::Enum(enumeration) = field.kind {
+    for (field, described) in entity.fields.entries() {
+        if let Kind::Enum(enumeration) = described.kind {
             for (event, value) in &enum_effects[enumeration] {
-                entity.effects.entry(event.clone()).or_default().push(Effect::Set { field: index, value: *value });
+                entity.effects.entry(event.clone()).or_default().push(Effect::Set { field, value: *value });
             }
         }
     }

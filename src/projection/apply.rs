@@ -67,7 +67,7 @@ impl Projector {
             self.catalogue(event, order, place.appended_at);
         }
         self.record = record;
-        if !self.truncations.is_empty() {
+        if !self.remembered.truncations.is_empty() {
             self.truncate_late(id, order, place.now);
         }
     }
@@ -81,7 +81,7 @@ impl Projector {
                 let partition = &self.partitions[place.partition];
                 let topic = self.topic_ranks[partition.topic];
                 Stamp::Position {
-                    offset: self.raised[place.partition] + place.offset,
+                    offset: self.remembered.raised[place.partition] + place.offset,
                     topic,
                     partition: partition.number,
                 }
@@ -95,7 +95,7 @@ impl Projector {
         let print = || fingerprint((event.envelope.source, event.envelope.id));
         let rules = self.rules[self.model.entities[event.entity].domain];
         let novelty = match rules.order_by {
-            OrderBy::Position => self.recent[partition].see(print()),
+            OrderBy::Position => self.remembered.recent[partition].see(print()),
             OrderBy::Time => match record.novelty(order, print) {
                 // Several producers may well agree on a time.
                 Novelty::Conflict => Novelty::New,
@@ -148,12 +148,12 @@ impl Projector {
         }
         match event.action {
             Action::Erase => {
-                let reached = self.groups.erase(id);
+                let reached = self.remembered.groups.erase(id);
                 self.erase(reached);
             }
             Action::Merge(into) => {
                 let into = self.graph.slot(id.entity, into);
-                let joined = self.groups.join(id, id.entity.node(into));
+                let joined = self.remembered.groups.join(id, id.entity.node(into));
                 self.erase(joined.erased);
                 if merges {
                     let envelope = event.envelope;
@@ -184,10 +184,10 @@ impl Projector {
             };
             let rival = record.rival(setter, field);
             let wins = record.take_field(setter, field, &&self.graph);
-            if rival.is_some() || !self.rivals.is_empty() {
+            if rival.is_some() || !self.remembered.rivals.is_empty() {
                 let attribute = (draft.id, field);
                 compare(
-                    &mut self.rivals,
+                    &mut self.remembered.rivals,
                     &self.graph,
                     attribute,
                     &description.fields[field],
@@ -251,9 +251,9 @@ impl Projector {
 
     /// Takes from the draft what its deletion outdates. Gives whether that is a merge too.
     fn clear_outdated(&mut self, draft: &mut Draft, record: &mut Record) -> bool {
-        if !self.rivals.is_empty() {
-            let fields = 0..self.model.entities[draft.id.entity].fields.len();
-            fields.for_each(|field| self.rivals.forget((draft.id, field)));
+        if !self.remembered.rivals.is_empty() {
+            let fields = self.model.entities[draft.id.entity].fields.ids();
+            fields.for_each(|field| self.remembered.rivals.forget((draft.id, field)));
         }
         let (fields, names, merge) = record.outdated(&&self.graph);
         fields.into_iter().for_each(|field| draft.set(field, Cell::Null));
@@ -276,7 +276,7 @@ impl Projector {
         let before = record.last_source();
         let is_last = record.take_last(setter, &&self.graph);
         if is_last {
-            self.last_words.pass(draft.id.entity, before, order.source.0);
+            self.remembered.last_words.pass(draft.id.entity, before, order.source.0);
         }
         self.settle(envelope, &mut draft, record, is_last.then_some(place));
         self.graph.commit(draft);
@@ -323,10 +323,10 @@ impl Projector {
             let description = &model.entities[id.entity];
             let mut draft = self.graph.edit(id);
             draft.set_erased();
-            let personal = description.fields.iter().enumerate().filter(|(_, field)| field.personal);
+            let personal = description.fields.entries().filter(|(_, field)| field.personal);
             for (field, _) in personal {
                 draft.set(field, Cell::Null);
-                self.rivals.forget((id, field));
+                self.remembered.rivals.forget((id, field));
             }
             if description.has_personal {
                 draft.clear_attributes();

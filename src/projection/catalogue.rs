@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::rivals::Disagreement;
 use crate::event::Code;
+use crate::graph::{Reader, put};
 use crate::ids::{EntityId, Table};
 use crate::model::Model;
 use crate::model::value::Instant;
@@ -63,6 +64,7 @@ pub struct Catalogue {
 }
 
 /// By entity and producer: how many entities' last event is its.
+#[derive(Clone, Default)]
 pub(super) struct LastWords {
     counts: Table<EntityId, HashMap<u32, u64>>,
     changed: Table<EntityId, bool>,
@@ -90,6 +92,24 @@ impl LastWords {
         }
         *counts.entry(to).or_default() += 1;
         self.changed[entity] = true;
+    }
+
+    pub fn save(&self, out: &mut Vec<u8>) {
+        put(out, self.counts.len() as u64);
+        for counts in &self.counts {
+            put(out, counts.len() as u64);
+            for (source, count) in counts {
+                put(out, u64::from(*source));
+                put(out, *count);
+            }
+        }
+    }
+
+    pub fn restore(reader: &mut Reader<'_>) -> LastWords {
+        let entities = 0..reader.number();
+        let of_entity = |_| (0..reader.number()).map(|_| (reader.number() as u32, reader.number())).collect();
+        let counts: Table<EntityId, HashMap<u32, u64>> = entities.map(of_entity).collect();
+        LastWords { changed: counts.iter().map(|_| true).collect(), counts }
     }
 
     /// Puts what changed into the catalogues.

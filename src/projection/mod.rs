@@ -13,22 +13,23 @@ mod gate;
 mod groups;
 mod pages;
 mod record;
+mod remembered;
 mod rivals;
 mod seen;
 mod truncate;
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
+use remembered::Remembered;
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
 pub use rivals::{Disagreement, Example};
 
 use crate::event::{Batch, OrderBy, SUBJECT_BYTES_MAX};
 use crate::graph::{Graph, View};
-use crate::ids::{EntityId, NodeId, Slot, Table};
+use crate::ids::{EntityId, Slot, Table};
 use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
@@ -153,23 +154,12 @@ pub struct Projector {
     graph: Graph,
     /// What the rules keep of the entity at hand; its buffers are used again.
     record: record::Record,
-    groups: groups::Groups,
-    /// By partition: the ids that tell duplicates under `position`.
-    recent: Vec<seen::Recent>,
+    remembered: Remembered,
     applied: Vec<u64>,
-    /// By partition: what its offsets are raised by as stamps. A log that was made anew comes after the old one.
-    raised: Vec<u64>,
     counters: Vec<Counters>,
     catalogue: Table<EntityId, Arc<Catalogue>>,
     tally: catalogue::Tally,
-    rivals: rivals::Rivals,
-    last_words: catalogue::LastWords,
-    /// By producer: the truncations of its table.
-    truncations: HashMap<u32, Vec<truncate::Heard>>,
     dead_letters: DeadLetters,
-    /// By node: how many events of it were refused, and neither applied since nor discarded. Those that are too
-    /// many to be kept count too.
-    rejected: HashMap<NodeId, u32>,
     /// Whether dead letters are read once more: nothing of it is counted twice.
     is_again: bool,
     /// Changes of what is served that no position tells of.
@@ -184,19 +174,13 @@ impl Projector {
         Projector {
             graph: Graph::new(model.clone()),
             record: record::Record::default(),
-            groups: groups::Groups::default(),
-            recent: Vec::new(),
+            remembered: Remembered::new(&model),
             applied: Vec::new(),
-            raised: Vec::new(),
             ids_remembered,
             counters: vec![Counters::default(); model.domains.len()],
             catalogue: model.entities.iter().map(|_| Arc::new(Catalogue::default())).collect(),
             tally: catalogue::Tally::default(),
-            rivals: rivals::Rivals::default(),
-            last_words: catalogue::LastWords::new(&model),
-            truncations: HashMap::new(),
             dead_letters: DeadLetters::default(),
-            rejected: HashMap::new(),
             is_again: false,
             unplaced: 0,
             version: 0,
@@ -211,9 +195,9 @@ impl Projector {
     /// Reads another partition from now on, from an offset of its log. Gives its number.
     pub fn add(&mut self, partition: Partition, start: u64) -> usize {
         Arc::make_mut(&mut self.partitions).push(partition);
-        self.recent.push(seen::Recent::new(self.ids_remembered));
+        self.remembered.recent.push(seen::Recent::new(self.ids_remembered));
         self.applied.push(start);
-        self.raised.push(0);
+        self.remembered.raised.push(0);
         self.applied.len() - 1
     }
 
@@ -225,7 +209,7 @@ impl Projector {
 
     /// Goes on at the start of another log of the same topic.
     pub fn restart(&mut self, partition: usize, log: LogId, start: u64, why: &str) {
-        self.raised[partition] += self.applied[partition].saturating_sub(start);
+        self.remembered.raised[partition] += self.applied[partition].saturating_sub(start);
         self.applied[partition] = start;
         let description = &mut Arc::make_mut(&mut self.partitions)[partition];
         (description.log, description.lost) = (log, Some(why.into()));
@@ -292,10 +276,10 @@ impl Projector {
         for letter in letters.iter().filter_map(|letter| self.dead_letters.remove(*letter)) {
             self.unplaced += 1;
             let Some(node) = letter.node else { continue };
-            if let Some(count) = self.rejected.get_mut(&node) {
+            if let Some(count) = self.remembered.rejected.get_mut(&node) {
                 *count -= 1;
                 if *count == 0 {
-                    self.rejected.remove(&node);
+                    self.remembered.rejected.remove(&node);
                     self.graph.set_rejected(node, false);
                 }
             }
@@ -343,7 +327,7 @@ impl Projector {
             catalogue: self.catalogue.clone(),
             dead_letters: self.dead_letters.clone(),
             unplaced: self.unplaced,
-            untold: self.rivals.untold(),
+            untold: self.remembered.rivals.untold(),
             memory: self.memory(),
         }
     }
@@ -368,17 +352,15 @@ impl Projector {
 
     fn settle_tally(&mut self) {
         self.tally.settle(&mut self.catalogue, |name| self.graph.text(name));
-        self.last_words.settle(&mut self.catalogue, |name| self.graph.text(name));
-        for entity in self.rivals.take_changed() {
-            let disagreements = self.rivals.of(entity, |name| self.graph.text(name));
+        self.remembered.last_words.settle(&mut self.catalogue, |name| self.graph.text(name));
+        for entity in self.remembered.rivals.take_changed() {
+            let disagreements = self.remembered.rivals.of(entity, |name| self.graph.text(name));
             Arc::make_mut(&mut self.catalogue[entity]).disagreements = disagreements;
         }
     }
 
     fn memory(&self) -> Memory {
-        let recent = self.recent.iter().map(seen::Recent::size).sum::<usize>();
-        let rejected = self.rejected.capacity() * size_of::<(NodeId, u32)>();
-        Memory { writer: self.graph.size(), rules: self.groups.size() + self.rivals.size() + recent + rejected }
+        Memory { writer: self.graph.size(), rules: self.remembered.size() }
     }
 
     /// Gives back what it keeps to be quick and will not need soon: once hydration is over.
@@ -418,7 +400,7 @@ impl Projector {
         let subject = rejection.subject.as_deref().filter(|subject| (1..=SUBJECT_BYTES_MAX).contains(&subject.len()));
         let node = named.zip(subject).map(|(entity, subject)| entity.node(self.graph.slot(entity, subject)));
         if let Some(node) = node {
-            *self.rejected.entry(node).or_default() += 1;
+            *self.remembered.rejected.entry(node).or_default() += 1;
             self.graph.set_rejected(node, true);
         }
         self.dead_letters.push(DeadLetter {

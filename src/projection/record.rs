@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use super::seen::{Novelty, Runs};
 use crate::event::Commit;
 use crate::graph::{Reader, put, put_long, put_signed};
+use crate::ids::{FieldId, Table};
 use crate::model::value::Instant;
 
 /// Fingerprints of events whose setters are gone, that an entity keeps: of its newest.
@@ -43,7 +44,7 @@ struct Setter {
 pub struct Record {
     setters: Vec<Setter>,
     text: Vec<u8>,
-    fields: Vec<u32>,
+    fields: Table<FieldId, u32>,
     /// An attribute that was cleared stays here, so that nothing older sets it again.
     attributes: Vec<(Box<str>, u32)>,
     merge: u32,
@@ -73,7 +74,7 @@ impl Record {
         (self.merge, self.deletion, self.change, self.last) = (0, 0, 0, 0);
         let mut reader = Reader(bytes);
         if reader.is_empty() {
-            self.fields.resize(fields, 0);
+            self.fields.extend(std::iter::repeat_n(0, fields));
             return;
         }
         for _ in 0..reader.number() {
@@ -83,7 +84,7 @@ impl Record {
             let id = self.remember(id);
             self.setters.push(Setter { stamp, source, id });
         }
-        (0..fields).for_each(|_| self.fields.push(reader.number() as u32));
+        self.fields.extend((0..fields).map(|_| reader.number() as u32));
         self.merge = reader.number() as u32;
         self.deletion = reader.number() as u32;
         self.change = reader.number() as u32;
@@ -227,7 +228,7 @@ impl Record {
     }
 
     /// The setter of a field, where another source than this setter's set it.
-    pub fn rival(&self, setter: u32, field: usize) -> Option<u32> {
+    pub fn rival(&self, setter: u32, field: FieldId) -> Option<u32> {
         let (own, other) = (self.setter(setter)?, self.setter(self.fields[field])?);
         (own.source != other.source).then_some(self.fields[field])
     }
@@ -254,7 +255,7 @@ impl Record {
         above(place) && above(self.deletion)
     }
 
-    pub fn take_field(&mut self, setter: u32, field: usize, sources: &impl Sources) -> bool {
+    pub fn take_field(&mut self, setter: u32, field: FieldId, sources: &impl Sources) -> bool {
         let wins = self.beats(setter, self.fields[field], sources);
         if wins {
             self.fields[field] = setter;
@@ -308,12 +309,12 @@ impl Record {
     }
 
     /// Forgets what the deletion outdates: gives the fields and attributes to clear, and whether the merge is undone.
-    pub fn outdated(&mut self, sources: &impl Sources) -> (Vec<usize>, Vec<Box<str>>, bool) {
+    pub fn outdated(&mut self, sources: &impl Sources) -> (Vec<FieldId>, Vec<Box<str>>, bool) {
         let is_outdated = |record: &Record, setter: u32| {
             setter != 0 && record.compare(setter, record.deletion, sources) == Ordering::Less
         };
-        let fields: Vec<usize> =
-            (0..self.fields.len()).filter(|field| is_outdated(self, self.fields[*field])).collect();
+        let fields: Vec<FieldId> =
+            self.fields.ids().filter(|field| is_outdated(self, self.fields[*field])).collect();
         fields.iter().for_each(|field| self.fields[*field] = 0);
         let (gone, kept): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.attributes).into_iter().partition(|(_, setter)| is_outdated(self, *setter));
@@ -326,7 +327,7 @@ impl Record {
     }
 }
 
-fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
+pub fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
     match stamp {
         Stamp::Sequence(version) => {
             out.push(0);
@@ -352,7 +353,7 @@ fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
     }
 }
 
-fn read_stamp(reader: &mut Reader<'_>) -> Stamp {
+pub fn read_stamp(reader: &mut Reader<'_>) -> Stamp {
     match reader.number() {
         0 => Stamp::Sequence(reader.number()),
         1 => Stamp::Position { offset: reader.number(), topic: reader.number(), partition: reader.number() as u32 },

@@ -6,16 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::record::Stamp;
-use crate::ids::{EntityId, NodeId, Slot};
+use super::record::{Stamp, read_stamp, write_stamp};
+use super::remembered::{put_node, read_node};
+use crate::graph::{Reader, put, put_long};
+use crate::ids::{EntityId, FieldId, NodeId, Slot};
 use crate::limits::CONTESTS_MAX;
+use crate::model::cell::Cell;
 use crate::model::value::Value;
 
 /// Entities that are shown of a disagreement.
 const EXAMPLES_MAX: usize = 5;
 
 /// A node's field.
-pub type Attribute = (NodeId, usize);
+pub type Attribute = (NodeId, FieldId);
 
 /// What a producer said last of a field.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +33,7 @@ pub struct Word {
 /// A field on which producers disagree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Disagreement {
-    pub field: usize,
+    pub field: FieldId,
     /// In how many entities.
     pub count: u64,
     pub examples: Vec<Example>,
@@ -44,7 +47,7 @@ pub struct Example {
 }
 
 /// What stands in the graph, and what the others said last.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Contest {
     standing: (u32, Value),
     others: Vec<Word>,
@@ -54,14 +57,36 @@ impl Contest {
     fn differs(&self) -> bool {
         self.others.iter().any(|word| word.value != self.standing.1)
     }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        put(out, u64::from(self.standing.0));
+        self.standing.1.cell().pack(out);
+        for Word { source, stamp, id, value } in &self.others {
+            put(out, u64::from(*source));
+            write_stamp(out, *stamp);
+            put_long(out, id.as_bytes());
+            value.cell().pack(out);
+        }
+    }
+
+    fn restore(plain: &[u8]) -> Option<Contest> {
+        let mut reader = Reader(plain);
+        let standing = (reader.number() as u32, Cell::unpack(&mut reader.0)?.to_value());
+        let mut others = Vec::new();
+        while !reader.is_empty() {
+            let (source, stamp, id) = (reader.number() as u32, read_stamp(&mut reader), reader.text().into());
+            others.push(Word { source, stamp, id, value: Cell::unpack(&mut reader.0)?.to_value() });
+        }
+        Some(Contest { standing, others })
+    }
 }
 
-/// The fields that more than one producer set.
-#[derive(Debug, Default)]
+/// The fields that more than one producer set. A copy shares the contests.
+#[derive(Clone, Debug, Default)]
 pub struct Rivals {
-    contests: HashMap<Attribute, Contest>,
+    contests: HashMap<Attribute, Arc<Contest>>,
     /// By entity and field: the slots where they differ.
-    differing: BTreeMap<(EntityId, usize), BTreeSet<Slot>>,
+    differing: BTreeMap<(EntityId, FieldId), BTreeSet<Slot>>,
     /// Entities of which something changed since it was last told.
     changed: BTreeSet<EntityId>,
     /// Words that were not kept, as too many fields had several producers.
@@ -78,7 +103,8 @@ impl Rivals {
         let contest = self
             .contests
             .entry(attribute)
-            .or_insert_with(|| Contest { standing: (standing.0, Value::Null), others: vec![] });
+            .or_insert_with(|| Contest { standing: (standing.0, Value::Null), others: vec![] }.into());
+        let contest = Arc::make_mut(contest);
         contest.others.retain(|word| word.source != standing.0);
         contest.standing = standing;
         match contest.others.iter_mut().find(|word| word.source == said.source) {
@@ -92,7 +118,7 @@ impl Rivals {
     /// The producer whose value stood says another.
     pub fn stands(&mut self, attribute: Attribute, value: impl FnOnce() -> Value) {
         if let Some(contest) = self.contests.get_mut(&attribute) {
-            contest.standing.1 = value();
+            Arc::make_mut(contest).standing.1 = value();
             self.judge(attribute);
         }
     }
@@ -121,7 +147,7 @@ impl Rivals {
 
     fn judge(&mut self, attribute: Attribute) {
         let (NodeId { entity, slot }, field) = attribute;
-        let differs = self.contests.get(&attribute).is_some_and(Contest::differs);
+        let differs = self.contests.get(&attribute).is_some_and(|contest| contest.differs());
         let slots = self.differing.entry((entity, field)).or_default();
         let changes = if differs { slots.insert(slot) } else { slots.remove(&slot) };
         // The values of one that is shown may have changed.
@@ -135,10 +161,42 @@ impl Rivals {
         std::mem::take(&mut self.changed)
     }
 
+    /// Each contest is sealed by its entity's key: what producers say of a person is personal. `seal` gives none where that
+    /// key is destroyed.
+    pub fn save(&self, out: &mut Vec<u8>, seal: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>) {
+        put(out, self.untold);
+        let mut plain = Vec::new();
+        for ((node, field), contest) in &self.contests {
+            plain.clear();
+            contest.save(&mut plain);
+            if let Some(sealed) = seal(*node, &plain) {
+                // As many follow as there is a mark before them.
+                out.push(1);
+                put_node(out, *node);
+                put(out, u64::from(field.0));
+                put_long(out, &sealed);
+            }
+        }
+        out.push(0);
+    }
+
+    pub fn restore(reader: &mut Reader<'_>, open: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>) -> Rivals {
+        let mut rivals = Rivals { untold: reader.number(), ..Rivals::default() };
+        while reader.number() == 1 {
+            let attribute = (read_node(reader), FieldId(reader.number() as u16));
+            let sealed = reader.long();
+            if let Some(contest) = open(attribute.0, sealed).and_then(|plain| Contest::restore(&plain)) {
+                rivals.contests.insert(attribute, contest.into());
+                rivals.judge(attribute);
+            }
+        }
+        rivals
+    }
+
     /// An entity's disagreements, by field.
     pub fn of(&self, entity: EntityId, name: impl Fn(u32) -> Arc<str>) -> Vec<Disagreement> {
-        let fields = self.differing.range((entity, 0)..=(entity, usize::MAX)).filter(|(_, slots)| !slots.is_empty());
-        let disagreement = |(&(_, field), slots): (&(EntityId, usize), &BTreeSet<Slot>)| {
+        let fields = self.differing.range((entity, FieldId::MIN)..=(entity, FieldId::MAX)).filter(|(_, slots)| !slots.is_empty());
+        let disagreement = |(&(_, field), slots): (&(EntityId, FieldId), &BTreeSet<Slot>)| {
             let example = |slot: &Slot| {
                 let contest = self.contests.get(&(entity.node(*slot), field))?;
                 let first = (name(contest.standing.0), contest.standing.1.clone());
@@ -160,14 +218,14 @@ mod tests {
         Word { source, stamp: Stamp::Sequence(version), id: "e".into(), value: Value::Int(value) }
     }
 
-    fn counts(rivals: &Rivals) -> Vec<(usize, u64)> {
-        rivals.of(EntityId(0), |source| source.to_string().into()).into_iter().map(|found| (found.field, found.count)).collect()
+    fn counts(rivals: &Rivals) -> Vec<(u16, u64)> {
+        rivals.of(EntityId(0), |source| source.to_string().into()).into_iter().map(|found| (found.field.0, found.count)).collect()
     }
 
     #[test]
     fn the_last_word_of_each_counts() {
         let mut rivals = Rivals::default();
-        let attribute = (EntityId(0).node(Slot(7)), 3);
+        let attribute = (EntityId(0).node(Slot(7)), FieldId(3));
         // 1 said 10, then 2 said 20, which stands.
         rivals.note(attribute, (2, Value::Int(20)), word(1, 1, 10));
         assert_eq!(counts(&rivals), [(3, 1)]);

@@ -10,11 +10,11 @@ use crate::model::value::Instant;
 
 /// One that was heard of.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Heard {
+pub struct Heard {
     pub truncation: Truncation,
-    partition: usize,
-    offset: u64,
-    appended_at: Instant,
+    pub partition: usize,
+    pub offset: u64,
+    pub appended_at: Instant,
 }
 
 impl Projector {
@@ -29,7 +29,7 @@ impl Projector {
     ) {
         let heard = Heard { truncation: truncation.clone(), partition, offset, appended_at };
         let source = self.graph.name(&truncation.source);
-        let all = self.truncations.entry(source).or_default();
+        let all = self.remembered.truncations.entry(source).or_default();
         let by_time = |heard: &Heard| (heard.truncation.time, heard.truncation.id.clone());
         let by_commit = |heard: &Heard| (heard.truncation.commit, heard.truncation.id.clone());
         let is_new = |known: &Heard| by_time(known) < by_time(&heard) || by_commit(known) < by_commit(&heard);
@@ -57,7 +57,7 @@ impl Projector {
 
     /// What a truncation that is known already makes of an event of its table that came late.
     pub(super) fn truncate_late(&mut self, id: NodeId, order: Order<'_>, now: Instant) {
-        let Some(all) = self.truncations.get(&order.source.0) else { return };
+        let Some(all) = self.remembered.truncations.get(&order.source.0) else { return };
         let place = |heard: &Heard| (self.stamp_of(id.entity, &heard.truncation), heard.truncation.id.clone());
         let later = all.iter().filter(|heard| place(heard) > (order.stamp, order.id.to_owned()));
         let last = later.max_by_key(|heard| place(heard)).cloned();

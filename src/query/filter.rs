@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{QueryError, Reading};
 use crate::graph::{Completeness, Node, fold_case};
-use crate::ids::{EntityId, NodeId};
+use crate::ids::{EntityId, FieldId, NodeId};
 use crate::model::cell::Cell;
 use crate::model::value::{GeoPoint, Value};
 
@@ -19,21 +19,21 @@ pub enum Filter {
     Key(Vec<Test>),
     Completeness(Vec<Completeness>),
     Field {
-        field: usize,
+        field: FieldId,
         tests: Vec<Test>,
     },
     Money {
-        field: usize,
+        field: FieldId,
         currency: Vec<Test>,
         minor: Vec<Test>,
     },
     Near {
-        field: usize,
+        field: FieldId,
         center: GeoPoint,
         km: f64,
     },
     Link {
-        field: usize,
+        field: FieldId,
         entity: EntityId,
         filter: Box<Filter>,
     },

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::QueryError;
 use super::filter::{Filter, Quantifier, Test};
 use crate::graph::{Completeness, fold_case};
-use crate::ids::EntityId;
+use crate::ids::{EntityId, FieldId};
 use crate::limits::{FILTER_PARTS_MAX, ITEMS_MAX};
 use crate::model::value::{Date, GeoPoint, Instant, Value};
 use crate::model::{Kind, Model};
@@ -89,7 +89,7 @@ impl Reader<'_> {
         Ok(Filter::And(parts))
     }
 
-    fn field(&self, entity: EntityId, field: usize, value: &Json) -> Result<Filter, QueryError> {
+    fn field(&self, entity: EntityId, field: FieldId, value: &Json) -> Result<Filter, QueryError> {
         let description = &self.model.entities[entity].fields[field];
         if description.personal && !self.personal {
             return Err(QueryError::forbidden(&description.name));
@@ -224,7 +224,7 @@ fn is_null(value: &Json) -> Result<Test, QueryError> {
     value.as_bool().map(Test::IsNull).ok_or_else(|| QueryError::bad_input("`isNull` is true or false"))
 }
 
-fn near(field: usize, value: &Json) -> Result<Filter, QueryError> {
+fn near(field: FieldId, value: &Json) -> Result<Filter, QueryError> {
     let number = |name: &str| value.get(name).and_then(Json::as_f64).unwrap_or(f64::NAN);
     let (lat, lon, km) = (number("lat"), number("lon"), number("km"));
     if !(-90.0..=90.0).contains(&lat) || !(-180.0..=180.0).contains(&lon) || km.is_nan() || km < 0.0 {

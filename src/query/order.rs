@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::QueryError;
 use crate::graph::{Code, Node, View, code_of, key_code};
-use crate::ids::EntityId;
+use crate::ids::{EntityId, FieldId};
 use crate::limits::ORDERS_MAX;
 use crate::model::cell::Cell;
 use crate::model::value::Value;
@@ -17,9 +17,9 @@ use crate::model::{Kind, Model};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     /// The links that lead to the value, each with its target's entity.
-    pub links: Vec<(usize, EntityId)>,
+    pub links: Vec<(FieldId, EntityId)>,
     /// `None` is the key.
-    pub field: Option<usize>,
+    pub field: Option<FieldId>,
     pub descending: bool,
 }
 

@@ -13,7 +13,7 @@ use super::ranged::Ranged;
 use super::spans::{self, Spans};
 use super::{QueryError, Reading, Source};
 use crate::graph::{Code, Index, cover};
-use crate::ids::{EntityId, Slot};
+use crate::ids::{EntityId, FieldId, Slot};
 use crate::limits::STEPS;
 use crate::model::Kind;
 use crate::model::cell::Cell;
@@ -51,11 +51,11 @@ pub enum From<'v> {
     Slots(Vec<Slot>),
     /// Who links to any of some targets by a field.
     Links {
-        field: usize,
+        field: FieldId,
         targets: Vec<Slot>,
     },
     Range {
-        field: usize,
+        field: FieldId,
         index: Ranged<'v>,
         ranges: Vec<(Code, Code)>,
     },
@@ -70,7 +70,7 @@ pub struct Plan<'v, 'f> {
     pub candidates: Vec<Candidates<'v>>,
     /// The link that everything in the list has, and the slots that it may name: of a reverse list, those that answer
     /// with its node; of another, the few owners of many that a condition comes to.
-    link: Option<(usize, Vec<Slot>)>,
+    link: Option<(FieldId, Vec<Slot>)>,
     /// Whether what no list holds counts too: a link may name what is deleted, or has no events of its own. Of such an
     /// entity nothing is known but its key.
     unlisted: bool,
@@ -100,7 +100,7 @@ pub struct Tests<'f> {
     bits: Vec<Bits>,
     filters: Vec<&'f Filter>,
     /// Links, each with the targets that count.
-    links: Vec<(usize, Bits)>,
+    links: Vec<(FieldId, Bits)>,
 }
 
 impl<'v, 'f> Plan<'v, 'f> {
@@ -154,7 +154,7 @@ impl<'v, 'f> Plan<'v, 'f> {
     }
 
     /// The narrowest index over a field, or over keys; and whether it holds the source's alone.
-    pub fn index(&self, reading: &'v Reading, field: Option<usize>) -> Option<(Ranged<'v>, bool)> {
+    pub fn index(&self, reading: &'v Reading, field: Option<FieldId>) -> Option<(Ranged<'v>, bool)> {
         let view = &reading.view;
         if let Some((link, members)) = &self.link
             && members.len() <= OWNERS_MAX
@@ -172,7 +172,7 @@ impl<'v, 'f> Plan<'v, 'f> {
     fn candidates_of(&self, reading: &'v Reading, condition: usize) -> Result<Option<Candidates<'v>>, QueryError> {
         let (view, entity) = (&reading.view, self.entity);
         let fields = &view.model().entities[entity].fields;
-        let ranged = |field: usize, spans: Spans| {
+        let ranged = |field: FieldId, spans: Spans| {
             let (index, within) = self.index(reading, Some(field))?;
             let count = spans.ranges.iter().map(|range| index.count(*range)).sum();
             let from = From::Range { field, index, ranges: spans.ranges };
@@ -368,7 +368,7 @@ fn owners(
     reading: &Reading,
     entity: EntityId,
     conditions: &mut Vec<&Filter>,
-) -> Result<Option<(usize, Vec<Slot>)>, QueryError> {
+) -> Result<Option<(FieldId, Vec<Slot>)>, QueryError> {
     let view = &reading.view;
     for place in 0..conditions.len() {
         if let Filter::Link { field, entity: target, filter } = conditions[place]

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{QUERY_TIMEOUT, QUERY_TOO_COMPLEX, QueryError};
 use crate::graph::{Bounds, Completeness, Counts, Halt, Node, Path, View, paths};
-use crate::ids::{EntityId, NodeId};
+use crate::ids::{EntityId, FieldId, NodeId};
 use crate::limits::{ANSWER_BYTES_MAX, STEPS};
 use crate::model::Model;
 
@@ -104,7 +104,7 @@ impl Reading {
     }
 
     /// The node that a link field names, or its survivor.
-    pub fn follow(&self, node: &Node<'_>, field: usize, target: EntityId) -> Option<NodeId> {
+    pub fn follow(&self, node: &Node<'_>, field: FieldId, target: EntityId) -> Option<NodeId> {
         let found = self.view.follow(node, field, target)?;
         self.touch(target);
         Some(found)

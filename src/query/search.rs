@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::{QueryError, Reading};
 use crate::graph::{prefix_range, text_code, words, words_of};
-use crate::ids::{EntityId, NodeId, Slot};
+use crate::ids::{EntityId, FieldId, NodeId, Slot};
 
 /// Words of a question that count; what comes after is ignored.
 const WORDS_MAX: usize = 16;
@@ -17,7 +17,7 @@ pub struct Hit {
     /// From 0 to 1: 1 where each word is one of the entity's whole words and it has no others.
     pub score: f64,
     /// The fields in which a word was found.
-    pub fields: Vec<usize>,
+    pub fields: Vec<FieldId>,
 }
 
 /// A hit among the best: the worse is the greater.
@@ -63,8 +63,8 @@ pub fn search(reading: &Reading, text: &str, kinds: &[EntityId], first: usize) -
     }
     for entity in kinds.iter().copied() {
         let fields = &reading.view.model().entities[entity].fields;
-        let readable = |field: &usize| fields[*field].searchable && (reading.personal || !fields[*field].personal);
-        let readable: Vec<usize> = (0..fields.len()).filter(readable).collect();
+        let readable = |field: &FieldId| fields[*field].searchable && (reading.personal || !fields[*field].personal);
+        let readable: Vec<FieldId> = fields.ids().filter(readable).collect();
         if readable.is_empty() {
             continue;
         }
@@ -119,7 +119,7 @@ impl Slots {
 }
 
 /// How well an entity answers, if it has all the words.
-fn judge(reading: &Reading, id: NodeId, fields: &[usize], wanted: &[String]) -> Option<Hit> {
+fn judge(reading: &Reading, id: NodeId, fields: &[FieldId], wanted: &[String]) -> Option<Hit> {
     let node = reading.view.node(id);
     // By word: whether it was found, and as a whole one.
     let (mut found, mut whole) = (vec![false; wanted.len()], vec![false; wanted.len()]);

@@ -6,7 +6,7 @@ use super::{At, Run, Written};
 use crate::api::plan::{Call, Fields, OfHit, OfPath, OfStep};
 use crate::api::schema::{link_name, links};
 use crate::graph::{Bounds, Hop, Path};
-use crate::ids::{EntityId, NodeId};
+use crate::ids::{EntityId, FieldId, NodeId};
 use crate::model::constant_name;
 use crate::query::{Hit, PAGE_DEFAULT, PAGE_MAX, QueryError, search};
 
@@ -65,10 +65,10 @@ impl<'r> Run<'r> {
         let hops_max = number(given, "maxHops", HOPS_DEFAULT, HOPS_MAX)?;
         let first = number(given, "first", PATHS_DEFAULT, PAGE_MAX)?;
         let wanted = given.get("via").and_then(Json::as_array);
-        let is_wanted = |link: &(EntityId, usize)| {
+        let is_wanted = |link: &(EntityId, FieldId)| {
             wanted.is_none_or(|wanted| wanted.iter().any(|name| *name == link_name(model, *link)))
         };
-        let via: Vec<(EntityId, usize)> = links(model).into_iter().filter(is_wanted).collect();
+        let via: Vec<(EntityId, FieldId)> = links(model).into_iter().filter(is_wanted).collect();
         let (from, to) = (self.end(given, "from")?, self.end(given, "to")?);
         if first == 0 || via.is_empty() && from != to {
             return Ok(Vec::new());

@@ -8,7 +8,7 @@ use crate::api::json;
 use crate::api::operations::{dead_letter, event_ref};
 use crate::api::plan::{Fields, OfAny, OfNode, OfParts};
 use crate::graph::Node;
-use crate::ids::{EntityId, NodeId};
+use crate::ids::{EntityId, FieldId, NodeId};
 use crate::model::cell::Cell;
 use crate::query::{QueryError, Source};
 
@@ -87,7 +87,7 @@ impl<'r> Run<'r> {
         self.name(&model.entities[entity].name)
     }
 
-    fn may_read(&self, personal: bool, entity: EntityId, field: usize) -> Result<(), QueryError> {
+    fn may_read(&self, personal: bool, entity: EntityId, field: FieldId) -> Result<(), QueryError> {
         match personal && !self.reading.personal {
             true => Err(QueryError::forbidden(&self.reading.model().entities[entity].fields[field].name)),
             false => Ok(()),

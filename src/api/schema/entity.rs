@@ -10,7 +10,7 @@ pub fn define(sdl: &mut Sdl, model: &Model, id: EntityId, reader: For) {
     let entity = &model.entities[id];
     let name = &entity.name;
     let common = fixed::COMMON.map(|(name, of_type, says)| member(name, of_type, says));
-    let fields = entity.fields.iter().enumerate().map(|(field, described)| {
+    let fields = entity.fields.entries().map(|(field, described)| {
         member(&described.name, model.type_name(&described.kind), words::field(model, id, field))
     });
     let reverses = entity.reverses.iter().enumerate().map(|(reverse, described)| {

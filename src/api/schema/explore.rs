@@ -2,7 +2,7 @@
 
 use super::sdl::{Member, Sdl, member};
 use super::words;
-use crate::ids::EntityId;
+use crate::ids::{EntityId, FieldId};
 use crate::model::{Model, constant_name};
 
 pub fn define(sdl: &mut Sdl, model: &Model) {
@@ -78,14 +78,14 @@ pub fn roots(model: &Model) -> Vec<Member> {
 }
 
 /// The links of a model: (entity, field).
-pub fn links(model: &Model) -> Vec<(EntityId, usize)> {
-    let fields = |entity: EntityId| (0..model.entities[entity].fields.len()).map(move |field| (entity, field));
+pub fn links(model: &Model) -> Vec<(EntityId, FieldId)> {
+    let fields = |entity: EntityId| model.entities[entity].fields.ids().map(move |field| (entity, field));
     let all = model.entities.ids().flat_map(fields);
     all.filter(|(entity, field)| model.entities[*entity].fields[*field].kind.link().is_some()).collect()
 }
 
 /// The value of `LinkKind` that a link has.
-pub fn link_name(model: &Model, (entity, field): (EntityId, usize)) -> String {
+pub fn link_name(model: &Model, (entity, field): (EntityId, FieldId)) -> String {
     let entity = &model.entities[entity];
     format!("{}_{}", constant_name(&entity.name), constant_name(&entity.fields[field].name))
 }

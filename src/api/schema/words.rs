@@ -1,7 +1,7 @@
 //! What the schema says of a model's own names: the model's descriptions and, where it has none, a sentence made of what the
 //! model knows.
 
-use crate::ids::EntityId;
+use crate::ids::{EntityId, FieldId};
 use crate::model::{Effect, Entity, Kind, Model};
 
 /// What is said of personal fields besides.
@@ -13,14 +13,14 @@ pub fn entity(model: &Model, id: EntityId) -> String {
     entity.description.clone().unwrap_or_else(made)
 }
 
-pub fn field(model: &Model, entity: EntityId, field: usize) -> String {
+pub fn field(model: &Model, entity: EntityId, field: FieldId) -> String {
     let entity = &model.entities[entity];
     let described = &entity.fields[field];
     let text = described.description.clone().unwrap_or_else(|| made_of_field(model, entity, field));
     if described.personal { format!("{text}\n\n{PERSONAL}") } else { text }
 }
 
-fn made_of_field(model: &Model, entity: &Entity, field: usize) -> String {
+fn made_of_field(model: &Model, entity: &Entity, field: FieldId) -> String {
     let described = &entity.fields[field];
     if let Kind::Link(target) = described.kind {
         let target = &model.entities[target].name;
@@ -79,7 +79,7 @@ pub fn value(model: &Model, index: usize, value: usize) -> String {
     let enumeration = &model.enums[index];
     let described = &enumeration.values[value];
     described.description.clone().unwrap_or_else(|| {
-        let sets = |field: usize| move |effect: &Effect| *effect == Effect::Set { field, value: value as u16 };
+        let sets = |field: FieldId| move |effect: &Effect| *effect == Effect::Set { field, value: value as u16 };
         let mut set: Vec<String> =
             fields_of(model, index).flat_map(|(entity, field)| events(entity, sets(field))).collect();
         set.dedup();
@@ -91,9 +91,9 @@ pub fn value(model: &Model, index: usize, value: usize) -> String {
 }
 
 /// The fields that hold an enum's values.
-fn fields_of(model: &Model, enumeration: usize) -> impl Iterator<Item = (&Entity, usize)> {
+fn fields_of(model: &Model, enumeration: usize) -> impl Iterator<Item = (&Entity, FieldId)> {
     model.entities.iter().flat_map(move |entity| {
-        let fields = entity.fields.iter().enumerate();
+        let fields = entity.fields.entries();
         let fields = fields.filter(move |(_, field)| field.kind == Kind::Enum(enumeration));
         fields.map(move |(field, _)| (entity, field))
     })
