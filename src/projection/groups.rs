@@ -144,7 +144,8 @@ mod tests {
                     prop_assert!(reader.is_empty());
                 }
                 let (erased, expected) = if what == 1 {
-                    let (set, erased) = &mut sets[of(&sets.clone(), a)];
+                    let place = of(&sets, a);
+                    let (set, erased) = &mut sets[place];
                     let expected = if std::mem::replace(erased, true) { BTreeSet::new() } else { set.clone() };
                     (groups.erase(node(a)), expected)
                 } else {

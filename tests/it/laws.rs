@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
 use staygraph::event::OrderBy;
 use staygraph::graph::{Node, State, View};
+use staygraph::ids::NodeId;
 use staygraph::model::value::Instant;
 use staygraph::projection::{Projector, Snapshot};
 
@@ -26,10 +27,10 @@ pub fn dump(view: &View, keys: &BTreeSet<Id>) -> Dump {
     let model = view.model();
     let mut dump = Dump::default();
     for id in keys {
-        let answer = view.find(id.0, &id.1).map(|slot| view.node(id.0, slot).key().to_string());
+        let answer = view.find(id.0, &id.1).map(|node| view.node(node).key().to_string());
         dump.answers.insert(id.clone(), answer);
     }
-    for entity in 0..model.entities.len() {
+    for entity in model.entities.ids() {
         let counts = view.counts(entity);
         dump.counts.push(CountsDump {
             listed: counts.listed,
@@ -41,19 +42,19 @@ pub fn dump(view: &View, keys: &BTreeSet<Id>) -> Dump {
             breaches: counts.breaches.clone(),
         });
         let _ = view.each::<()>(entity, |slot, node| {
-            dump.nodes.insert((entity, node.key().to_string()), dump_node(view, entity, slot, node));
+            dump.nodes.insert((entity, node.key().to_string()), dump_node(view, entity.node(slot), node));
             ControlFlow::Continue(())
         });
     }
     dump
 }
 
-fn dump_node(view: &View, entity: usize, slot: u32, node: &Node<'_>) -> NodeDump {
-    let description = &view.model().entities[entity];
+fn dump_node(view: &View, id: NodeId, node: &Node<'_>) -> NodeDump {
+    let description = &view.model().entities[id.entity];
     let mut fields = BTreeMap::new();
-    for (index, field) in description.fields.iter().enumerate() {
+    for (index, field) in description.fields.entries() {
         let text = match field.kind.link() {
-            Some(target) => view.follow(node, index, target).map(|slot| view.node(target, slot).key().to_string()),
+            Some(target) => view.follow(node, index, target).map(|target| view.node(target).key().to_string()),
             None => Some(node.value(index)).filter(|value| !value.is_null()).map(|value| format!("{value:?}")),
         };
         if let Some(text) = text {
@@ -62,9 +63,9 @@ fn dump_node(view: &View, entity: usize, slot: u32, node: &Node<'_>) -> NodeDump
     }
     let mut reverses = BTreeMap::new();
     for reverse in &description.reverses {
-        let members = view.merged(entity, slot);
+        let members = view.merged(id);
         let sources = members.iter().flat_map(|member| view.sources(reverse.entity, reverse.field, *member));
-        let keys = sources.map(|source| view.node(reverse.entity, source).key().to_string());
+        let keys = sources.map(|source| view.node(reverse.entity.node(source)).key().to_string());
         reverses.insert(reverse.name.clone(), keys.collect());
     }
     NodeDump {
@@ -81,8 +82,8 @@ fn dump_node(view: &View, entity: usize, slot: u32, node: &Node<'_>) -> NodeDump
 
 /// No personal value of who is erased is anywhere, in any form.
 fn check_erasure(view: &View, oracle: &Oracle<'_>) -> Result<(), TestCaseError> {
-    for (entity, description) in view.model().entities.iter().enumerate() {
-        for node in (0..view.slots(entity)).map(|slot| view.node(entity, slot)) {
+    for (entity, description) in view.model().entities.entries() {
+        for node in view.slots(entity).map(|slot| view.node(entity.node(slot))) {
             if !oracle.is_erased(&(entity, node.key().to_string())) {
                 continue;
             }
@@ -98,7 +99,7 @@ fn check_erasure(view: &View, oracle: &Oracle<'_>) -> Result<(), TestCaseError> 
                     all
                 );
             }
-            for (index, field) in description.fields.iter().enumerate() {
+            for (index, field) in description.fields.entries() {
                 prop_assert!(!field.personal || node.value(index).is_null(), "{} {}: {}", node.key(), field.name, all);
             }
             prop_assert!(node.erased() || node.state() == State::Reference);

@@ -3,12 +3,13 @@
 use serde_json::{Value as Json, json};
 use staygraph::event::{Code, OrderBy};
 use staygraph::graph::Node;
+use staygraph::ids::EntityId;
 use staygraph::model::value::Instant;
 use staygraph::projection::{Counters, Snapshot};
 
 use super::world::{Log, Modes, World};
 
-const GUEST: usize = 0;
+const GUEST: EntityId = EntityId(0);
 
 /// An event of guest `k0`: its id, what happened, its version and second, its data.
 fn event(id: &str, verb: &str, sequence: u64, second: u64, data: Json) -> Vec<u8> {
@@ -39,8 +40,7 @@ fn by(order_by: OrderBy) -> World {
 }
 
 fn guest(snapshot: &Snapshot) -> Node<'_> {
-    let slot = snapshot.graph.find(GUEST, "k0").expect("the guest is known");
-    snapshot.graph.node(GUEST, slot)
+    snapshot.graph.node(snapshot.graph.find(GUEST, "k0").expect("the guest is known"))
 }
 
 fn field(snapshot: &Snapshot, name: &str) -> String {

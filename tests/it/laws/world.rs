@@ -95,7 +95,7 @@ impl World {
     /// Every key of every entity, and one that no event names.
     pub fn keys(&self) -> BTreeSet<Id> {
         let names = (0..KEYS).map(|key| key_name(key as u8)).chain(["nobody".to_owned()]);
-        names.flat_map(|name| (0..self.model.entities.len()).map(move |entity| (entity, name.clone()))).collect()
+        names.flat_map(|name| self.model.entities.ids().map(move |entity| (entity, name.clone()))).collect()
     }
 
     pub fn batch(&self, partition: usize, records: &[(u64, Vec<u8>)], next_offset: u64) -> Batch {
