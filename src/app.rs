@@ -67,7 +67,7 @@ pub fn open_after(mut config: Config, prepare: impl FnOnce(&mut Log) -> Result<(
     let threads = Threads::default();
     let model = Arc::new(std::mem::replace(
         &mut config.model,
-        Model { entities: vec![], enums: vec![], domains: vec![], fingerprint: String::new() },
+        Model { entities: vec![], enums: vec![], domains: vec![], fingerprint: String::new(), sdl: String::new() },
     ));
     let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
     let decoder = Decoder::new(model.clone(), order_by, config.limits.event_bytes_max);

@@ -18,6 +18,7 @@ mod names;
 mod near;
 mod paths;
 mod record;
+mod saved;
 mod sets;
 mod slots;
 mod sync;

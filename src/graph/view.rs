@@ -58,6 +58,15 @@ impl View {
         &self.0.shared.model
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    /// The text of a number that records have for one.
+    pub fn text(&self, name: u32) -> Arc<str> {
+        self.0.shared.names.text(name)
+    }
+
     /// Counts the writer's publications; later versions have greater ones.
     pub fn sequence(&self) -> u64 {
         self.0.pin.sequence()

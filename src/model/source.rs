@@ -76,7 +76,8 @@ impl Reader<'_> {
             enum_effects.push(effects);
         }
         let entity_names: Vec<String> = types.iter().map(|object| object.name.to_string()).collect();
-        let mut model = Model { entities: Vec::new(), enums, domains: Vec::new(), fingerprint: fingerprint(document) };
+        let mut model = Model { entities: Vec::new(), enums, domains: Vec::new(), fingerprint: String::new(), sdl: document.to_string() };
+        model.fingerprint = fingerprint(&model.sdl);
         let mut later = Vec::new();
         for (index, object) in types.iter().enumerate() {
             let entity = self.entity(index, object, &entity_names, &mut model, &mut later);
@@ -427,9 +428,9 @@ fn set_by_events(entity: &mut Entity, enum_effects: &[HashMap<String, u16>]) {
 }
 
 /// FNV-1a over the model as the parser prints it, so that comments and blanks do not count.
-fn fingerprint(document: &ast::Document) -> String {
+fn fingerprint(sdl: &str) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in document.to_string().bytes() {
+    for byte in sdl.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     format!("{hash:016x}")

@@ -32,6 +32,8 @@ pub enum DriftKind {
 }
 
 impl DriftKind {
+    pub const ALL: [DriftKind; 3] = [DriftKind::Attribute, DriftKind::EventType, DriftKind::Extension];
+
     pub fn name(self) -> &'static str {
         match self {
             DriftKind::Attribute => "ATTRIBUTE",
