@@ -11,7 +11,7 @@ pub const FORMAT: u32 = 1;
 /// By what it is about, e.g. `the domain prices`: what decides which graph the same records give.
 pub type Rules = BTreeMap<String, String>;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     pub format: u32,
     /// Sorts by age among a service's own.
