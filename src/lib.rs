@@ -18,6 +18,8 @@ pub mod position;
 pub mod graph;
 pub mod projection;
 
+pub mod checkpoint;
+
 pub mod freshness;
 pub mod query;
 

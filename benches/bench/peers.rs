@@ -171,12 +171,8 @@ pub fn run() {
         model.entities[entity].field_named(name).unwrap_or_else(|| panic!("{name} is a field"))
     };
     let key = "hb-50001";
-    ask("one node by key", f64::NAN, || {
-        view.find(reservation, key).map_or(0, |stay| fields(view, stay, 1))
-    });
-    ask("Q1 one by key, 10 fields", 27.0, || {
-        view.find(reservation, key).map_or(0, |stay| fields(view, stay, 10))
-    });
+    ask("one node by key", f64::NAN, || view.find(reservation, key).map_or(0, |stay| fields(view, stay, 1)));
+    ask("Q1 one by key, 10 fields", 27.0, || view.find(reservation, key).map_or(0, |stay| fields(view, stay, 10)));
 
     // A host of ten properties or more.
     let busy = |entity: EntityId, link_entity: EntityId, link: FieldId, least: usize| {
@@ -195,8 +191,7 @@ pub fn run() {
         let reading = bench.reading();
         let Some(host) = view.find(person, &host_key) else { return 0 };
         let first = bench.arguments(&reading, property, &json!({ "first": 10 }));
-        let properties =
-            page(&reading, property, Source::Reverse { of: host, reverse: hosted }, &first);
+        let properties = page(&reading, property, Source::Reverse { of: host, reverse: hosted }, &first);
         let mut nodes = fields(view, host, 8).min(1);
         for slot in properties.map(|page| page.slots).unwrap_or_default() {
             let home = property.node(slot);

@@ -18,6 +18,7 @@ mod names;
 mod near;
 mod paths;
 mod record;
+mod saved;
 mod sets;
 mod slots;
 mod sync;
@@ -311,12 +312,7 @@ impl Graph {
 
     /// Sets, replaces or undoes the merge of a node, and voids the one merge of a cycle that does not count. `may_close` is
     /// whether the target may lead to the node already: where it cannot, no chain is walked.
-    pub fn set_merge(
-        &mut self,
-        id: NodeId,
-        merge: Option<(Slot, (Instant, &str, &str))>,
-        may_close: bool,
-    ) {
+    pub fn set_merge(&mut self, id: NodeId, merge: Option<(Slot, (Instant, &str, &str))>, may_close: bool) {
         for member in self.cycle(id) {
             self.set_void(member, false);
         }
@@ -375,9 +371,7 @@ impl Graph {
             let (description, layout) = (&shared.model.entities[entity], &shared.layouts[entity]);
             let degree = |link: usize, target: Slot| {
                 let target_entity = description.fields[layout.links[link]].kind.link();
-                target_entity
-                    .and_then(|entity| self.named[entity].get(target))
-                    .map_or(0, |count| *count as usize)
+                target_entity.and_then(|entity| self.named[entity].get(target)).map_or(0, |count| *count as usize)
             };
             let record = |slot: Slot, look: &mut dyn FnMut(Packed<'_>)| {
                 look(Packed { layout, bytes: &self.newest[entity][slot] });

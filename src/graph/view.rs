@@ -65,6 +65,15 @@ impl View {
         &self.0.shared.model
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    /// The text of a number that records have for one.
+    pub fn text(&self, name: u32) -> Arc<str> {
+        self.0.shared.names.text(name)
+    }
+
     /// Counts the writer's publications; later versions have greater ones.
     pub fn sequence(&self) -> u64 {
         self.0.pin.sequence()
@@ -261,7 +270,13 @@ impl View {
 
     /// The index that an owner of many has of its own over who links to it: by a field, or by key where there is none. A
     /// range of codes of it, both ends included.
-    pub fn owned(&self, entity: EntityId, link_field: FieldId, owner: Slot, field: Option<FieldId>) -> Option<Owned<'_>> {
+    pub fn owned(
+        &self,
+        entity: EntityId,
+        link_field: FieldId,
+        owner: Slot,
+        field: Option<FieldId>,
+    ) -> Option<Owned<'_>> {
         let link = self.link(entity, link_field);
         let (sets, layout) = (self.sets(entity), &self.0.shared.layouts[entity]);
         if !sets.owners[link].contains(&owner.0) {

@@ -31,6 +31,8 @@ pub struct Model {
     pub domains: Vec<Domain>,
     /// Sixteen hex digits that change whenever the model does.
     pub fingerprint: String,
+    /// The model's text as the parser prints it: who keeps a graph keeps with it what its records mean.
+    pub sdl: String,
 }
 
 /// A domain: one topic's worth of entities.

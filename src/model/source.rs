@@ -77,7 +77,8 @@ impl Reader<'_> {
             enum_effects.push(effects);
         }
         let entity_names: Vec<String> = types.iter().map(|object| object.name.to_string()).collect();
-        let mut model = Model { entities: Table::default(), enums, domains: Vec::new(), fingerprint: fingerprint(document) };
+        let sdl = document.to_string();
+        let mut model = Model { enums, fingerprint: fingerprint(&sdl), sdl, ..Model::default() };
         let mut later = Vec::new();
         for (index, object) in types.iter().enumerate() {
             let entity = self.entity(EntityId::of(index), object, &entity_names, &mut model, &mut later);
@@ -381,7 +382,14 @@ impl Reader<'_> {
         }
     }
 
-    fn reverse(&mut self, model: &mut Model, entity: EntityId, field: FieldId, name: String, place: Option<SourceSpan>) {
+    fn reverse(
+        &mut self,
+        model: &mut Model,
+        entity: EntityId,
+        field: FieldId,
+        name: String,
+        place: Option<SourceSpan>,
+    ) {
         let Some(target) = model.entities[entity].fields[field].kind.link() else { return };
         let owner = &model.entities[target];
         let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -426,9 +434,9 @@ fn set_by_events(entity: &mut Entity, enum_effects: &[HashMap<String, u16>]) {
 }
 
 /// FNV-1a over the model as the parser prints it, so that comments and blanks do not count.
-fn fingerprint(document: &ast::Document) -> String {
+fn fingerprint(sdl: &str) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in document.to_string().bytes() {
+    for byte in sdl.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     format!("{hash:016x}")

@@ -208,14 +208,13 @@ impl Projector {
                 None => draft.set(field, cell),
             }
         }
-        if !event.attributes.is_empty() {
+        // Of who is erased nothing unknown is kept, not even how it is called.
+        if !event.attributes.is_empty() && !(draft.erased() && description.has_personal) {
             let mut changes = Vec::new();
             for (name, json) in event.attributes.iter() {
                 if record.take_attribute(setter, name, &&self.graph) {
                     won = true;
-                    if !(draft.erased() && description.has_personal) {
-                        changes.push((name, Some(json).filter(|json| *json != "null")));
-                    }
+                    changes.push((name, Some(json).filter(|json| *json != "null")));
                 }
             }
             if !changes.is_empty() {
@@ -226,13 +225,7 @@ impl Projector {
     }
 
     /// Deletes an entity at a stamp, without an event of its own.
-    pub(super) fn delete(
-        &mut self,
-        id: NodeId,
-        envelope: Envelope<'_>,
-        order: Order<'_>,
-        place: &Place<'_>,
-    ) {
+    pub(super) fn delete(&mut self, id: NodeId, envelope: Envelope<'_>, order: Order<'_>, place: &Place<'_>) {
         let mut draft = self.graph.edit(id);
         let mut record = std::mem::take(&mut self.record);
         record.read(self.graph.stamps(&draft), self.model.entities[id.entity].fields.len());
@@ -330,6 +323,8 @@ impl Projector {
             }
             if description.has_personal {
                 draft.clear_attributes();
+                let stripped = Record::strip(self.graph.stamps(&draft), description.fields.len());
+                *draft.set_stamps() = stripped;
             }
             self.graph.commit(draft);
         }

@@ -34,6 +34,8 @@ pub enum DriftKind {
 }
 
 impl DriftKind {
+    pub const ALL: [DriftKind; 3] = [DriftKind::Attribute, DriftKind::EventType, DriftKind::Extension];
+
     pub fn name(self) -> &'static str {
         match self {
             DriftKind::Attribute => "ATTRIBUTE",
@@ -73,7 +75,10 @@ pub(super) struct LastWords {
 impl LastWords {
     pub fn new(model: &Model) -> LastWords {
         let entities = model.entities.ids();
-        LastWords { counts: entities.clone().map(|_| HashMap::new()).collect(), changed: entities.map(|_| false).collect() }
+        LastWords {
+            counts: entities.clone().map(|_| HashMap::new()).collect(),
+            changed: entities.map(|_| false).collect(),
+        }
     }
 
     /// An entity's last event is of another producer than before.

@@ -68,6 +68,28 @@ impl DeadLetters {
         self.letters.drop_before(self.first_kept);
     }
 
+    /// None yet, and the next one has this number.
+    pub(super) fn from(number: usize) -> DeadLetters {
+        DeadLetters { letters: Pages::from(number), first_kept: number, bytes: 0 }
+    }
+
+    /// Puts a letter where it was before; those in between are no more.
+    pub(super) fn put(&mut self, number: usize, letter: DeadLetter) {
+        self.fill(number);
+        self.push(letter);
+    }
+
+    /// Says that all before a number came.
+    pub(super) fn fill(&mut self, count: usize) {
+        while self.letters.len() < count {
+            self.letters.push(None);
+        }
+    }
+
+    pub(super) fn first_kept(&self) -> usize {
+        self.first_kept
+    }
+
     /// Takes a letter away: it was applied after all, or nobody wants it.
     pub fn remove(&mut self, number: usize) -> Option<DeadLetter> {
         let letter = self.letters.get_mut(number)?.take()?;

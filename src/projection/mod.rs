@@ -9,12 +9,14 @@
 mod apply;
 mod catalogue;
 mod dead;
+mod digest;
 mod gate;
 mod groups;
 mod pages;
 mod record;
 mod remembered;
 mod rivals;
+mod saved;
 mod seen;
 mod truncate;
 
@@ -23,9 +25,11 @@ use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
-use remembered::Remembered;
+pub use digest::{Digest, Digester, digest};
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
+use remembered::Remembered;
 pub use rivals::{Disagreement, Example};
+pub use saved::{Capture, Owner, Vault, strip};
 
 use crate::event::{Batch, OrderBy, SUBJECT_BYTES_MAX};
 use crate::graph::{Graph, View};

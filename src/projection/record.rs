@@ -162,6 +162,24 @@ impl Record {
         }
     }
 
+    /// The same bytes without the names of unknown attributes.
+    pub fn strip(bytes: &[u8], fields: usize) -> Vec<u8> {
+        if bytes.is_empty() {
+            return Vec::new();
+        }
+        let mut record = Record::default();
+        record.read(bytes, fields);
+        record.forget_attributes();
+        let mut out = Vec::with_capacity(bytes.len());
+        record.write(&mut out, false, |_, _| 0);
+        out
+    }
+
+    /// Forgets the names of unknown attributes, and what set them.
+    pub fn forget_attributes(&mut self) {
+        self.attributes.clear();
+    }
+
     fn remember(&mut self, id: &[u8]) -> (u32, u32) {
         let start = self.text.len() as u32;
         self.text.extend_from_slice(id);
@@ -225,6 +243,21 @@ impl Record {
     /// The stamp, source and id of a setter.
     pub fn origin(&self, number: u32) -> Option<(Stamp, u32, &str)> {
         self.setter(number).map(|setter| (setter.stamp, setter.source, self.id(setter)))
+    }
+
+    /// What set a field, where something did.
+    pub fn set_field(&self, field: FieldId) -> Option<(Stamp, u32, &str)> {
+        self.origin(self.fields[field])
+    }
+
+    /// Names of unknown attributes, cleared ones too, and what set them.
+    pub fn set_attributes(&self) -> impl Iterator<Item = (&str, Option<(Stamp, u32, &str)>)> {
+        self.attributes.iter().map(|(name, setter)| (&**name, self.origin(*setter)))
+    }
+
+    /// What set the merge, what deleted, the greatest event that does not delete, and the greatest of all.
+    pub fn set_beside(&self) -> [Option<(Stamp, u32, &str)>; 4] {
+        [self.merge, self.deletion, self.change, self.last].map(|setter| self.origin(setter))
     }
 
     /// The setter of a field, where another source than this setter's set it.
@@ -313,8 +346,7 @@ impl Record {
         let is_outdated = |record: &Record, setter: u32| {
             setter != 0 && record.compare(setter, record.deletion, sources) == Ordering::Less
         };
-        let fields: Vec<FieldId> =
-            self.fields.ids().filter(|field| is_outdated(self, self.fields[*field])).collect();
+        let fields: Vec<FieldId> = self.fields.ids().filter(|field| is_outdated(self, self.fields[*field])).collect();
         fields.iter().for_each(|field| self.fields[*field] = 0);
         let (gone, kept): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.attributes).into_iter().partition(|(_, setter)| is_outdated(self, *setter));

@@ -195,7 +195,10 @@ impl Rivals {
 
     /// An entity's disagreements, by field.
     pub fn of(&self, entity: EntityId, name: impl Fn(u32) -> Arc<str>) -> Vec<Disagreement> {
-        let fields = self.differing.range((entity, FieldId::MIN)..=(entity, FieldId::MAX)).filter(|(_, slots)| !slots.is_empty());
+        let fields = self
+            .differing
+            .range((entity, FieldId::MIN)..=(entity, FieldId::MAX))
+            .filter(|(_, slots)| !slots.is_empty());
         let disagreement = |(&(_, field), slots): (&(EntityId, FieldId), &BTreeSet<Slot>)| {
             let example = |slot: &Slot| {
                 let contest = self.contests.get(&(entity.node(*slot), field))?;
@@ -219,7 +222,11 @@ mod tests {
     }
 
     fn counts(rivals: &Rivals) -> Vec<(u16, u64)> {
-        rivals.of(EntityId(0), |source| source.to_string().into()).into_iter().map(|found| (found.field.0, found.count)).collect()
+        rivals
+            .of(EntityId(0), |source| source.to_string().into())
+            .into_iter()
+            .map(|found| (found.field.0, found.count))
+            .collect()
     }
 
     #[test]

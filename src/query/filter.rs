@@ -109,9 +109,7 @@ impl Filter {
             },
             Filter::Link { field, entity: target_entity, filter } => {
                 match reading.view.follow(node, *field, *target_entity) {
-                    Some(target) => {
-                        filter.matches(reading, target, &reading.node(target))?
-                    }
+                    Some(target) => filter.matches(reading, target, &reading.node(target))?,
                     None => filter.matches_null_link(),
                 }
             }

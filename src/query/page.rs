@@ -254,7 +254,8 @@ fn scan(reading: &Reading, entity: EntityId, source: Source, arguments: &Argumen
         let linked = members
             .as_ref()
             .is_none_or(|(field, members)| members.iter().any(|member| node.value(*field) == Cell::Link(*member)));
-        let matches = arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity.node(slot), node));
+        let matches =
+            arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity.node(slot), node));
         match reading.step().and(matches) {
             Ok(true) if linked => slots.push(slot),
             Ok(_) => {}

@@ -589,7 +589,8 @@ fn naive(view: &View, looks_max: u32, entity: EntityId, source: Source, input: &
             }
         };
         if linked && (widens || node.is_listed()) {
-            match arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity.node(slot), node)) {
+            match arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity.node(slot), node))
+            {
                 Ok(true) => slots.push(slot),
                 Ok(false) => {}
                 Err(error) => return ControlFlow::Break(error),

@@ -151,7 +151,8 @@ fn agree(rule: &str, parts: &[String], result: &str, row: &[Value]) -> Result<()
     // A rule that reads no field is refused with the model.
     prop_assume!(words.any(|word| FIELDS.iter().any(|(name, _)| *name == word)));
     let parsed = model(rule, result, false);
-    let derived = parsed.entities[EntityId(0)].fields[FieldId::of(FIELDS.len())].derived.as_ref().expect("it is derived");
+    let derived =
+        parsed.entities[EntityId(0)].fields[FieldId::of(FIELDS.len())].derived.as_ref().expect("it is derived");
     let operands = Row(row.to_vec());
     let (ours, cels) = (derived.evaluate(&operands).map(Cell::to_value), by_cel(rule, row));
     let outweighed = ours.is_none() && parts.iter().any(|part| by_cel(part, row).is_none());

@@ -83,9 +83,14 @@ impl World {
         }
     }
 
+    /// Its rules, its topics, and how many ids are remembered.
+    pub fn settings(&self) -> (Vec<DomainRules>, Vec<Topic>, usize) {
+        (self.rules.clone(), Topic::of_domains(&self.model, "log"), 1_000_000)
+    }
+
     pub fn projector(&self) -> Projector {
-        let topics = Topic::of_domains(&self.model, "log");
-        let mut projector = Projector::new(self.model.clone(), self.rules.clone(), topics, 1_000_000);
+        let (rules, topics, ids_remembered) = self.settings();
+        let mut projector = Projector::new(self.model.clone(), rules, topics, ids_remembered);
         for partition in &self.partitions {
             projector.add(partition.clone(), 0);
         }

@@ -418,9 +418,7 @@ impl Asked<'_, '_> {
             wanted.is_none_or(|wanted| wanted.iter().any(|name| *name == link_name(self.model(), *link)))
         };
         let via: Vec<(EntityId, FieldId)> = links(self.model()).into_iter().filter(is_wanted).collect();
-        let end = |name: &str| {
-            self.by_id(&self.text(name)).ok_or_else(|| QueryError::bad_input("no end"))
-        };
+        let end = |name: &str| self.by_id(&self.text(name)).ok_or_else(|| QueryError::bad_input("no end"));
         let (from, to) = (end("from")?, end("to")?);
         if first == 0 || via.is_empty() && from != to {
             return Ok(Some(list(std::iter::empty())));
