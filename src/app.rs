@@ -14,6 +14,7 @@ use crate::clock;
 use crate::config::{Config, Documents, SourceConfig, SourceKind, TopicConfig};
 use crate::event::Decoder;
 use crate::http::{Room, Service, router, server};
+use crate::ids::{DomainId, Table, TopicId};
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::model::Model;
@@ -53,8 +54,8 @@ pub struct Store {
 pub struct EmbeddedStore {
     pub log: Arc<Log>,
     pub intake: Intake,
-    /// By topic of the configuration: its number in the log, where it is there.
-    places: Vec<Option<usize>>,
+    /// A topic's number in the log, where it is there.
+    places: Table<TopicId, Option<usize>>,
 }
 
 /// Opens the embedded log and its topics, where some domain reads it.
@@ -90,21 +91,21 @@ fn open_log(
         .map_err(|error| error.to_string())?;
     prepare(&mut log)?;
     let place = |topic: &TopicConfig| (topic.source == source).then(|| log.topic(&topic.name)).transpose();
-    let places: Vec<Option<usize>> =
+    let places: Table<TopicId, Option<usize>> =
         config.topics.iter().map(place).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
     // A domain's events go to the first of its topics.
-    let written = |domain: usize| {
-        let first = config.topics.iter().position(|topic| topic.domains.contains(&domain));
+    let written = |domain: DomainId| {
+        let first = config.topics.find(|topic| topic.domains.contains(&domain));
         first.and_then(|topic| places[topic])
     };
-    let written = (0..config.domains.len()).map(written).collect();
+    let written = config.domains.ids().map(written).collect();
     let log = Arc::new(log);
     Ok(EmbeddedStore { intake: Intake::new(log.clone(), decoder.clone(), written), log, places })
 }
 
 /// A domain that is applied late on purpose.
 pub struct Late {
-    pub domain: usize,
+    pub domain: DomainId,
     pub ms: i64,
     pub why: String,
 }
@@ -149,9 +150,9 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     };
     let topics = config.topics.iter().map(topic).collect();
     let mut projector = Projector::new(model.clone(), domain_rules, topics, config.ids_remembered);
-    let domains = config.domains.iter().enumerate().map(|(index, domain)| DomainServing {
+    let domains = config.domains.entries().map(|(id, domain)| DomainServing {
         thresholds: domain.thresholds,
-        held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.as_str().into()),
+        held: late.as_ref().filter(|late| late.domain == id).map(|late| late.why.as_str().into()),
     });
     let woken = sources.clone();
     let serving = Arc::new(Serving::new(
@@ -242,7 +243,7 @@ fn rules(model: &Model, config: &Config) -> u64 {
     let domains: Vec<_> = config.domains.iter().map(|domain| domain.rules).collect();
     let boundaries = config.boundaries.iter().map(|boundaries| {
         let tables: BTreeMap<_, _> = boundaries.tables.iter().collect();
-        format!("{} {tables:?}", boundaries.topic)
+        format!("{:?} {tables:?}", boundaries.topic)
     });
     let boundaries: Vec<String> = boundaries.collect();
     (&model.fingerprint, format!("{domains:?} {:?} {boundaries:?}", config.topics)).hash(&mut hasher);
@@ -253,10 +254,10 @@ fn rules(model: &Model, config: &Config) -> u64 {
 fn sources(config: &Config, embedded: Option<&EmbeddedStore>, late: Option<&Late>) -> Vec<Arc<dyn Source>> {
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
     for (index, source) in config.sources.iter().enumerate() {
-        let topics = config.topics.iter().enumerate().filter(|(_, topic)| topic.source == index);
+        let topics = config.topics.entries().filter(|(_, topic)| topic.source == index);
         match (&source.kind, embedded) {
             (SourceKind::Kafka(kafka), _) => {
-                let subscription = |(topic, config): (usize, &TopicConfig)| kafka::Subscription {
+                let subscription = |(topic, config): (TopicId, &TopicConfig)| kafka::Subscription {
                     topic,
                     name: config.name.as_str().into(),
                 };
@@ -264,7 +265,7 @@ fn sources(config: &Config, embedded: Option<&EmbeddedStore>, late: Option<&Late
                 sources.push(Arc::new(Kafka::new(&source.name, kafka.clone(), topics)));
             }
             (SourceKind::Log, Some(embedded)) => {
-                let subscription = |(topic, config): (usize, &TopicConfig)| {
+                let subscription = |(topic, config): (TopicId, &TopicConfig)| {
                     let late = late.filter(|late| config.domains.contains(&late.domain));
                     let late_ms = late.map_or(0, |late| late.ms);
                     embedded.places[topic].map(|place| embedded::Subscription { topic, place, late_ms })
@@ -317,7 +318,7 @@ impl App {
             }
             if tick.saturating_sub(said_at) >= HYDRATION_LINE {
                 said_at = tick;
-                let of: u64 = (0..snapshot.applied.len()).filter_map(|place| serving.target(place)).sum();
+                let of: u64 = snapshot.applied.ids().filter_map(|partition| serving.target(partition)).sum();
                 tracing::info!(records = applied, of, seconds, "hydrating");
             }
         }

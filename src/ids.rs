@@ -43,12 +43,19 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A domain: its place in the model.
+    DomainId(u16)
     /// A node type: its place in the model.
     EntityId(u16)
     /// A field: its place in the entity.
     FieldId(u16)
     /// A node among those of its entity, in the order in which their keys were first named.
     Slot(u32)
+    /// A topic: its place among those that all sources read.
+    TopicId(u32)
+    /// A partition: its place among those that are read, in the order in which they were found. Its number in its topic is
+    /// another.
+    PartitionId(u32)
 }
 
 /// A node of the graph.
@@ -111,6 +118,14 @@ impl<I: Id, T> Table<I, T> {
         self.items.iter_mut().enumerate().map(|(index, item)| (I::of(index), item))
     }
 
+    /// The one of an id. Those that are not there yet, up to it, are made.
+    pub fn grow(&mut self, id: I, make: impl FnMut() -> T) -> &mut T {
+        if self.items.len() <= id.index() {
+            self.items.resize_with(id.index() + 1, make);
+        }
+        &mut self.items[id.index()]
+    }
+
     /// Bytes that its entries may take before it grows.
     pub fn size(&self) -> usize {
         self.items.capacity() * size_of::<T>()
@@ -120,6 +135,12 @@ impl<I: Id, T> Table<I, T> {
 impl<I, T> Default for Table<I, T> {
     fn default() -> Table<I, T> {
         Table { items: Vec::new(), ids: PhantomData }
+    }
+}
+
+impl<I, T> From<Vec<T>> for Table<I, T> {
+    fn from(items: Vec<T>) -> Table<I, T> {
+        Table { items, ids: PhantomData }
     }
 }
 

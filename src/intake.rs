@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use crate::event::{Buffer, Code, Decoder, Event, Rejection};
+use crate::ids::{DomainId, Table};
 use crate::limits::EVENTS_MAX;
 use crate::position::{Entry, Position};
 use crate::source::log::{Appended, Drafted, Log, LogError, Stretch};
@@ -160,11 +161,11 @@ pub struct Intake {
     log: Arc<Log>,
     decoder: Decoder,
     /// By domain: the topic that its events are written to; none where another source holds them.
-    topics: Vec<Option<usize>>,
+    topics: Table<DomainId, Option<usize>>,
 }
 
 impl Intake {
-    pub fn new(log: Arc<Log>, decoder: Decoder, topics: Vec<Option<usize>>) -> Intake {
+    pub fn new(log: Arc<Log>, decoder: Decoder, topics: Table<DomainId, Option<usize>>) -> Intake {
         Intake { log, decoder, topics }
     }
 
@@ -203,7 +204,7 @@ impl Intake {
     }
 
     /// Refuses an event of a domain that the embedded log does not hold.
-    fn elsewhere(&self, domain: usize, event: &Event<'_>) -> Box<Rejection> {
+    fn elsewhere(&self, domain: DomainId, event: &Event<'_>) -> Box<Rejection> {
         let name = &self.decoder.model().domains[domain].name;
         Box::new(Rejection {
             code: Code::UnknownEntity,

@@ -15,7 +15,7 @@ use super::plan::{
     OfProjection, OfQuery, OfStep, OfValue, Plan,
 };
 use super::schema::Schema;
-use crate::ids::{EntityId, FieldId};
+use crate::ids::{DomainId, EntityId, FieldId};
 use crate::limits::PLAN_FIELDS_MAX;
 use crate::model::{Kind, Model};
 
@@ -58,7 +58,7 @@ struct Compiler<'d> {
     document: &'d Valid<ExecutableDocument>,
     condition: &'d dyn Fn(&str) -> bool,
     lists: Vec<List>,
-    domains: BTreeSet<usize>,
+    domains: BTreeSet<DomainId>,
     operational: bool,
     /// How many were made.
     fields: usize,

@@ -4,13 +4,13 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Context, freshness};
 use crate::graph::EventRef;
-use crate::ids::EntityId;
+use crate::ids::{DomainId, EntityId};
 use crate::model::Model;
 use crate::model::value::Value;
 use crate::projection::{Catalogue, DeadLetter, Disagreement, Example, Seen};
 use crate::query::QueryError;
 
-fn domain_named(model: &Model, name: &str) -> Result<usize, QueryError> {
+fn domain_named(model: &Model, name: &str) -> Result<DomainId, QueryError> {
     model.domain_named(name).ok_or_else(|| {
         let near = crate::model::nearest(name, model.domains.iter().map(|domain| domain.name.as_str()));
         QueryError::bad_input(format!("there is no domain `{name}`{near}"))
@@ -18,15 +18,15 @@ fn domain_named(model: &Model, name: &str) -> Result<usize, QueryError> {
 }
 
 /// The domains that are asked for; all where none is named.
-pub fn domains_named(context: &Context, given: &Map<String, Json>) -> Result<Vec<usize>, QueryError> {
+pub fn domains_named(context: &Context, given: &Map<String, Json>) -> Result<Vec<DomainId>, QueryError> {
     let model = context.reading.model();
     match given.get("domains").and_then(Json::as_array) {
         Some(names) => names.iter().map(|name| domain_named(model, name.as_str().unwrap_or_default())).collect(),
-        None => Ok((0..model.domains.len()).collect()),
+        None => Ok(model.domains.ids().collect()),
     }
 }
 
-pub fn domains(context: &Context, wanted: &[usize]) -> Result<Json, QueryError> {
+pub fn domains(context: &Context, wanted: &[DomainId]) -> Result<Json, QueryError> {
     // Each partition of each domain is written out.
     context.reading.steps((wanted.len() * context.pinned.freshness.partitions.len()) as u64)?;
     let model = context.reading.model();
@@ -35,7 +35,7 @@ pub fn domains(context: &Context, wanted: &[usize]) -> Result<Json, QueryError> 
 
 pub fn projection(context: &Context) -> Result<Json, QueryError> {
     let (snapshot, serving) = (&context.pinned.snapshot, &context.serving);
-    let all: Vec<usize> = (0..context.reading.model().domains.len()).collect();
+    let all: Vec<DomainId> = context.reading.model().domains.ids().collect();
     let total = |count: fn(&crate::projection::Counters) -> u64| snapshot.counters.iter().map(count).sum::<u64>();
     let domains = domains(context, &all)?;
     Ok(json!({

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use super::coerce::{self, Variables, Wrong};
 use super::reach;
 use super::schema::Schema;
-use crate::ids::{EntityId, FieldId, Table};
+use crate::ids::{DomainId, EntityId, FieldId, Table};
 use crate::limits::VALUES_MAX;
 use crate::model::Model;
 use crate::query::{Arguments, QueryError, Seal};
@@ -23,7 +23,7 @@ pub struct Plan {
     pub root: Fields<OfQuery>,
     pub lists: Vec<List>,
     /// The domains that it can touch, whatever its variables are.
-    pub domains: Vec<usize>,
+    pub domains: Vec<DomainId>,
     /// Whether `freshness`, `projection` or `catalog` are asked for: they change though no event comes.
     pub operational: bool,
     /// Bytes that its last answer had: the next one begins with as much room.
@@ -236,7 +236,7 @@ pub struct List {
     pub entity: EntityId,
     pub call: Call,
     /// The domains of what is selected of its nodes.
-    pub domains: Vec<usize>,
+    pub domains: Vec<DomainId>,
     /// Read, where they are constant: for who may see personal data, and for who may not.
     fixed: [OnceLock<Arc<Bound>>; 2],
 }
@@ -245,11 +245,11 @@ pub struct List {
 pub struct Bound {
     pub arguments: Result<Arguments, QueryError>,
     /// The domains that the list depends on.
-    pub domains: Vec<usize>,
+    pub domains: Vec<DomainId>,
 }
 
 impl List {
-    pub fn new(entity: EntityId, call: Call, domains: Vec<usize>) -> List {
+    pub fn new(entity: EntityId, call: Call, domains: Vec<DomainId>) -> List {
         List { entity, call, domains, fixed: Default::default() }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::ids::EntityId;
+use crate::ids::{DomainId, EntityId};
 use crate::model::Model;
 
 /// Shows each entity that a list's coerced arguments lead to.
@@ -23,7 +23,7 @@ pub fn of_list(model: &Model, entity: EntityId, given: &Map<String, Json>, touch
 }
 
 /// The domains that global ids, or a gateway's representations, name.
-pub fn of_ids<'a>(model: &'a Model, given: &'a Map<String, Json>) -> impl Iterator<Item = usize> + 'a {
+pub fn of_ids<'a>(model: &'a Model, given: &'a Map<String, Json>) -> impl Iterator<Item = DomainId> + 'a {
     let values = given.values().flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
     let named = values.filter_map(|value| match value {
         Json::String(id) => Some(id.split_once(':')?.0),

@@ -6,7 +6,7 @@ use super::chunk::{Chunk, Kind};
 use super::head::Head;
 use super::model;
 use crate::graph::{Graph, Reader};
-use crate::ids::EntityId;
+use crate::ids::{DomainId, EntityId, Table, TopicId};
 use crate::model::Model;
 use crate::projection::{DomainRules, Owner, Projector, Topic, Vault};
 
@@ -56,12 +56,12 @@ impl<'a> Restoring<'a> {
     /// All chunks were taken.
     pub fn finish(
         mut self,
-        rules: Vec<DomainRules>,
-        topics: Vec<Topic>,
+        rules: Table<DomainId, DomainRules>,
+        topics: Table<TopicId, Topic>,
         ids_remembered: usize,
     ) -> Result<Projector, String> {
         self.graph.restore_links()?;
         let beside = self.beside.ok_or("what is not in its graph is missing")?;
-        Projector::restore((self.model, rules, topics, ids_remembered), self.graph, &beside, self.vault)
+        Projector::restore(self.model, rules, topics, ids_remembered, self.graph, &beside, self.vault)
     }
 }

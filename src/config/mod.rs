@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::cdc::Mapping;
 use crate::encoding::{Encoding, Registry};
 use crate::freshness::Thresholds;
+use crate::ids::{DomainId, Table, TopicId};
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::projection::{Boundaries, DomainRules};
@@ -57,7 +58,7 @@ pub struct TopicConfig {
     pub source: usize,
     pub name: String,
     /// The domains that it may carry.
-    pub domains: Vec<usize>,
+    pub domains: Vec<DomainId>,
     pub encoding: Encoding,
     /// What makes events of a table's rows, where it carries those.
     pub mapping: Option<Arc<Mapping>>,
@@ -69,13 +70,12 @@ pub struct TopicConfig {
 #[derive(Debug)]
 pub struct Config {
     pub model: Model,
-    /// By the model's domains.
-    pub domains: Vec<DomainConfig>,
+    pub domains: Table<DomainId, DomainConfig>,
     pub sources: Vec<SourceConfig>,
     /// Where dead letters are written beside: a source and a topic of it.
     pub dead_letters: Option<(usize, String)>,
     /// In the order in which the domains name them. A domain's first is where its events are written.
-    pub topics: Vec<TopicConfig>,
+    pub topics: Table<TopicId, TopicConfig>,
     /// Databases whose transactions become visible at once.
     pub boundaries: Vec<Boundaries>,
     pub listen: String,

@@ -1,7 +1,7 @@
 //! What the model says of an event by its type, looked up once for every type that it names.
 
 use super::{Code, Rejection};
-use crate::ids::EntityId;
+use crate::ids::{DomainId, EntityId};
 use crate::model::{Effect, Model};
 
 /// What an event of a type is about.
@@ -76,7 +76,7 @@ impl Routes {
     }
 
     /// The type's entity and effects; `domains` are the topic's, none where any will do.
-    pub fn find(&self, model: &Model, kind: &str, domains: &[usize]) -> Result<Route<'_>, Rejection> {
+    pub fn find(&self, model: &Model, kind: &str, domains: &[DomainId]) -> Result<Route<'_>, Rejection> {
         let route = match self.known(kind) {
             Some(Known { entity, happening, effects, .. }) => {
                 Route { entity: *entity, happening: *happening, effects, in_model: true }

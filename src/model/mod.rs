@@ -15,7 +15,7 @@ pub mod value;
 
 use std::collections::HashMap;
 
-use crate::ids::{EntityId, FieldId, Table};
+use crate::ids::{DomainId, EntityId, FieldId, Table};
 
 pub use reader::{Fault, nearest};
 pub use rule::{Operands, Rule};
@@ -28,7 +28,7 @@ pub const SHIPPED: &str = include_str!("../../model.graphql");
 pub struct Model {
     pub entities: Table<EntityId, Entity>,
     pub enums: Vec<Enumeration>,
-    pub domains: Vec<Domain>,
+    pub domains: Table<DomainId, Domain>,
     /// Sixteen hex digits that change whenever the model does.
     pub fingerprint: String,
     /// The model's text as the parser prints it: who keeps a graph keeps with it what its records mean.
@@ -47,7 +47,7 @@ pub struct Domain {
 pub struct Entity {
     pub name: String,
     pub description: Option<String>,
-    pub domain: usize,
+    pub domain: DomainId,
     /// The part of its event types before the first dot.
     pub event: String,
     /// The root field that takes one by its key, e.g. `person`.
@@ -190,8 +190,8 @@ impl Model {
         self.entities.find(|entity| entity.event == event)
     }
 
-    pub fn domain_named(&self, name: &str) -> Option<usize> {
-        self.domains.iter().position(|domain| domain.name == name)
+    pub fn domain_named(&self, name: &str) -> Option<DomainId> {
+        self.domains.find(|domain| domain.name == name)
     }
 
     pub fn domain_of(&self, entity: EntityId) -> &Domain {

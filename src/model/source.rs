@@ -189,10 +189,7 @@ impl Reader<'_> {
         }
         let domain = match model.domain_named(&domain_name) {
             Some(domain) => domain,
-            None => {
-                model.domains.push(Domain { name: domain_name.clone(), entities: Vec::new() });
-                model.domains.len() - 1
-            }
+            None => model.domains.push(Domain { name: domain_name.clone(), entities: Vec::new() }),
         };
         model.domains[domain].entities.push(index);
         if let Some(other) = model.entities.iter().find(|entity| entity.event == event && !event.is_empty()) {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::event::{Batch, Decoder};
 use crate::freshness::Moment;
+use crate::ids::{DomainId, PartitionId, Table, TopicId};
 use crate::model::value::Instant;
 use crate::position::LogId;
 use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
@@ -45,8 +46,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What the loop runs on.
 pub struct Parts {
     pub sources: Vec<Arc<dyn Source>>,
-    /// By topic: how its records are read.
-    pub formats: Vec<Format>,
+    /// How records are read.
+    pub formats: Table<TopicId, Format>,
     pub decoder: Decoder,
     /// Where dead letters are written beside, if anywhere.
     pub outlet: Option<Box<dyn Outlet>>,
@@ -72,7 +73,7 @@ enum Work {
     /// Nothing came while something is held back.
     Look,
     Lost {
-        partition: usize,
+        partition: PartitionId,
         next: u64,
         why: String,
     },
@@ -87,7 +88,7 @@ enum Work {
         done: SyncSender<()>,
     },
     Restarted {
-        partition: usize,
+        partition: PartitionId,
         log: LogId,
         start: u64,
         why: String,
@@ -122,7 +123,7 @@ impl Pipeline {
         // Applied batches go back to be filled again: their buffers are as large as batches are by then.
         let (applied, spare) = channel();
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| supervised.spawn(name, Lasts::UntilReleased, work);
-        let formats: Arc<[Format]> = formats.into();
+        let formats = Arc::new(formats);
         let numbers = Arc::new(Numbers::new(work.clone()));
         let spare = Arc::new(Mutex::new(spare));
         let mut threads = Vec::new();
@@ -131,7 +132,8 @@ impl Pipeline {
             let mut sink = PartitionSink::new(
                 work.clone(),
                 spare.clone(),
-                (decoder.clone(), formats.clone(), metrics.clone()),
+                decode::Translator::new(decoder.clone(), formats.clone(), metrics.clone()),
+                metrics.clone(),
                 numbers.clone(),
                 serving.clone(),
                 stop.clone(),
@@ -147,8 +149,8 @@ impl Pipeline {
             Loop {
                 projector,
                 gate,
-                full: Vec::new(),
-                held: Vec::new(),
+                full: Table::default(),
+                held: Table::default(),
                 has_changed: false,
                 unpublished: 0,
                 applied,
@@ -185,10 +187,10 @@ impl Pipeline {
 struct Loop {
     projector: Projector,
     gate: Gate,
-    /// By partition: whether the readers were told that it holds as much as it may.
-    full: Vec<bool>,
-    /// By partition: what was said of why it waits.
-    held: Vec<Option<Waits>>,
+    /// Whether the readers were told that a partition holds as much as it may.
+    full: Table<PartitionId, bool>,
+    /// What was said of why a partition waits.
+    held: Table<PartitionId, Option<Waits>>,
     /// Whether something happened since the newest version.
     has_changed: bool,
     /// Records that the newest version does not have.
@@ -208,7 +210,7 @@ struct Loop {
     /// Who waits for the next version.
     waiting: Vec<SyncSender<()>>,
     /// Domain and append of what the next version makes visible.
-    appended: Vec<(usize, Instant)>,
+    appended: Vec<(DomainId, Instant)>,
 }
 
 impl Loop {
@@ -389,25 +391,24 @@ impl Loop {
             Step::Split(topic) => metrics.split(&topics[topic].name),
         });
         for partition in gate.partitions() {
-            full.resize(full.len().max(partition + 1), false);
             let is_full = gate.is_full(partition);
-            if std::mem::replace(&mut full[partition], is_full) != is_full {
+            if std::mem::replace(full.grow(partition, || false), is_full) != is_full {
                 serving.fill(partition, is_full);
             }
             let waits = gate.waits(partition);
-            held.resize(held.len().max(partition + 1), None);
-            if held[partition] != waits {
+            let said = held.grow(partition, || None);
+            if *said != waits {
                 serving.wait(partition, waits.as_ref().map(|waits| waits.reason(&topics)));
-                held[partition] = waits;
+                *said = waits;
             }
         }
     }
 
     /// Whether records that were there at the start are still to come.
     fn is_hydrating(&self) -> bool {
-        let is_short = |partition: usize| {
+        let is_short = |partition: PartitionId| {
             self.serving.target(partition).is_some_and(|target| self.projector.position(partition) < target)
         };
-        self.serving.ready_at().is_none() && (0..self.projector.partitions()).any(is_short)
+        self.serving.ready_at().is_none() && self.projector.partitions().any(is_short)
     }
 }

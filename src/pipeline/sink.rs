@@ -6,9 +6,10 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Work;
-use super::decode::{Format, Translator};
-use crate::event::{Batch, Decoder};
+use super::decode::Translator;
+use crate::event::Batch;
 use crate::freshness::Basis;
+use crate::ids::{PartitionId, Table, TopicId};
 use crate::model::value::Instant;
 use crate::position::LogId;
 use crate::projection::Partition;
@@ -21,12 +22,12 @@ const BATCH_BYTES: usize = 1 << 18;
 /// Records that one batch takes.
 const BATCH_RECORDS: usize = 16_384;
 
-/// Numbers partitions in the order in which the projector hears of them.
+/// Gives partitions their ids, in the order in which the projector hears of them.
 pub struct Numbers {
     /// None once the pipeline stops.
     work: Mutex<Option<SyncSender<Work>>>,
-    /// By partition: its topic.
-    topics: Mutex<Vec<usize>>,
+    /// A partition's topic.
+    topics: Mutex<Table<PartitionId, TopicId>>,
 }
 
 impl Numbers {
@@ -34,15 +35,15 @@ impl Numbers {
         Numbers { work: Mutex::new(Some(work)), topics: Mutex::default() }
     }
 
-    fn find(&self, found: Found) -> usize {
+    fn find(&self, found: Found) -> PartitionId {
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        topics.push(found.topic);
+        let id = topics.push(found.topic);
         let partition = Partition { topic: found.topic, log: found.log, number: found.number, lost: None };
         // Under the lock, so that the projector hears of partitions in the order of their numbers.
         if let Some(work) = &*self.work.lock().unwrap_or_else(PoisonError::into_inner) {
             let _ = work.send(Work::Found { partition, start: found.start });
         }
-        topics.len() - 1
+        id
     }
 
     /// Lets the projector end.
@@ -50,7 +51,7 @@ impl Numbers {
         *self.work.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub fn topic(&self, partition: usize) -> usize {
+    pub fn topic(&self, partition: PartitionId) -> TopicId {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)[partition]
     }
 }
@@ -67,13 +68,13 @@ impl Registrar for Tellers {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn find(&self, found: Found) -> usize {
+    fn find(&self, found: Found) -> PartitionId {
         let partition = self.numbers.find(found);
         self.serving.found(found.topic, found.number);
         partition
     }
 
-    fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>) {
+    fn listed(&self, asked: &Asked, topic: TopicId, unfound: Vec<u32>) {
         self.serving.listed(asked, topic, unfound);
     }
 
@@ -89,11 +90,11 @@ impl Registrar for Tellers {
         self.serving.answered();
     }
 
-    fn remark(&self, topic: usize, remark: Option<String>) {
+    fn remark(&self, topic: TopicId, remark: Option<String>) {
         self.serving.remark(topic, remark);
     }
 
-    fn applied(&self, partition: usize) -> u64 {
+    fn applied(&self, partition: PartitionId) -> u64 {
         self.serving.snapshot().applied.get(partition).copied().unwrap_or(0)
     }
 }
@@ -101,7 +102,7 @@ impl Registrar for Tellers {
 /// A batch being filled.
 struct Open {
     batch: Batch,
-    topic: usize,
+    topic: TopicId,
 }
 
 /// One reader's side.
@@ -113,22 +114,21 @@ pub struct PartitionSink {
     numbers: Arc<Numbers>,
     serving: Arc<Serving>,
     stop: Arc<AtomicBool>,
-    /// By partition.
-    open: Vec<Option<Open>>,
+    open: Table<PartitionId, Option<Open>>,
     /// Partitions whose next record could not be read.
-    blocked: HashSet<usize>,
+    blocked: HashSet<PartitionId>,
 }
 
 impl PartitionSink {
     pub fn new(
         work: SyncSender<Work>,
         spare: Arc<Mutex<Receiver<Batch>>>,
-        (decoder, formats, metrics): (Decoder, Arc<[Format]>, Arc<Metrics>),
+        translator: Translator,
+        metrics: Arc<Metrics>,
         numbers: Arc<Numbers>,
         serving: Arc<Serving>,
         stop: Arc<AtomicBool>,
     ) -> PartitionSink {
-        let translator = Translator::new(decoder, formats, metrics.clone());
         PartitionSink {
             work,
             spare,
@@ -137,17 +137,14 @@ impl PartitionSink {
             numbers,
             serving,
             stop,
-            open: Vec::new(),
+            open: Table::default(),
             blocked: HashSet::new(),
         }
     }
 
     /// Opens a batch of the partition, where none is open.
-    fn open(&mut self, partition: usize) {
-        if self.open.len() <= partition {
-            self.open.resize_with(partition + 1, || None);
-        }
-        if self.open[partition].is_none() {
+    fn open(&mut self, partition: PartitionId) {
+        if self.open.grow(partition, || None).is_none() {
             let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).try_recv();
             let mut batch = spare.unwrap_or_else(|_| Batch::new(partition));
             batch.clear(partition);
@@ -168,7 +165,7 @@ impl Sink for PartitionSink {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn take(&mut self, partition: usize, raw: &Raw<'_>) -> Taken {
+    fn take(&mut self, partition: PartitionId, raw: &Raw<'_>) -> Taken {
         self.open(partition);
         let Some(open) = &mut self.open[partition] else { return Taken::Closed };
         let (is_first, parts) = (open.batch.bytes == 0, open.batch.parts.len());
@@ -198,15 +195,15 @@ impl Sink for PartitionSink {
         if is_full { self.flush(partition, raw.offset + 1) } else { Taken::Yes }
     }
 
-    fn reads(&mut self, partition: usize, is_read: bool) {
+    fn reads(&mut self, partition: PartitionId, is_read: bool) {
         self.serving.read(partition, is_read);
     }
 
-    fn holds(&mut self, partition: usize, offset: u64, at: Instant, basis: Basis) {
+    fn holds(&mut self, partition: PartitionId, offset: u64, at: Instant, basis: Basis) {
         self.serving.coming(partition, offset, at, basis);
     }
 
-    fn flush(&mut self, partition: usize, next: u64) -> Taken {
+    fn flush(&mut self, partition: PartitionId, next: u64) -> Taken {
         self.open(partition);
         let Some(mut open) = self.open[partition].take() else { return Taken::Yes };
         open.batch.next_offset = open.batch.next_offset.max(next);
@@ -215,11 +212,11 @@ impl Sink for PartitionSink {
         self.send(Work::Records(Box::new(open.batch)))
     }
 
-    fn lose(&mut self, partition: usize, next: u64, why: String) -> Taken {
+    fn lose(&mut self, partition: PartitionId, next: u64, why: String) -> Taken {
         self.send(Work::Lost { partition, next, why })
     }
 
-    fn restart(&mut self, partition: usize, log: LogId, start: u64, why: String) -> Taken {
+    fn restart(&mut self, partition: PartitionId, log: LogId, start: u64, why: String) -> Taken {
         self.serving.restarted(partition);
         self.send(Work::Restarted { partition, log, start, why })
     }

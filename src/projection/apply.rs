@@ -9,7 +9,7 @@ use super::seen::{Novelty, fingerprint};
 use super::{Partition, Projector};
 use crate::event::{Action, Commit, Envelope, Event, OrderBy};
 use crate::graph::{Draft, Graph, Lineage, State};
-use crate::ids::{NodeId, Slot};
+use crate::ids::{NodeId, PartitionId, Slot};
 use crate::model::Field;
 use crate::model::cell::Cell;
 use crate::model::value::{Instant, Value};
@@ -20,7 +20,7 @@ const MISSING_MAX: usize = 100;
 /// Where the log has an event, and when it is applied.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
-    pub partition: usize,
+    pub partition: PartitionId,
     pub offset: u64,
     /// Its place in a database's order, which counts instead of the log's.
     pub commit: Option<Commit>,
@@ -91,7 +91,7 @@ impl Projector {
         Order { stamp, source: (self.graph.name(envelope.source), envelope.source), id: envelope.id }
     }
 
-    fn novelty(&mut self, event: &Event<'_>, record: &mut Record, order: Order<'_>, partition: usize) -> Told {
+    fn novelty(&mut self, event: &Event<'_>, record: &mut Record, order: Order<'_>, partition: PartitionId) -> Told {
         let print = || fingerprint((event.envelope.source, event.envelope.id));
         let rules = self.rules[self.model.entities[event.entity].domain];
         let novelty = match rules.order_by {

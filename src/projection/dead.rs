@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::pages::Pages;
 use crate::event::{Beside, Rejection};
-use crate::ids::NodeId;
+use crate::ids::{NodeId, PartitionId};
 use crate::limits::{LETTER_BYTES_MAX, LETTERS_MAX};
 use crate::model::value::Instant;
 
@@ -13,6 +13,7 @@ use crate::model::value::Instant;
 pub struct DeadLetter {
     pub domain: Arc<str>,
     pub topic: Arc<str>,
+    /// The partition's number in its topic.
     pub partition: u32,
     pub offset: u64,
     /// When it was appended.
@@ -22,8 +23,7 @@ pub struct DeadLetter {
     /// Its key and headers.
     pub beside: Option<Arc<Beside>>,
     pub rejection: Rejection,
-    /// The partition's number among those that the projector reads.
-    pub place: usize,
+    pub partition_id: PartitionId,
     /// Whose event it is, where that could be read.
     pub node: Option<NodeId>,
 }

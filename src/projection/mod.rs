@@ -33,7 +33,7 @@ pub use saved::{Capture, Owner, Vault, strip};
 
 use crate::event::{Batch, OrderBy, SUBJECT_BYTES_MAX};
 use crate::graph::{Graph, View};
-use crate::ids::{EntityId, Slot, Table};
+use crate::ids::{DomainId, EntityId, PartitionId, Slot, Table, TopicId};
 use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
@@ -52,27 +52,27 @@ pub struct DomainRules {
 pub struct Topic {
     pub source: Arc<str>,
     pub name: Arc<str>,
-    pub domains: Arc<[usize]>,
+    pub domains: Arc<[DomainId]>,
 }
 
 impl Topic {
     /// A topic of its own for each domain, named as it is.
-    pub fn of_domains(model: &Model, source: &str) -> Vec<Topic> {
-        let topic = |(index, domain): (usize, &crate::model::Domain)| Topic {
+    pub fn of_domains(model: &Model, source: &str) -> Table<TopicId, Topic> {
+        let topic = |(id, domain): (DomainId, &crate::model::Domain)| Topic {
             source: source.into(),
             name: domain.name.as_str().into(),
-            domains: [index].into(),
+            domains: [id].into(),
         };
-        model.domains.iter().enumerate().map(topic).collect()
+        model.domains.entries().map(topic).collect()
     }
 }
 
-/// A partition that the projector reads, in the order in which batches number them.
+/// A partition that the projector reads.
 #[derive(Clone, Debug)]
 pub struct Partition {
-    /// An index of the topics.
-    pub topic: usize,
+    pub topic: TopicId,
     pub log: LogId,
+    /// In its topic.
     pub number: u32,
     /// What of its log was gone before it was read.
     pub lost: Option<Arc<str>>,
@@ -92,13 +92,11 @@ pub struct Counters {
 pub struct Snapshot {
     pub version: u64,
     pub graph: View,
-    pub topics: Arc<[Topic]>,
-    /// By the number that batches have.
-    pub partitions: Arc<Vec<Partition>>,
-    /// By partition: the next record to apply.
-    pub applied: Vec<u64>,
-    /// By domain.
-    pub counters: Vec<Counters>,
+    pub topics: Arc<Table<TopicId, Topic>>,
+    pub partitions: Arc<Table<PartitionId, Partition>>,
+    /// The next record to apply.
+    pub applied: Table<PartitionId, u64>,
+    pub counters: Table<DomainId, Counters>,
     pub catalogue: Table<EntityId, Arc<Catalogue>>,
     pub dead_letters: DeadLetters,
     /// How often something changed that no position tells of: dead letters read once more, or discarded.
@@ -119,12 +117,12 @@ pub struct Memory {
 
 impl Snapshot {
     /// A partition as people write it: `topic/number`.
-    pub fn name(&self, partition: usize) -> String {
+    pub fn name(&self, partition: PartitionId) -> String {
         format!("{}/{}", self.topic(partition).name, self.partitions[partition].number)
     }
 
     /// The topic that a partition is of.
-    pub fn topic(&self, partition: usize) -> &Topic {
+    pub fn topic(&self, partition: PartitionId) -> &Topic {
         &self.topics[self.partitions[partition].topic]
     }
 }
@@ -149,18 +147,18 @@ impl Ahead {
 /// Owns the graph and every write to it.
 pub struct Projector {
     model: Arc<Model>,
-    rules: Vec<DomainRules>,
-    topics: Arc<[Topic]>,
-    partitions: Arc<Vec<Partition>>,
-    /// By topic: its rank among all by name, which orders stamps of equal offset.
-    topic_ranks: Vec<u64>,
+    rules: Table<DomainId, DomainRules>,
+    topics: Arc<Table<TopicId, Topic>>,
+    partitions: Arc<Table<PartitionId, Partition>>,
+    /// Each topic's rank among all by name, which orders stamps of equal offset.
+    topic_ranks: Table<TopicId, u64>,
     ids_remembered: usize,
     graph: Graph,
     /// What the rules keep of the entity at hand; its buffers are used again.
     record: record::Record,
     remembered: Remembered,
-    applied: Vec<u64>,
-    counters: Vec<Counters>,
+    applied: Table<PartitionId, u64>,
+    counters: Table<DomainId, Counters>,
     catalogue: Table<EntityId, Arc<Catalogue>>,
     tally: catalogue::Tally,
     dead_letters: DeadLetters,
@@ -173,15 +171,20 @@ pub struct Projector {
 
 impl Projector {
     /// `ids_remembered` is how many ids of a partition are kept to tell duplicates under `position`.
-    pub fn new(model: Arc<Model>, rules: Vec<DomainRules>, topics: Vec<Topic>, ids_remembered: usize) -> Projector {
+    pub fn new(
+        model: Arc<Model>,
+        rules: Table<DomainId, DomainRules>,
+        topics: Table<TopicId, Topic>,
+        ids_remembered: usize,
+    ) -> Projector {
         let rank = |topic: &Topic| topics.iter().filter(|other| other.name < topic.name).count() as u64;
         Projector {
             graph: Graph::new(model.clone()),
             record: record::Record::default(),
             remembered: Remembered::new(&model),
-            applied: Vec::new(),
+            applied: Table::default(),
             ids_remembered,
-            counters: vec![Counters::default(); model.domains.len()],
+            counters: model.domains.iter().map(|_| Counters::default()).collect(),
             catalogue: model.entities.iter().map(|_| Arc::new(Catalogue::default())).collect(),
             tally: catalogue::Tally::default(),
             dead_letters: DeadLetters::default(),
@@ -197,29 +200,28 @@ impl Projector {
     }
 
     /// Reads another partition from now on, from an offset of its log. Gives its number.
-    pub fn add(&mut self, partition: Partition, start: u64) -> usize {
+    pub fn add(&mut self, partition: Partition, start: u64) -> PartitionId {
         Arc::make_mut(&mut self.partitions).push(partition);
         self.remembered.recent.push(seen::Recent::new(self.ids_remembered));
-        self.applied.push(start);
         self.remembered.raised.push(0);
-        self.applied.len() - 1
+        self.applied.push(start)
     }
 
     /// Goes on from `next`: what lies before it is gone from the log, and was not applied.
-    pub fn lose(&mut self, partition: usize, next: u64, why: &str) {
+    pub fn lose(&mut self, partition: PartitionId, next: u64, why: &str) {
         self.applied[partition] = self.applied[partition].max(next);
         Arc::make_mut(&mut self.partitions)[partition].lost = Some(why.into());
     }
 
     /// Goes on at the start of another log of the same topic.
-    pub fn restart(&mut self, partition: usize, log: LogId, start: u64, why: &str) {
+    pub fn restart(&mut self, partition: PartitionId, log: LogId, start: u64, why: &str) {
         self.remembered.raised[partition] += self.applied[partition].saturating_sub(start);
         self.applied[partition] = start;
         let description = &mut Arc::make_mut(&mut self.partitions)[partition];
         (description.log, description.lost) = (log, Some(why.into()));
     }
 
-    fn topic(&self, partition: usize) -> &Topic {
+    fn topic(&self, partition: PartitionId) -> &Topic {
         &self.topics[self.partitions[partition].topic]
     }
 
@@ -340,17 +342,17 @@ impl Projector {
         &self.model
     }
 
-    pub fn topics(&self) -> &Arc<[Topic]> {
+    pub fn topics(&self) -> &Arc<Table<TopicId, Topic>> {
         &self.topics
     }
 
-    /// How many partitions it reads.
-    pub fn partitions(&self) -> usize {
-        self.applied.len()
+    /// The partitions that it reads.
+    pub fn partitions(&self) -> impl Iterator<Item = PartitionId> + use<> {
+        self.applied.ids()
     }
 
     /// The next record of a partition to apply.
-    pub fn position(&self, partition: usize) -> u64 {
+    pub fn position(&self, partition: PartitionId) -> u64 {
         self.applied[partition]
     }
 
@@ -387,7 +389,7 @@ impl Projector {
         self.graph.pinned()
     }
 
-    fn bury(&mut self, refused: &crate::event::Refused, partition: usize, offset: u64, appended_at: Instant) {
+    fn bury(&mut self, refused: &crate::event::Refused, partition: PartitionId, offset: u64, appended_at: Instant) {
         let topic = self.topic(partition).clone();
         let rejection = &refused.rejection;
         let prefix = rejection.kind.as_deref().and_then(|kind| kind.split_once('.')).map(|(prefix, _)| prefix);
@@ -415,7 +417,7 @@ impl Projector {
             at: appended_at,
             bytes: refused.bytes.clone(),
             beside: refused.beside.clone(),
-            place: partition,
+            partition_id: partition,
             node,
             rejection: (**rejection).clone(),
         });

@@ -13,7 +13,7 @@ use super::seen::{Order, Recent};
 use super::truncate::Heard;
 use crate::event::{Commit, Truncation};
 use crate::graph::{Reader, put, put_long, put_signed};
-use crate::ids::{EntityId, NodeId, Slot};
+use crate::ids::{EntityId, NodeId, PartitionId, Slot, Table};
 use crate::model::Model;
 use crate::model::value::Instant;
 
@@ -23,10 +23,10 @@ pub type Truncations = HashMap<u32, Vec<Heard>>;
 #[derive(Default)]
 pub struct Remembered {
     pub groups: Groups,
-    /// By partition: the ids that tell duplicates under `position`.
-    pub recent: Vec<Recent>,
-    /// By partition: what its offsets are raised by as stamps. A log that was made anew comes after the old one.
-    pub raised: Vec<u64>,
+    /// The ids that tell duplicates under `position`.
+    pub recent: Table<PartitionId, Recent>,
+    /// What a partition's offsets are raised by as stamps. A log that was made anew comes after the old one.
+    pub raised: Table<PartitionId, u64>,
     pub truncations: Truncations,
     pub rivals: Rivals,
     pub last_words: LastWords,
@@ -38,8 +38,8 @@ pub struct Remembered {
 /// A copy of it at one version, which shares what is large.
 pub struct Copied {
     groups: Groups,
-    recent: Vec<Order>,
-    raised: Vec<u64>,
+    recent: Table<PartitionId, Order>,
+    raised: Table<PartitionId, u64>,
     truncations: Truncations,
     rivals: Rivals,
     last_words: LastWords,
@@ -126,7 +126,7 @@ fn write_truncations(truncations: &Truncations, out: &mut Vec<u8>) {
             put_long(out, truncation.id.as_bytes());
             put_instant(out, truncation.time);
             write_stamp(out, super::record::Stamp::Commit(truncation.commit));
-            put(out, *partition as u64);
+            put(out, u64::from(partition.0));
             put(out, *offset);
             put_instant(out, *appended_at);
         }
@@ -142,7 +142,7 @@ fn read_truncations(reader: &mut Reader<'_>) -> Truncations {
             _ => Commit::default(),
         };
         let truncation = Truncation { source, id, time, commit };
-        let (partition, offset) = (reader.number() as usize, reader.number());
+        let (partition, offset) = (PartitionId(reader.number() as u32), reader.number());
         Heard { truncation, partition, offset, appended_at: read_instant(reader) }
     };
     let of_source = |reader: &mut Reader<'_>| {

@@ -8,7 +8,7 @@ use super::remembered::{Copied, put_instant, put_node, read_instant, read_node, 
 use super::{Counters, DeadLetter, DeadLetters, DomainRules, Partition, Projector, Remembered, Snapshot, Topic};
 use crate::event::{Beside, Code, Rejection};
 use crate::graph::{Graph, Reader, put, put_long};
-use crate::ids::EntityId;
+use crate::ids::{DomainId, EntityId, PartitionId, Table, TopicId};
 use crate::model::Model;
 use crate::position::LogId;
 
@@ -43,13 +43,13 @@ impl Capture {
         let Capture { snapshot, remembered } = self;
         put(out, snapshot.version);
         put(out, snapshot.partitions.len() as u64);
-        for (place, partition) in snapshot.partitions.iter().enumerate() {
-            let topic = snapshot.topic(place);
+        for (id, partition) in snapshot.partitions.entries() {
+            let topic = snapshot.topic(id);
             put_long(out, topic.source.as_bytes());
             put_long(out, topic.name.as_bytes());
             put(out, u64::from(partition.log.0));
             put(out, u64::from(partition.number));
-            put(out, snapshot.applied[place]);
+            put(out, snapshot.applied[id]);
             put_optional(out, partition.lost.as_deref());
         }
         for Counters { applied, duplicates, conflicts, dead } in &snapshot.counters {
@@ -75,7 +75,10 @@ impl Projector {
 
     /// Goes on from a graph that was restored, and what [`Capture::save`] wrote beside it. The error says what does not fit.
     pub fn restore(
-        (model, rules, topics, ids_remembered): (Arc<Model>, Vec<DomainRules>, Vec<Topic>, usize),
+        model: Arc<Model>,
+        rules: Table<DomainId, DomainRules>,
+        topics: Table<TopicId, Topic>,
+        ids_remembered: usize,
         graph: Graph,
         saved: &[u8],
         vault: &dyn Vault,
@@ -84,10 +87,10 @@ impl Projector {
         projector.graph = graph;
         let mut reader = Reader(saved);
         projector.version = reader.number();
-        let mut partitions = Vec::new();
+        let mut partitions = Table::default();
         for _ in 0..reader.number() {
             let (source, name) = (reader.text(), reader.text());
-            let topic = projector.topics.iter().position(|topic| (&*topic.source, &*topic.name) == (source, name));
+            let topic = projector.topics.find(|topic| (&*topic.source, &*topic.name) == (source, name));
             let topic =
                 topic.ok_or_else(|| format!("it has topic `{name}` of source `{source}`, which is not read"))?;
             let (log, number) = (LogId(reader.number() as u32), reader.number() as u32);
@@ -199,7 +202,7 @@ fn save_letters(snapshot: &Snapshot, out: &mut Vec<u8>, vault: &dyn Vault) {
     for (number, letter) in letters.iter() {
         out.push(1);
         put(out, number as u64);
-        put(out, letter.place as u64);
+        put(out, u64::from(letter.partition_id.0));
         put(out, letter.offset);
         put_instant(out, letter.at);
         put_long(out, letter.domain.as_bytes());
@@ -244,23 +247,23 @@ fn read_letters(reader: &mut Reader<'_>, projector: &Projector, vault: &dyn Vaul
     let mut letters = DeadLetters::from(first);
     while reader.number() == 1 {
         let number = reader.number() as usize;
-        let (place, offset, at, domain) =
-            (reader.number() as usize, reader.number(), read_instant(reader), read_shared(reader));
+        let (partition_id, offset, at, domain) =
+            (PartitionId(reader.number() as u32), reader.number(), read_instant(reader), read_shared(reader));
         let code = reader.text();
         let code = Code::ALL.into_iter().find(|known| known.name() == code).unwrap_or(Code::BadEnvelope);
         let node = (reader.number() == 1).then(|| read_node(reader));
         let sealed = reader.long();
-        let Some(Partition { topic, number: partition, .. }) = projector.partitions.get(place) else { continue };
+        let Some(known) = projector.partitions.get(partition_id) else { continue };
         let mut letter = DeadLetter {
             domain,
-            topic: projector.topics[*topic].name.clone(),
-            partition: *partition,
+            topic: projector.topics[known.topic].name.clone(),
+            partition: known.number,
             offset,
             at,
             bytes: Arc::default(),
             beside: None,
             rejection: Rejection::at(code, None, FORGOTTEN),
-            place,
+            partition_id,
             node,
         };
         let id = letter.id();

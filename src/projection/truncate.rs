@@ -5,14 +5,14 @@ use super::Projector;
 use super::apply::Place;
 use super::record::{Order, Record, Stamp};
 use crate::event::{Envelope, OrderBy, Truncation};
-use crate::ids::{EntityId, NodeId};
+use crate::ids::{EntityId, NodeId, PartitionId};
 use crate::model::value::Instant;
 
 /// One that was heard of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heard {
     pub truncation: Truncation,
-    pub partition: usize,
+    pub partition: PartitionId,
     pub offset: u64,
     pub appended_at: Instant,
 }
@@ -22,7 +22,7 @@ impl Projector {
     pub(super) fn truncate(
         &mut self,
         truncation: &Truncation,
-        partition: usize,
+        partition: PartitionId,
         offset: u64,
         appended_at: Instant,
         now: Instant,

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{QUERY_TIMEOUT, QUERY_TOO_COMPLEX, QueryError};
 use crate::graph::{Bounds, Completeness, Counts, Halt, Node, Path, View, paths};
-use crate::ids::{EntityId, FieldId, NodeId};
+use crate::ids::{DomainId, EntityId, FieldId, NodeId, Table};
 use crate::limits::{ANSWER_BYTES_MAX, STEPS};
 use crate::model::Model;
 
@@ -17,7 +17,7 @@ pub struct Reading {
     pub(super) view: View,
     /// Whether personal data may be read.
     pub personal: bool,
-    touched: Vec<Cell<bool>>,
+    touched: Table<DomainId, Cell<bool>>,
     /// Whether the answer depends on who names what, which any domain may change.
     by_name: Cell<bool>,
     steps: Cell<u64>,
@@ -140,8 +140,8 @@ impl Reading {
     }
 
     /// The domains touched so far.
-    pub fn touched(&self) -> Vec<usize> {
-        (0..self.touched.len()).filter(|domain| self.touched[*domain].get()).collect()
+    pub fn touched(&self) -> Vec<DomainId> {
+        self.touched.ids().filter(|domain| self.touched[*domain].get()).collect()
     }
 
     /// A node, its domain touched. It holds its record: its fields are read without the graph.

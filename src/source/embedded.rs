@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::log::{Log, LogError};
 use super::{Asked, Extent, Found, HEARTBEAT, Raw, Registrar, Sink, Source, Taken};
 use crate::freshness::Basis;
+use crate::ids::{PartitionId, TopicId};
 use crate::model::value::Instant;
 
 /// Bytes of a partition that are read at a time.
@@ -15,8 +16,7 @@ const READ_BYTES: usize = 1 << 20;
 /// A topic to read.
 #[derive(Clone, Debug)]
 pub struct Subscription {
-    /// An index of the topics that all sources read.
-    pub topic: usize,
+    pub topic: TopicId,
     /// Its number in the log.
     pub place: usize,
     /// Records appended after the start are handed on this much later.
@@ -26,7 +26,7 @@ pub struct Subscription {
 /// A partition, found.
 #[derive(Clone, Copy, Debug)]
 struct Feed {
-    partition: usize,
+    partition: PartitionId,
     place: usize,
     number: u32,
     late_ms: i64,
@@ -93,7 +93,7 @@ impl Source for Embedded {
                 let from = *next;
                 // Said each time it is tried, a heartbeat apart; the partition's lag says the rest.
                 if let Err(error) = self.hand_on(feed, next, &mut due_ms, sink) {
-                    tracing::error!(partition = feed.partition, %error, "the log cannot be read");
+                    tracing::error!(partition = feed.partition.0, %error, "the log cannot be read");
                 }
                 moved.extend((*next > from).then_some((feed.partition, *next)));
                 if sink.is_closed() {
@@ -169,7 +169,7 @@ mod tests {
             false
         }
 
-        fn take(&mut self, _: usize, raw: &Raw<'_>) -> Taken {
+        fn take(&mut self, _: PartitionId, raw: &Raw<'_>) -> Taken {
             if self.blocks_at == Some(raw.offset) {
                 return Taken::Blocked;
             }
@@ -177,19 +177,19 @@ mod tests {
             Taken::Yes
         }
 
-        fn reads(&mut self, _: usize, _: bool) {}
+        fn reads(&mut self, _: PartitionId, _: bool) {}
 
-        fn holds(&mut self, _: usize, _: u64, _: Instant, _: Basis) {}
+        fn holds(&mut self, _: PartitionId, _: u64, _: Instant, _: Basis) {}
 
-        fn flush(&mut self, _: usize, _: u64) -> Taken {
+        fn flush(&mut self, _: PartitionId, _: u64) -> Taken {
             Taken::Yes
         }
 
-        fn lose(&mut self, _: usize, _: u64, _: String) -> Taken {
+        fn lose(&mut self, _: PartitionId, _: u64, _: String) -> Taken {
             Taken::Yes
         }
 
-        fn restart(&mut self, _: usize, _: LogId, _: u64, _: String) -> Taken {
+        fn restart(&mut self, _: PartitionId, _: LogId, _: u64, _: String) -> Taken {
             Taken::Yes
         }
     }
@@ -212,7 +212,7 @@ mod tests {
             log.damage(place, number, 3);
         }
         let source = Embedded::new(Arc::new(log), Vec::new(), || Instant::EPOCH);
-        let feed = Feed { partition: 0, place, number, late_ms: 0, hydrated: 0 };
+        let feed = Feed { partition: PartitionId(0), place, number, late_ms: 0, hydrated: 0 };
         let (mut next, mut taker) = (0, Taker { blocks_at, ..Taker::default() });
         for _ in 0..3 {
             let read = source.hand_on(&feed, &mut next, &mut 0, &mut taker);

@@ -14,6 +14,7 @@ use prometheus::{
 use super::memory;
 use crate::event::Code;
 use crate::freshness::{Cause, Status};
+use crate::ids::{DomainId, Table};
 use crate::model::Model;
 use crate::serving::Serving;
 
@@ -45,7 +46,7 @@ pub struct Metrics {
     skipped: IntCounterVec,
     split: IntCounterVec,
     /// By domain, so that the projector looks nothing up.
-    visible: Vec<Histogram>,
+    visible: Table<DomainId, Histogram>,
     query: HistogramVec,
     publish: Histogram,
     accepted: IntCounter,
@@ -111,7 +112,7 @@ impl Metrics {
     }
 
     /// An event became readable this many seconds after its append.
-    pub fn visible(&self, domain: usize, seconds: f64) {
+    pub fn visible(&self, domain: DomainId, seconds: f64) {
         self.visible[domain].observe(seconds);
     }
 
@@ -201,8 +202,8 @@ impl Metrics {
         let next = of_partition("offset_applied", "The next record to apply.")?;
         let start = of_partition("offset_start", "The first record that the log holds; absent while unknown.")?;
         let end = of_partition("offset_end", "The log's end; absent while unknown.")?;
-        for (place, now) in freshness.partitions.iter().enumerate() {
-            let (topic, number) = (snapshot.topic(place), snapshot.partitions[place].number.to_string());
+        for (partition, now) in freshness.partitions.entries() {
+            let (topic, number) = (snapshot.topic(partition), snapshot.partitions[partition].number.to_string());
             for domain in topic.domains.iter() {
                 let labels = [self.model.domains[*domain].name.as_str(), &topic.name, &number];
                 // Unknown is absent, never 0.
