@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::{Config, Documents, SourceConfig, SourceKind, TopicConfig};
 use crate::event::Decoder;
 use crate::http::{Room, Service, router, server};
-use crate::ids::{DomainId, Table, TopicId};
+use crate::ids::{By, DomainId, TopicId};
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::model::Model;
@@ -55,7 +55,7 @@ pub struct EmbeddedStore {
     pub log: Arc<Log>,
     pub intake: Intake,
     /// A topic's number in the log, where it is there.
-    places: Table<TopicId, Option<usize>>,
+    places: By<TopicId, Option<usize>>,
 }
 
 /// Opens the embedded log and its topics, where some domain reads it.
@@ -91,7 +91,7 @@ fn open_log(
         .map_err(|error| error.to_string())?;
     prepare(&mut log)?;
     let place = |topic: &TopicConfig| (topic.source == source).then(|| log.topic(&topic.name)).transpose();
-    let places: Table<TopicId, Option<usize>> =
+    let places: By<TopicId, Option<usize>> =
         config.topics.iter().map(place).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
     // A domain's events go to the first of its topics.
     let written = |domain: DomainId| {

@@ -1,6 +1,6 @@
 //! Ids: what the engine's numbers are numbers of, so that one kind never stands where another is meant.
 //!
-//! An id is a dense number in a small type of its own: [`Table`] holds one thing for each of them. Inside trees and packed
+//! An id is a dense number in a small type of its own: [`By`] holds one thing for each of them. Inside trees and packed
 //! records `graph` works on the raw words. The room imports nothing and knows no model.
 
 use std::marker::PhantomData;
@@ -72,14 +72,14 @@ impl EntityId {
     }
 }
 
-/// One `T` for each id: a `Vec` that no other id, and no bare number, looks into.
+/// By id, one `T`: a `Vec` that no other id, and no bare number, looks into.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Table<I, T> {
+pub struct By<I, T> {
     items: Vec<T>,
     ids: PhantomData<fn() -> I>,
 }
 
-impl<I: Id, T> Table<I, T> {
+impl<I: Id, T> By<I, T> {
     /// Adds one at the end, and gives its id.
     pub fn push(&mut self, item: T) -> I {
         self.items.push(item);
@@ -132,31 +132,31 @@ impl<I: Id, T> Table<I, T> {
     }
 }
 
-impl<I, T> Default for Table<I, T> {
-    fn default() -> Table<I, T> {
-        Table { items: Vec::new(), ids: PhantomData }
+impl<I, T> Default for By<I, T> {
+    fn default() -> By<I, T> {
+        By { items: Vec::new(), ids: PhantomData }
     }
 }
 
-impl<I, T> From<Vec<T>> for Table<I, T> {
-    fn from(items: Vec<T>) -> Table<I, T> {
-        Table { items, ids: PhantomData }
+impl<I, T> From<Vec<T>> for By<I, T> {
+    fn from(items: Vec<T>) -> By<I, T> {
+        By { items, ids: PhantomData }
     }
 }
 
-impl<I, T> Extend<T> for Table<I, T> {
+impl<I, T> Extend<T> for By<I, T> {
     fn extend<A: IntoIterator<Item = T>>(&mut self, items: A) {
         self.items.extend(items);
     }
 }
 
-impl<I, T> FromIterator<T> for Table<I, T> {
-    fn from_iter<A: IntoIterator<Item = T>>(items: A) -> Table<I, T> {
-        Table { items: items.into_iter().collect(), ids: PhantomData }
+impl<I, T> FromIterator<T> for By<I, T> {
+    fn from_iter<A: IntoIterator<Item = T>>(items: A) -> By<I, T> {
+        By { items: items.into_iter().collect(), ids: PhantomData }
     }
 }
 
-impl<I: Id, T> Index<I> for Table<I, T> {
+impl<I: Id, T> Index<I> for By<I, T> {
     type Output = T;
 
     fn index(&self, id: I) -> &T {
@@ -164,14 +164,14 @@ impl<I: Id, T> Index<I> for Table<I, T> {
     }
 }
 
-impl<I: Id, T> IndexMut<I> for Table<I, T> {
+impl<I: Id, T> IndexMut<I> for By<I, T> {
     fn index_mut(&mut self, id: I) -> &mut T {
         &mut self.items[id.index()]
     }
 }
 
 /// What a list does that needs no place: going over all, their number.
-impl<I, T> Deref for Table<I, T> {
+impl<I, T> Deref for By<I, T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -179,13 +179,13 @@ impl<I, T> Deref for Table<I, T> {
     }
 }
 
-impl<I, T> DerefMut for Table<I, T> {
+impl<I, T> DerefMut for By<I, T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.items
     }
 }
 
-impl<'t, I, T> IntoIterator for &'t Table<I, T> {
+impl<'t, I, T> IntoIterator for &'t By<I, T> {
     type Item = &'t T;
     type IntoIter = std::slice::Iter<'t, T>;
 
@@ -194,7 +194,7 @@ impl<'t, I, T> IntoIterator for &'t Table<I, T> {
     }
 }
 
-impl<'t, I, T> IntoIterator for &'t mut Table<I, T> {
+impl<'t, I, T> IntoIterator for &'t mut By<I, T> {
     type Item = &'t mut T;
     type IntoIter = std::slice::IterMut<'t, T>;
 

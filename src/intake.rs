@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use crate::event::{Buffer, Code, Decoder, Event, Rejection};
-use crate::ids::{DomainId, Table};
+use crate::ids::{By, DomainId};
 use crate::limits::EVENTS_MAX;
 use crate::position::{Entry, Position};
 use crate::source::log::{Appended, Drafted, Log, LogError, Stretch};
@@ -161,11 +161,11 @@ pub struct Intake {
     log: Arc<Log>,
     decoder: Decoder,
     /// By domain: the topic that its events are written to; none where another source holds them.
-    topics: Table<DomainId, Option<usize>>,
+    topics: By<DomainId, Option<usize>>,
 }
 
 impl Intake {
-    pub fn new(log: Arc<Log>, decoder: Decoder, topics: Table<DomainId, Option<usize>>) -> Intake {
+    pub fn new(log: Arc<Log>, decoder: Decoder, topics: By<DomainId, Option<usize>>) -> Intake {
         Intake { log, decoder, topics }
     }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::model::Builder;
 use loom::thread;
 
-use ids::{EntityId, Slot, Table};
+use ids::{By, EntityId, Slot};
 use record::Record;
 use slots::{Garbage, Pin, Pins, Slots};
 
@@ -52,7 +52,7 @@ fn expected(entity: EntityId, sequence: u64) -> Option<Record> {
 }
 
 struct World {
-    slots: Table<EntityId, Slots>,
+    slots: By<EntityId, Slots>,
     pins: Arc<Pins>,
     published: Published,
 }
@@ -76,7 +76,7 @@ enum Writing {
 impl Writer {
     fn new() -> Writer {
         let pins: Arc<Pins> = Arc::default();
-        let slots: Table<EntityId, Slots> = HISTORY.iter().map(|_| Slots::default()).collect();
+        let slots: By<EntityId, Slots> = HISTORY.iter().map(|_| Slots::default()).collect();
         for ((entity, slots), (made, _)) in slots.entries().zip(HISTORY).filter(|(_, (made, _))| *made == 1) {
             slots.write(0, made, std::iter::once((ONE, [entity.0 as u8, 1].into())));
         }
@@ -209,7 +209,7 @@ fn a_held_version_costs_one_record_a_slot() {
     let mut builder = Builder::new();
     builder.max_branches = 10_000;
     builder.check(|| {
-        let (all, pins) = (Table::from_iter([Slots::default()]), Arc::<Pins>::default());
+        let (all, pins) = (By::from_iter([Slots::default()]), Arc::<Pins>::default());
         let slots = &all[SOLE];
         let mut garbage = Garbage::default();
         let record = |slot: Slot, sequence: u64| -> Record { [slot.0 as u8, sequence as u8].into() };
@@ -249,7 +249,7 @@ fn a_held_version_costs_one_record_a_slot() {
 /// Two hold versions of one page, which is not written any more, and let go one after the other.
 fn let_go(analyst_first: bool) {
     Builder::new().check(move || {
-        let (all, pins) = (Table::from_iter([Slots::default()]), Arc::<Pins>::default());
+        let (all, pins) = (By::from_iter([Slots::default()]), Arc::<Pins>::default());
         let slots = &all[SOLE];
         let mut garbage = Garbage::default();
         let record = |sequence: u64| -> Record { [sequence as u8].into() };

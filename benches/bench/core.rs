@@ -8,7 +8,7 @@ use std::time::{Duration, Instant as Clock};
 use super::support::{Numbers, percentile, rate, resident, say, timed};
 use hashbrown::HashMap;
 use staygraph::event::{Batch, Decoder, Event, OrderBy};
-use staygraph::ids::{EntityId, FieldId};
+use staygraph::ids::{DomainId, EntityId, FieldId, PartitionId, TopicId};
 use staygraph::model::Model;
 use staygraph::model::cell::Cell;
 use staygraph::model::value::Instant;
@@ -86,9 +86,9 @@ fn changed(numbers: &mut Numbers, version: u64, entities: u64) -> String {
 fn batches(decoder: &Decoder, first: u64, events: u64, mut event: impl FnMut(u64) -> String) -> Vec<Batch> {
     let starts = (first..first + events).step_by(BATCH);
     let batch = |start: u64| {
-        let mut batch = Batch::new(0);
+        let mut batch = Batch::new(PartitionId(0));
         for number in start..(start + BATCH as u64).min(first + events) {
-            batch.push(decoder, &[0], number, Instant::EPOCH, event(number - first).as_bytes());
+            batch.push(decoder, &[DomainId(0)], number, Instant::EPOCH, event(number - first).as_bytes());
         }
         batch
     };
@@ -155,8 +155,8 @@ impl Columns {
 
 fn projector(model: &Arc<Model>) -> Projector {
     let rules = DomainRules { order_by: OrderBy::Sequence, report_gaps: true };
-    let mut projector = Projector::new(model.clone(), vec![rules], Topic::of_domains(model, "log"), 1000);
-    projector.add(Partition { topic: 0, log: LogId(1), number: 0, lost: None }, 0);
+    let mut projector = Projector::new(model.clone(), vec![rules].into(), Topic::of_domains(model, "log"), 1000);
+    projector.add(Partition { topic: TopicId(0), log: LogId(1), number: 0, lost: None }, 0);
     projector
 }
 
@@ -235,7 +235,7 @@ fn analyse(newest: &Mutex<Arc<Snapshot>>, stop: &AtomicBool) {
 fn measure(entities: u64) {
     println!("\n== {entities} entities, 1.75 links each; a version every {BATCH} events");
     let model = Arc::new(Model::parse(MODEL, "bench.graphql").unwrap_or_else(|faults| panic!("{faults:?}")));
-    let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence], 1 << 20);
+    let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence].into(), 1 << 20);
     let mut numbers = Numbers(42);
     let creates = batches(&decoder, 0, entities, |number| made(&mut numbers, number, entities));
     let updates = entities.min(1_000_000);

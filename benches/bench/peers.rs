@@ -9,7 +9,7 @@ use super::support::{percentile, resident, say, timed};
 use serde_json::{Value as Json, json};
 use staygraph::event::{Batch, Decoder, OrderBy};
 use staygraph::graph::{Bounds, View, paths};
-use staygraph::ids::{EntityId, FieldId, NodeId, Slot};
+use staygraph::ids::{By, DomainId, EntityId, FieldId, NodeId, Slot};
 use staygraph::model::value::Instant;
 use staygraph::model::{Model, SHIPPED};
 use staygraph::position::LogId;
@@ -17,15 +17,15 @@ use staygraph::projection::{DomainRules, Partition, Projector, Topic};
 use staygraph::query::{Arguments, Page, Reading, Seal, Source, page, total};
 
 fn load(model: &Arc<Model>) -> (Projector, View) {
-    let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence; model.domains.len()], 1 << 20);
+    let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence; model.domains.len()].into(), 1 << 20);
     let rules = DomainRules { order_by: OrderBy::Sequence, report_gaps: true };
     let topics = Topic::of_domains(model, "log");
-    let mut projector = Projector::new(model.clone(), vec![rules; model.domains.len()], topics, 1_000_000);
-    for topic in 0..model.domains.len() {
-        projector.add(Partition { topic, log: LogId(topic as u32), number: 0, lost: None }, 0);
-    }
-    let mut batches: Vec<Batch> = (0..model.domains.len()).map(Batch::new).collect();
-    let mut offsets = vec![0u64; model.domains.len()];
+    let partitions: Vec<Partition> =
+        topics.ids().map(|topic| Partition { topic, log: LogId(topic.0), number: 0, lost: None }).collect();
+    let mut projector = Projector::new(model.clone(), vec![rules; model.domains.len()].into(), topics, 1_000_000);
+    let batches = partitions.into_iter().map(|partition| Batch::new(projector.add(partition, 0)));
+    let mut batches: By<DomainId, Batch> = batches.collect();
+    let mut offsets: By<DomainId, u64> = vec![0; model.domains.len()].into();
     for name in ["base", "trickle"] {
         let path = format!("{}/assets/demo/{name}.ndjson.zst", env!("CARGO_MANIFEST_DIR"));
         let file = std::fs::File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -41,7 +41,8 @@ fn load(model: &Arc<Model>) -> (Projector, View) {
             offsets[domain] += 1;
             if batches[domain].len() == 3000 {
                 projector.apply(&batches[domain], Instant::EPOCH);
-                batches[domain].clear(domain);
+                let partition = batches[domain].partition;
+                batches[domain].clear(partition);
             }
         }
     }

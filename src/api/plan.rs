@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use super::coerce::{self, Variables, Wrong};
 use super::reach;
 use super::schema::Schema;
-use crate::ids::{DomainId, EntityId, FieldId, Table};
+use crate::ids::{By, DomainId, EntityId, FieldId};
 use crate::limits::VALUES_MAX;
 use crate::model::Model;
 use crate::query::{Arguments, QueryError, Seal};
@@ -63,7 +63,7 @@ impl<T> Field<T> {
 }
 
 /// By entity: what is selected of it, where any may come.
-pub type OfAny = Table<EntityId, Fields<OfNode>>;
+pub type OfAny = By<EntityId, Fields<OfNode>>;
 
 pub enum OfQuery {
     Typename,

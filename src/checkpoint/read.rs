@@ -6,7 +6,7 @@ use super::chunk::{Chunk, Kind};
 use super::head::Head;
 use super::model;
 use crate::graph::{Graph, Reader};
-use crate::ids::{DomainId, EntityId, Table, TopicId};
+use crate::ids::{By, DomainId, EntityId, TopicId};
 use crate::model::Model;
 use crate::projection::{DomainRules, Owner, Projector, Topic, Vault};
 
@@ -56,8 +56,8 @@ impl<'a> Restoring<'a> {
     /// All chunks were taken.
     pub fn finish(
         mut self,
-        rules: Table<DomainId, DomainRules>,
-        topics: Table<TopicId, Topic>,
+        rules: By<DomainId, DomainRules>,
+        topics: By<TopicId, Topic>,
         ids_remembered: usize,
     ) -> Result<Projector, String> {
         self.graph.restore_links()?;

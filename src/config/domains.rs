@@ -8,7 +8,7 @@ use super::{DomainConfig, SourceConfig, SourceKind, TopicConfig};
 use crate::encoding::{Encoding, Registry};
 use crate::event::OrderBy;
 use crate::freshness::Thresholds;
-use crate::ids::{DomainId, Table, TopicId};
+use crate::ids::{By, DomainId, TopicId};
 use crate::model::{Model, nearest};
 use crate::projection::{Boundaries, DomainRules};
 use crate::source::kafka::{Fault, KafkaConfig};
@@ -34,9 +34,9 @@ fn property_place(places: &Places, source: &str, property: &str) -> String {
 
 /// The sources, topics and domains of a file.
 pub struct Sourced {
-    pub domains: Table<DomainId, DomainConfig>,
+    pub domains: By<DomainId, DomainConfig>,
     pub sources: Vec<SourceConfig>,
-    pub topics: Table<TopicId, TopicConfig>,
+    pub topics: By<TopicId, TopicConfig>,
     pub boundaries: Vec<Boundaries>,
     pub dead_letters: Option<(usize, String)>,
 }
@@ -55,9 +55,9 @@ pub fn read(
         let place = places.of(&["domains", name]);
         faults.push(format!("{place}: [domains.{name}] is no domain of the model{near}"));
     }
-    let mut all_topics: Table<TopicId, TopicConfig> = Table::default();
+    let mut all_topics: By<TopicId, TopicConfig> = By::default();
     let left_out = FileDomain::default();
-    let mut domains = Table::default();
+    let mut domains = By::default();
     for (id, domain) in model.domains.entries() {
         let given = file.domains.get(&domain.name).unwrap_or(&left_out);
         let at = |key: &str| places.of(&["domains", &domain.name, key]);

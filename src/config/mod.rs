@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::cdc::Mapping;
 use crate::encoding::{Encoding, Registry};
 use crate::freshness::Thresholds;
-use crate::ids::{DomainId, Table, TopicId};
+use crate::ids::{By, DomainId, TopicId};
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::projection::{Boundaries, DomainRules};
@@ -70,12 +70,12 @@ pub struct TopicConfig {
 #[derive(Debug)]
 pub struct Config {
     pub model: Model,
-    pub domains: Table<DomainId, DomainConfig>,
+    pub domains: By<DomainId, DomainConfig>,
     pub sources: Vec<SourceConfig>,
     /// Where dead letters are written beside: a source and a topic of it.
     pub dead_letters: Option<(usize, String)>,
     /// In the order in which the domains name them. A domain's first is where its events are written.
-    pub topics: Table<TopicId, TopicConfig>,
+    pub topics: By<TopicId, TopicConfig>,
     /// Databases whose transactions become visible at once.
     pub boundaries: Vec<Boundaries>,
     pub listen: String,

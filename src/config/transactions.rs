@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::TopicConfig;
 use super::file::{FileTransactions, Places, Sections};
-use crate::ids::{DomainId, Table, TopicId};
+use crate::ids::{By, DomainId, TopicId};
 use crate::model::nearest;
 use crate::projection::Boundaries;
 
@@ -15,7 +15,7 @@ const HOLD_MS_MAX: i64 = 10_000;
 pub fn read(
     file: &Sections,
     places: &Places,
-    topics: &mut Table<TopicId, TopicConfig>,
+    topics: &mut By<TopicId, TopicConfig>,
     faults: &mut Vec<String>,
 ) -> Vec<Boundaries> {
     let mut all: Vec<Boundaries> = Vec::new();
@@ -65,10 +65,7 @@ pub fn read(
 
 /// The topics of a database's tables by the names of those: what the file says, and `<prefix>.<table>` where the prefix is the
 /// boundaries' own.
-fn tables(
-    given: &FileTransactions,
-    topics: &Table<TopicId, TopicConfig>,
-) -> Result<HashMap<Box<str>, TopicId>, String> {
+fn tables(given: &FileTransactions, topics: &By<TopicId, TopicConfig>) -> Result<HashMap<Box<str>, TopicId>, String> {
     let mapped = || topics.entries().filter(|(_, topic)| topic.mapping.is_some());
     let mut tables = HashMap::new();
     if let Some((prefix, _)) = given.topic.rsplit_once('.') {

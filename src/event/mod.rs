@@ -19,7 +19,7 @@ mod values;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ids::{DomainId, EntityId, Table};
+use crate::ids::{By, DomainId, EntityId};
 use crate::model::Model;
 use crate::model::value::Instant;
 
@@ -154,14 +154,14 @@ impl Rejection {
 #[derive(Clone, Debug)]
 pub struct Decoder {
     model: Arc<Model>,
-    order_by: Table<DomainId, OrderBy>,
+    order_by: By<DomainId, OrderBy>,
     /// An event of more bytes is refused.
     event_bytes_max: usize,
     routes: Arc<Routes>,
 }
 
 impl Decoder {
-    pub fn new(model: Arc<Model>, order_by: Table<DomainId, OrderBy>, event_bytes_max: usize) -> Decoder {
+    pub fn new(model: Arc<Model>, order_by: By<DomainId, OrderBy>, event_bytes_max: usize) -> Decoder {
         let routes = Arc::new(Routes::new(&model));
         Decoder { model, order_by, event_bytes_max, routes }
     }

@@ -7,7 +7,7 @@
 //! follow in the order of their fields, each after its length, only where present. A reference has neither breaches,
 //! presence nor cells. The sections are lineage, the rules' own bytes, and, where a flag says so, what is rare.
 
-use crate::ids::{EntityId, FieldId, Slot, Table};
+use crate::ids::{By, EntityId, FieldId, Slot};
 use crate::model::cell::{Cell, List};
 use crate::model::value::{Date, GeoPoint, Instant, Money, YEAR_0000};
 use crate::model::{Entity, Kind, Model};
@@ -142,7 +142,7 @@ pub struct Place {
 /// One entity's layout.
 #[derive(Debug)]
 pub struct Layout {
-    pub places: Table<FieldId, Place>,
+    pub places: By<FieldId, Place>,
     /// The varying fields, in order.
     pub varying: Vec<FieldId>,
     pub breach_bytes: usize,
@@ -153,11 +153,11 @@ pub struct Layout {
     /// The link fields.
     pub links: Vec<FieldId>,
     /// Each field's place among the links.
-    pub link_of: Table<FieldId, Option<usize>>,
+    pub link_of: By<FieldId, Option<usize>>,
     /// The fields with `@index` that hold no link.
     pub indexed: Vec<FieldId>,
     /// Each field's place among the indexed.
-    pub index_of: Table<FieldId, Option<usize>>,
+    pub index_of: By<FieldId, Option<usize>>,
     /// The fields with `@search`.
     pub searchable: Vec<FieldId>,
 }
@@ -166,12 +166,12 @@ pub struct Layout {
 pub const HEAD: usize = 2;
 
 impl Layout {
-    pub fn all(model: &Model) -> Table<EntityId, Layout> {
+    pub fn all(model: &Model) -> By<EntityId, Layout> {
         model.entities.iter().map(Layout::of).collect()
     }
 
     fn of(entity: &Entity) -> Layout {
-        let mut places = Table::default();
+        let mut places = By::default();
         let (mut fixed_bytes, mut varying) = (0, Vec::new());
         for (id, field) in entity.fields.entries() {
             let storage = Storage::of(&field.kind);
@@ -187,7 +187,7 @@ impl Layout {
         };
         let links = those(|field| field.kind.link().is_some());
         let indexed = those(|field| field.indexed && super::index::can_index(&field.kind));
-        let among = |list: &[FieldId]| -> Table<FieldId, Option<usize>> {
+        let among = |list: &[FieldId]| -> By<FieldId, Option<usize>> {
             entity.fields.ids().map(|field| list.iter().position(|known| *known == field)).collect()
         };
         let mut derived = Vec::new();

@@ -43,7 +43,7 @@ pub use view::{Memory, Owned, View};
 pub use walk::{Edge, Walk};
 pub use words::{fold_case, words, words_of};
 
-use crate::ids::{EntityId, Id, NodeId, Slot, Table};
+use crate::ids::{By, EntityId, Id, NodeId, Slot};
 use crate::model::Model;
 use crate::model::value::Instant;
 use column::Column;
@@ -66,10 +66,10 @@ fn weight(record: &[u8]) -> i64 {
 /// What all versions share.
 struct Shared {
     model: Arc<Model>,
-    layouts: Table<EntityId, Layout>,
+    layouts: By<EntityId, Layout>,
     names: names::Names,
-    slots: Table<EntityId, Slots>,
-    keys: Table<EntityId, keys::Keys>,
+    slots: By<EntityId, Slots>,
+    keys: By<EntityId, keys::Keys>,
     pins: Arc<Pins>,
 }
 
@@ -78,17 +78,17 @@ pub struct Graph {
     shared: Arc<Shared>,
     naming: names::Naming,
     /// By entity and slot: the newest record, for the writer's own looks, which then need no lock.
-    newest: Table<EntityId, Column<Record>>,
+    newest: By<EntityId, Column<Record>>,
     /// By entity and slot: how many links and merges name it.
-    named: Table<EntityId, Column<u32>>,
-    sets: Table<EntityId, Sets>,
-    waiting: Table<EntityId, Waiting>,
-    counts: Table<EntityId, Counts>,
+    named: By<EntityId, Column<u32>>,
+    sets: By<EntityId, Sets>,
+    waiting: By<EntityId, Waiting>,
+    counts: By<EntityId, Counts>,
     /// What is written now becomes readable as this.
     sequence: u64,
     garbage: Garbage,
     /// The slots whose records the next version shows.
-    written: Table<EntityId, Vec<Slot>>,
+    written: By<EntityId, Vec<Slot>>,
     spare: Draft,
     bytes: Vec<u8>,
 }
@@ -97,7 +97,7 @@ impl Graph {
     pub fn new(model: Arc<Model>) -> Graph {
         let layouts = Layout::all(&model);
         let entities = model.entities.ids();
-        let sets: Table<_, Sets> =
+        let sets: By<_, Sets> =
             model.entities.iter().zip(&layouts).map(|(entity, layout)| Sets::new(entity, layout)).collect();
         Graph {
             naming: names::Naming::default(),

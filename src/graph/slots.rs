@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::record::Record;
 use super::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use crate::ids::{EntityId, Id, Slot, Table};
+use crate::ids::{By, EntityId, Id, Slot};
 
 /// Slots a page.
 pub const PAGE: usize = 64;
@@ -216,7 +216,7 @@ impl Garbage {
     }
 
     /// Looks at as many pages as the budget has, and drops what no pin needs.
-    pub fn collect(&mut self, slots: &Table<EntityId, Slots>, pins: &[u64], written: usize) {
+    pub fn collect(&mut self, slots: &By<EntityId, Slots>, pins: &[u64], written: usize) {
         let released: Vec<u64> = self.parked.keys().filter(|pin| pins.binary_search(pin).is_err()).copied().collect();
         for pin in released {
             self.waiting.extend(self.parked.remove(&pin).unwrap_or_default());

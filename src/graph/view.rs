@@ -11,7 +11,7 @@ use super::sets::Sets;
 use super::slots::{PAGE, Pin};
 use super::tree::Tree;
 use super::{Packed, Shared};
-use crate::ids::{EntityId, FieldId, Id, NodeId, Slot, Table};
+use crate::ids::{By, EntityId, FieldId, Id, NodeId, Slot};
 use crate::model::Model;
 use crate::model::cell::Cell;
 
@@ -24,9 +24,9 @@ pub struct View(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
-    sets: Table<EntityId, Sets>,
-    counts: Table<EntityId, Counts>,
-    lengths: Table<EntityId, usize>,
+    sets: By<EntityId, Sets>,
+    counts: By<EntityId, Counts>,
+    lengths: By<EntityId, usize>,
     pin: Pin,
     /// The ends of long chains of merges that somebody walked.
     afar: Mutex<HashMap<NodeId, NodeId>>,
@@ -53,9 +53,9 @@ pub struct Memory {
 impl View {
     pub(super) fn new(
         shared: Arc<Shared>,
-        sets: Table<EntityId, Sets>,
-        counts: Table<EntityId, Counts>,
-        lengths: Table<EntityId, usize>,
+        sets: By<EntityId, Sets>,
+        counts: By<EntityId, Counts>,
+        lengths: By<EntityId, usize>,
         pin: Pin,
     ) -> View {
         View(Arc::new(Inner { shared, sets, counts, lengths, pin, afar: Mutex::default() }))

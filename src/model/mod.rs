@@ -15,7 +15,7 @@ pub mod value;
 
 use std::collections::HashMap;
 
-use crate::ids::{DomainId, EntityId, FieldId, Table};
+use crate::ids::{By, DomainId, EntityId, FieldId};
 
 pub use reader::{Fault, nearest};
 pub use rule::{Operands, Rule};
@@ -26,9 +26,9 @@ pub const SHIPPED: &str = include_str!("../../model.graphql");
 /// A checked model.
 #[derive(Debug, Default)]
 pub struct Model {
-    pub entities: Table<EntityId, Entity>,
+    pub entities: By<EntityId, Entity>,
     pub enums: Vec<Enumeration>,
-    pub domains: Table<DomainId, Domain>,
+    pub domains: By<DomainId, Domain>,
     /// Sixteen hex digits that change whenever the model does.
     pub fingerprint: String,
     /// The model's text as the parser prints it: who keeps a graph keeps with it what its records mean.
@@ -54,7 +54,7 @@ pub struct Entity {
     pub singular: String,
     /// The root field that lists them, e.g. `people`.
     pub plural: String,
-    pub fields: Table<FieldId, Field>,
+    pub fields: By<FieldId, Field>,
     pub checks: Vec<Check>,
     /// The other sides of links that point here.
     pub reverses: Vec<Reverse>,

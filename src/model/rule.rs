@@ -13,7 +13,7 @@ use cel::parser::Parser;
 use super::cell::Cell;
 use super::value::Value;
 use super::{Enumeration, Field, Kind};
-use crate::ids::{FieldId, Table};
+use crate::ids::{By, FieldId};
 
 /// Where a rule reads its operands: a field's current value, `Null` where there is none.
 pub trait Operands {
@@ -110,7 +110,7 @@ enum Operator {
 
 impl Rule {
     /// Compiles `text` over an entity's fields. The error says what is wrong and what to write.
-    pub fn compile(text: &str, fields: &Table<FieldId, Field>, enums: &[Enumeration]) -> Result<Rule, String> {
+    pub fn compile(text: &str, fields: &By<FieldId, Field>, enums: &[Enumeration]) -> Result<Rule, String> {
         let parsed = Parser::new().parse(text).map_err(|errors| {
             let first = errors.errors.first().map_or_else(|| "unreadable".to_owned(), |error| error.msg.clone());
             format!("the rule `{text}` is not CEL: {}", first.lines().next().unwrap_or_default())
@@ -138,7 +138,7 @@ impl Rule {
 }
 
 struct Compiler<'a> {
-    fields: &'a Table<FieldId, Field>,
+    fields: &'a By<FieldId, Field>,
     enums: &'a [Enumeration],
     read: Vec<FieldId>,
 }

@@ -9,7 +9,7 @@ use apollo_compiler::parser::{Parser, SourceSpan};
 use super::directives::argument;
 use super::reader::{Fault, Reader};
 use super::{Check, Domain, Effect, Entity, EnumValue, Enumeration, Field, Kind, Model, Reverse, Rule, names};
-use crate::ids::{EntityId, FieldId, Id, Table};
+use crate::ids::{By, EntityId, FieldId, Id};
 
 pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     let (document, syntax) = match Parser::new().parse_ast(text, path) {
@@ -207,7 +207,7 @@ impl Reader<'_> {
             event,
             singular,
             plural: plural.unwrap_or(domain_name),
-            fields: Table::default(),
+            fields: By::default(),
             checks: Vec::new(),
             reverses: Vec::new(),
             has_personal: false,

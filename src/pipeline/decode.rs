@@ -7,7 +7,7 @@ use super::names::Names;
 use crate::cdc::{self, Logged, Mapping, Message, Outcome, Reading, Skipped};
 use crate::encoding::{Connect, Encoding, EncodingError, Registry, json_of, to_json};
 use crate::event::{Batch, Beside, Code, Decoder, OrderBy, Rejection};
-use crate::ids::{DomainId, Table, TopicId};
+use crate::ids::{By, DomainId, TopicId};
 use crate::source::{NAME_UNREADABLE, Raw};
 use crate::telemetry::Metrics;
 
@@ -39,7 +39,7 @@ pub enum Carries {
 /// Translates records; its buffers are used again.
 pub struct Translator {
     decoder: Decoder,
-    formats: Arc<Table<TopicId, Format>>,
+    formats: Arc<By<TopicId, Format>>,
     metrics: Arc<Metrics>,
     connect: Connect,
     names: Names,
@@ -49,7 +49,7 @@ pub struct Translator {
 }
 
 impl Translator {
-    pub fn new(decoder: Decoder, formats: Arc<Table<TopicId, Format>>, metrics: Arc<Metrics>) -> Translator {
+    pub fn new(decoder: Decoder, formats: Arc<By<TopicId, Format>>, metrics: Arc<Metrics>) -> Translator {
         let (text, value, key) = (Vec::new(), Vec::new(), Vec::new());
         Translator { decoder, formats, metrics, connect: Connect::new(), names: Names::default(), text, value, key }
     }

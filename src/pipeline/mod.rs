@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::event::{Batch, Decoder};
 use crate::freshness::Moment;
-use crate::ids::{DomainId, PartitionId, Table, TopicId};
+use crate::ids::{By, DomainId, PartitionId, TopicId};
 use crate::model::value::Instant;
 use crate::position::LogId;
 use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
@@ -47,7 +47,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Parts {
     pub sources: Vec<Arc<dyn Source>>,
     /// How records are read.
-    pub formats: Table<TopicId, Format>,
+    pub formats: By<TopicId, Format>,
     pub decoder: Decoder,
     /// Where dead letters are written beside, if anywhere.
     pub outlet: Option<Box<dyn Outlet>>,
@@ -149,8 +149,8 @@ impl Pipeline {
             Loop {
                 projector,
                 gate,
-                full: Table::default(),
-                held: Table::default(),
+                full: By::default(),
+                held: By::default(),
                 has_changed: false,
                 unpublished: 0,
                 applied,
@@ -188,9 +188,9 @@ struct Loop {
     projector: Projector,
     gate: Gate,
     /// Whether the readers were told that a partition holds as much as it may.
-    full: Table<PartitionId, bool>,
+    full: By<PartitionId, bool>,
     /// What was said of why a partition waits.
-    held: Table<PartitionId, Option<Waits>>,
+    held: By<PartitionId, Option<Waits>>,
     /// Whether something happened since the newest version.
     has_changed: bool,
     /// Records that the newest version does not have.

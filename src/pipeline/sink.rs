@@ -9,7 +9,7 @@ use super::Work;
 use super::decode::Translator;
 use crate::event::Batch;
 use crate::freshness::Basis;
-use crate::ids::{PartitionId, Table, TopicId};
+use crate::ids::{By, PartitionId, TopicId};
 use crate::model::value::Instant;
 use crate::position::LogId;
 use crate::projection::Partition;
@@ -27,7 +27,7 @@ pub struct Numbers {
     /// None once the pipeline stops.
     work: Mutex<Option<SyncSender<Work>>>,
     /// A partition's topic.
-    topics: Mutex<Table<PartitionId, TopicId>>,
+    topics: Mutex<By<PartitionId, TopicId>>,
 }
 
 impl Numbers {
@@ -114,7 +114,7 @@ pub struct PartitionSink {
     numbers: Arc<Numbers>,
     serving: Arc<Serving>,
     stop: Arc<AtomicBool>,
-    open: Table<PartitionId, Option<Open>>,
+    open: By<PartitionId, Option<Open>>,
     /// Partitions whose next record could not be read.
     blocked: HashSet<PartitionId>,
 }
@@ -137,7 +137,7 @@ impl PartitionSink {
             numbers,
             serving,
             stop,
-            open: Table::default(),
+            open: By::default(),
             blocked: HashSet::new(),
         }
     }

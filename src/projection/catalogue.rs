@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::rivals::Disagreement;
 use crate::event::Code;
 use crate::graph::{Reader, put};
-use crate::ids::{EntityId, Table};
+use crate::ids::{By, EntityId};
 use crate::model::Model;
 use crate::model::value::Instant;
 
@@ -68,8 +68,8 @@ pub struct Catalogue {
 /// By entity and producer: how many entities' last event is its.
 #[derive(Clone, Default)]
 pub(super) struct LastWords {
-    counts: Table<EntityId, HashMap<u32, u64>>,
-    changed: Table<EntityId, bool>,
+    counts: By<EntityId, HashMap<u32, u64>>,
+    changed: By<EntityId, bool>,
 }
 
 impl LastWords {
@@ -113,12 +113,12 @@ impl LastWords {
     pub fn restore(reader: &mut Reader<'_>) -> LastWords {
         let entities = 0..reader.number();
         let of_entity = |_| (0..reader.number()).map(|_| (reader.number() as u32, reader.number())).collect();
-        let counts: Table<EntityId, HashMap<u32, u64>> = entities.map(of_entity).collect();
+        let counts: By<EntityId, HashMap<u32, u64>> = entities.map(of_entity).collect();
         LastWords { changed: counts.iter().map(|_| true).collect(), counts }
     }
 
     /// Puts what changed into the catalogues.
-    pub fn settle(&mut self, catalogues: &mut Table<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
+    pub fn settle(&mut self, catalogues: &mut By<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
         for (entity, changed) in self.changed.entries_mut().filter(|(_, changed)| **changed) {
             *changed = false;
             let mut counts: Vec<(u64, u32)> =
@@ -207,7 +207,7 @@ impl Tally {
     }
 
     /// Puts what was counted into the catalogues. `text` gives a name's text.
-    pub fn settle(&mut self, catalogues: &mut Table<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
+    pub fn settle(&mut self, catalogues: &mut By<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
         for ((entity, kind, source, in_model), tallied) in self.0.drain(..) {
             Arc::make_mut(&mut catalogues[entity]).event(&text(kind), in_model, &text(source), &tallied);
         }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use super::seen::Recent;
 use crate::event::{Batch, Part, Transaction};
 use crate::freshness::Moment;
-use crate::ids::{PartitionId, Table, TopicId};
+use crate::ids::{By, PartitionId, TopicId};
 use crate::limits::{LANE_BYTES_MAX, LANES_BYTES_MAX, TRANSACTIONS_MAX};
 use crate::model::value::Instant;
 
@@ -58,7 +58,7 @@ pub struct Waits {
 
 impl Waits {
     /// As part of a sentence.
-    pub fn reason(&self, topics: &Table<TopicId, super::Topic>) -> String {
+    pub fn reason(&self, topics: &By<TopicId, super::Topic>) -> String {
         let names = self.short.iter().map(|topic| format!("`{}`", topics[*topic].name)).collect::<Vec<_>>().join(", ");
         let misses = match &self.short[..] {
             [] => "those before it are not whole".into(),
@@ -77,14 +77,14 @@ pub type Steps<'a> = &'a mut dyn FnMut(Step<'_>);
 pub struct Gate {
     groups: Vec<Group>,
     /// A partition's group and lane, where it has one.
-    places: Table<PartitionId, Option<(usize, usize)>>,
+    places: By<PartitionId, Option<(usize, usize)>>,
 }
 
 impl Gate {
     pub fn new(boundaries: Vec<Boundaries>, now: Moment) -> Gate {
         Gate {
             groups: boundaries.into_iter().map(|boundaries| Group::new(boundaries, now)).collect(),
-            places: Table::default(),
+            places: By::default(),
         }
     }
 

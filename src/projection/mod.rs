@@ -33,7 +33,7 @@ pub use saved::{Capture, Owner, Vault, strip};
 
 use crate::event::{Batch, OrderBy, SUBJECT_BYTES_MAX};
 use crate::graph::{Graph, View};
-use crate::ids::{DomainId, EntityId, PartitionId, Slot, Table, TopicId};
+use crate::ids::{By, DomainId, EntityId, PartitionId, Slot, TopicId};
 use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
@@ -57,7 +57,7 @@ pub struct Topic {
 
 impl Topic {
     /// A topic of its own for each domain, named as it is.
-    pub fn of_domains(model: &Model, source: &str) -> Table<TopicId, Topic> {
+    pub fn of_domains(model: &Model, source: &str) -> By<TopicId, Topic> {
         let topic = |(id, domain): (DomainId, &crate::model::Domain)| Topic {
             source: source.into(),
             name: domain.name.as_str().into(),
@@ -92,12 +92,12 @@ pub struct Counters {
 pub struct Snapshot {
     pub version: u64,
     pub graph: View,
-    pub topics: Arc<Table<TopicId, Topic>>,
-    pub partitions: Arc<Table<PartitionId, Partition>>,
+    pub topics: Arc<By<TopicId, Topic>>,
+    pub partitions: Arc<By<PartitionId, Partition>>,
     /// The next record to apply.
-    pub applied: Table<PartitionId, u64>,
-    pub counters: Table<DomainId, Counters>,
-    pub catalogue: Table<EntityId, Arc<Catalogue>>,
+    pub applied: By<PartitionId, u64>,
+    pub counters: By<DomainId, Counters>,
+    pub catalogue: By<EntityId, Arc<Catalogue>>,
     pub dead_letters: DeadLetters,
     /// How often something changed that no position tells of: dead letters read once more, or discarded.
     pub unplaced: u64,
@@ -147,19 +147,19 @@ impl Ahead {
 /// Owns the graph and every write to it.
 pub struct Projector {
     model: Arc<Model>,
-    rules: Table<DomainId, DomainRules>,
-    topics: Arc<Table<TopicId, Topic>>,
-    partitions: Arc<Table<PartitionId, Partition>>,
+    rules: By<DomainId, DomainRules>,
+    topics: Arc<By<TopicId, Topic>>,
+    partitions: Arc<By<PartitionId, Partition>>,
     /// Each topic's rank among all by name, which orders stamps of equal offset.
-    topic_ranks: Table<TopicId, u64>,
+    topic_ranks: By<TopicId, u64>,
     ids_remembered: usize,
     graph: Graph,
     /// What the rules keep of the entity at hand; its buffers are used again.
     record: record::Record,
     remembered: Remembered,
-    applied: Table<PartitionId, u64>,
-    counters: Table<DomainId, Counters>,
-    catalogue: Table<EntityId, Arc<Catalogue>>,
+    applied: By<PartitionId, u64>,
+    counters: By<DomainId, Counters>,
+    catalogue: By<EntityId, Arc<Catalogue>>,
     tally: catalogue::Tally,
     dead_letters: DeadLetters,
     /// Whether dead letters are read once more: nothing of it is counted twice.
@@ -173,8 +173,8 @@ impl Projector {
     /// `ids_remembered` is how many ids of a partition are kept to tell duplicates under `position`.
     pub fn new(
         model: Arc<Model>,
-        rules: Table<DomainId, DomainRules>,
-        topics: Table<TopicId, Topic>,
+        rules: By<DomainId, DomainRules>,
+        topics: By<TopicId, Topic>,
         ids_remembered: usize,
     ) -> Projector {
         let rank = |topic: &Topic| topics.iter().filter(|other| other.name < topic.name).count() as u64;
@@ -182,7 +182,7 @@ impl Projector {
             graph: Graph::new(model.clone()),
             record: record::Record::default(),
             remembered: Remembered::new(&model),
-            applied: Table::default(),
+            applied: By::default(),
             ids_remembered,
             counters: model.domains.iter().map(|_| Counters::default()).collect(),
             catalogue: model.entities.iter().map(|_| Arc::new(Catalogue::default())).collect(),
@@ -296,7 +296,7 @@ impl Projector {
     fn look_ahead<'a>(&self, records: impl Iterator<Item = crate::event::Record<'a>>) -> Ahead {
         let mut ahead = Ahead::default();
         let mut named = Vec::new();
-        let mut keys: Table<EntityId, Vec<_>> = self.model.entities.iter().map(|_| Vec::new()).collect();
+        let mut keys: By<EntityId, Vec<_>> = self.model.entities.iter().map(|_| Vec::new()).collect();
         for record in records {
             ahead.starts.push(named.len());
             let Ok(event) = record.outcome else { continue };
@@ -314,7 +314,7 @@ impl Projector {
             }
         }
         let found = keys.entries().map(|(entity, keys)| self.graph.find_all(entity, keys).into_iter());
-        let mut found: Table<EntityId, _> = found.collect();
+        let mut found: By<EntityId, _> = found.collect();
         ahead.slots = named.into_iter().map(|entity| found[entity].next().flatten()).collect();
         ahead
     }
@@ -342,7 +342,7 @@ impl Projector {
         &self.model
     }
 
-    pub fn topics(&self) -> &Arc<Table<TopicId, Topic>> {
+    pub fn topics(&self) -> &Arc<By<TopicId, Topic>> {
         &self.topics
     }
 

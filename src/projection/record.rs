@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use super::seen::{Novelty, Runs};
 use crate::event::Commit;
 use crate::graph::{Reader, put, put_long, put_signed};
-use crate::ids::{FieldId, Table};
+use crate::ids::{By, FieldId};
 use crate::model::value::Instant;
 
 /// Fingerprints of events whose setters are gone, that an entity keeps: of its newest.
@@ -44,7 +44,7 @@ struct Setter {
 pub struct Record {
     setters: Vec<Setter>,
     text: Vec<u8>,
-    fields: Table<FieldId, u32>,
+    fields: By<FieldId, u32>,
     /// An attribute that was cleared stays here, so that nothing older sets it again.
     attributes: Vec<(Box<str>, u32)>,
     merge: u32,

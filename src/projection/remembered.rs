@@ -13,7 +13,7 @@ use super::seen::{Order, Recent};
 use super::truncate::Heard;
 use crate::event::{Commit, Truncation};
 use crate::graph::{Reader, put, put_long, put_signed};
-use crate::ids::{EntityId, NodeId, PartitionId, Slot, Table};
+use crate::ids::{By, EntityId, NodeId, PartitionId, Slot};
 use crate::model::Model;
 use crate::model::value::Instant;
 
@@ -24,9 +24,9 @@ pub type Truncations = HashMap<u32, Vec<Heard>>;
 pub struct Remembered {
     pub groups: Groups,
     /// The ids that tell duplicates under `position`.
-    pub recent: Table<PartitionId, Recent>,
+    pub recent: By<PartitionId, Recent>,
     /// What a partition's offsets are raised by as stamps. A log that was made anew comes after the old one.
-    pub raised: Table<PartitionId, u64>,
+    pub raised: By<PartitionId, u64>,
     pub truncations: Truncations,
     pub rivals: Rivals,
     pub last_words: LastWords,
@@ -38,8 +38,8 @@ pub struct Remembered {
 /// A copy of it at one version, which shares what is large.
 pub struct Copied {
     groups: Groups,
-    recent: Table<PartitionId, Order>,
-    raised: Table<PartitionId, u64>,
+    recent: By<PartitionId, Order>,
+    raised: By<PartitionId, u64>,
     truncations: Truncations,
     rivals: Rivals,
     last_words: LastWords,

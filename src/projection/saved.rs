@@ -8,7 +8,7 @@ use super::remembered::{Copied, put_instant, put_node, read_instant, read_node, 
 use super::{Counters, DeadLetter, DeadLetters, DomainRules, Partition, Projector, Remembered, Snapshot, Topic};
 use crate::event::{Beside, Code, Rejection};
 use crate::graph::{Graph, Reader, put, put_long};
-use crate::ids::{DomainId, EntityId, PartitionId, Table, TopicId};
+use crate::ids::{By, DomainId, EntityId, PartitionId, TopicId};
 use crate::model::Model;
 use crate::position::LogId;
 
@@ -76,8 +76,8 @@ impl Projector {
     /// Goes on from a graph that was restored, and what [`Capture::save`] wrote beside it. The error says what does not fit.
     pub fn restore(
         model: Arc<Model>,
-        rules: Table<DomainId, DomainRules>,
-        topics: Table<TopicId, Topic>,
+        rules: By<DomainId, DomainRules>,
+        topics: By<TopicId, Topic>,
         ids_remembered: usize,
         graph: Graph,
         saved: &[u8],
@@ -87,7 +87,7 @@ impl Projector {
         projector.graph = graph;
         let mut reader = Reader(saved);
         projector.version = reader.number();
-        let mut partitions = Table::default();
+        let mut partitions = By::default();
         for _ in 0..reader.number() {
             let (source, name) = (reader.text(), reader.text());
             let topic = projector.topics.find(|topic| (&*topic.source, &*topic.name) == (source, name));

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::{QUERY_TIMEOUT, QUERY_TOO_COMPLEX, QueryError};
 use crate::graph::{Bounds, Completeness, Counts, Halt, Node, Path, View, paths};
-use crate::ids::{DomainId, EntityId, FieldId, NodeId, Table};
+use crate::ids::{By, DomainId, EntityId, FieldId, NodeId};
 use crate::limits::{ANSWER_BYTES_MAX, STEPS};
 use crate::model::Model;
 
@@ -17,7 +17,7 @@ pub struct Reading {
     pub(super) view: View,
     /// Whether personal data may be read.
     pub personal: bool,
-    touched: Table<DomainId, Cell<bool>>,
+    touched: By<DomainId, Cell<bool>>,
     /// Whether the answer depends on who names what, which any domain may change.
     by_name: Cell<bool>,
     steps: Cell<u64>,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::freshness::{Basis, Contacts, Inputs, Moment, PartitionStatus, Sample, Thresholds, Window, partition};
-use crate::ids::{PartitionId, Table, TopicId};
+use crate::ids::{By, PartitionId, TopicId};
 use crate::model::value::Instant;
 use crate::source::{Asked, Extent};
 
@@ -65,7 +65,7 @@ pub struct Judged<'a> {
 /// Of all partitions.
 #[derive(Debug, Default)]
 pub struct Logs {
-    logs: RwLock<Table<PartitionId, Arc<Mutex<Log>>>>,
+    logs: RwLock<By<PartitionId, Arc<Mutex<Log>>>>,
 }
 
 impl Logs {
@@ -136,9 +136,9 @@ impl Logs {
     }
 
     /// A source has answered where the logs of some partitions start and end. `applied` is of now.
-    pub fn contact(&self, asked: &Asked, extents: &[Extent], applied: &Table<PartitionId, u64>) {
+    pub fn contact(&self, asked: &Asked, extents: &[Extent], applied: &By<PartitionId, u64>) {
         for extent in extents {
-            let at = |applied: &Table<PartitionId, u64>| applied.get(extent.partition).copied().unwrap_or(0);
+            let at = |applied: &By<PartitionId, u64>| applied.get(extent.partition).copied().unwrap_or(0);
             self.change(extent.partition, |log| log.contact(asked.moment, extent, at(&asked.applied), at(applied)));
         }
     }
@@ -161,7 +161,7 @@ impl Logs {
     }
 
     /// Whether every partition has come to the end that was seen first.
-    pub fn is_hydrated(&self, applied: &Table<PartitionId, u64>) -> bool {
+    pub fn is_hydrated(&self, applied: &By<PartitionId, u64>) -> bool {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
         let reached = |(partition, log): (PartitionId, &Arc<Mutex<Log>>)| {
             let applied = applied.get(partition).copied().unwrap_or(0);

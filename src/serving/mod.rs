@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds, domain};
-use crate::ids::{DomainId, PartitionId, Table, TopicId};
+use crate::ids::{By, DomainId, PartitionId, TopicId};
 use crate::model::Model;
 use crate::model::value::Instant;
 use crate::projection::{Snapshot, Topic};
@@ -47,10 +47,10 @@ struct List {
 
 /// Every domain's and partition's status at one version and moment.
 pub struct Freshness {
-    pub domains: Table<DomainId, DomainStatus>,
-    pub partitions: Table<PartitionId, PartitionStatus>,
+    pub domains: By<DomainId, DomainStatus>,
+    pub partitions: By<PartitionId, PartitionStatus>,
     /// How old what is known of a topic's partitions is. None where that is nothing.
-    pub lists: Table<TopicId, PartitionStatus>,
+    pub lists: By<TopicId, PartitionStatus>,
     /// Topics and numbers of partitions that are there, and of which the version knows nothing.
     pub unknown: Vec<(TopicId, u32)>,
 }
@@ -112,16 +112,16 @@ impl Unready {
 
 pub struct Serving {
     model: Arc<Model>,
-    domains: Table<DomainId, DomainServing>,
+    domains: By<DomainId, DomainServing>,
     snapshot: ArcSwap<Snapshot>,
     /// The newest version as somebody took it last.
     last: ArcSwapOption<Pinned>,
     logs: Logs,
     /// What the version before the newest had applied, as the logs were told. The publisher's.
-    retired: Mutex<Table<PartitionId, u64>>,
+    retired: Mutex<By<PartitionId, u64>>,
     /// What a person has to know.
-    remarks: RwLock<Table<TopicId, Option<Arc<str>>>>,
-    lists: RwLock<Table<TopicId, List>>,
+    remarks: RwLock<By<TopicId, Option<Arc<str>>>>,
+    lists: RwLock<By<TopicId, List>>,
     /// Sources that have not told their partitions yet.
     unheard: AtomicUsize,
     news: News,
@@ -135,7 +135,7 @@ impl Serving {
     /// Of `sources` sources, each is to tell its partitions before the service is ready.
     pub fn new(
         model: Arc<Model>,
-        domains: Table<DomainId, DomainServing>,
+        domains: By<DomainId, DomainServing>,
         first: Snapshot,
         sources: usize,
         contact_now: ContactNow,
@@ -203,7 +203,7 @@ impl Serving {
         self.lists.write().unwrap_or_else(PoisonError::into_inner)[topic] = List { at: Some(asked.moment), unfound };
     }
 
-    fn lists(&self) -> Table<TopicId, List> {
+    fn lists(&self) -> By<TopicId, List> {
         self.lists.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -359,7 +359,7 @@ impl Serving {
     }
 
     fn judge_all(&self, snapshot: &Snapshot, now: Moment) -> Freshness {
-        let partitions: Table<PartitionId, PartitionStatus> =
+        let partitions: By<PartitionId, PartitionStatus> =
             snapshot.partitions.ids().map(|partition| self.judge(snapshot, partition, now)).collect();
         // What is there, and of what the version knows nothing, makes its domains unknown. What was found is told before it
         // ends to be unfound: so that is asked for first.
@@ -371,7 +371,7 @@ impl Serving {
         let unknown_statuses: Vec<_> =
             unknown.iter().map(|(topic, _)| (*topic, Logs::unknown(&judged(*topic)))).collect();
         let lists =
-            lists.entries().map(|(topic, list)| Logs::list(list.at, &judged(topic))).collect::<Table<TopicId, _>>();
+            lists.entries().map(|(topic, list)| Logs::list(list.at, &judged(topic))).collect::<By<TopicId, _>>();
         let remarks = self.remarks.read().unwrap_or_else(PoisonError::into_inner);
         let domains = self.model.domains.ids().map(|id| {
             let own = partitions.entries().filter(|(partition, _)| snapshot.topic(*partition).domains.contains(&id));

@@ -10,7 +10,7 @@ pub mod log;
 use std::time::Duration;
 
 use crate::freshness::{Basis, Moment};
-use crate::ids::{PartitionId, Table, TopicId};
+use crate::ids::{By, PartitionId, TopicId};
 use crate::model::value::Instant;
 use crate::position::LogId;
 
@@ -63,7 +63,7 @@ impl Extent {
 pub struct Asked {
     pub moment: Moment,
     /// The next record that readers of the graph saw.
-    pub applied: Table<PartitionId, u64>,
+    pub applied: By<PartitionId, u64>,
 }
 
 /// What became of a record that was handed on.

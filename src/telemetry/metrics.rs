@@ -14,7 +14,7 @@ use prometheus::{
 use super::memory;
 use crate::event::Code;
 use crate::freshness::{Cause, Status};
-use crate::ids::{DomainId, Table};
+use crate::ids::{By, DomainId};
 use crate::model::Model;
 use crate::serving::Serving;
 
@@ -46,7 +46,7 @@ pub struct Metrics {
     skipped: IntCounterVec,
     split: IntCounterVec,
     /// By domain, so that the projector looks nothing up.
-    visible: Table<DomainId, Histogram>,
+    visible: By<DomainId, Histogram>,
     query: HistogramVec,
     publish: Histogram,
     accepted: IntCounter,

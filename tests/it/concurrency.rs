@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use staygraph::event::{Batch, Decoder, OrderBy};
 use staygraph::graph::{ALL, Code, OWNER_MIN, State, View, code_of, text_code, words};
-use staygraph::ids::{EntityId, FieldId, Slot};
+use staygraph::ids::{DomainId, EntityId, FieldId, Id, PartitionId, Slot, TopicId};
 use staygraph::model::Model;
 use staygraph::model::cell::Cell;
 use staygraph::model::value;
@@ -33,6 +33,8 @@ type Stay @entity(domain: "stays", event: "stay") {
 
 pub const GUEST: EntityId = EntityId(0);
 pub const STAY: EntityId = EntityId(1);
+/// Each domain has a topic, and that one partition.
+const PARTITIONS: [PartitionId; 2] = [PartitionId(0), PartitionId(1)];
 /// Fields, as the model has them in order.
 const NUMBER: FieldId = FieldId(0);
 const NAME: FieldId = FieldId(1);
@@ -66,14 +68,14 @@ impl Feed {
     pub fn new() -> Feed {
         let model = Arc::new(Model::parse(MODEL, "feed.graphql").unwrap_or_else(|faults| panic!("{faults:?}")));
         let rules = vec![DomainRules { order_by: OrderBy::Sequence, report_gaps: true }; 2];
-        let mut projector = Projector::new(model.clone(), rules, Topic::of_domains(&model, "log"), 1000);
-        for topic in 0..2 {
-            projector.add(Partition { topic, log: LogId(topic as u32), number: 0, lost: None }, 0);
+        let mut projector = Projector::new(model.clone(), rules.into(), Topic::of_domains(&model, "log"), 1000);
+        for topic in [TopicId(0), TopicId(1)] {
+            projector.add(Partition { topic, log: LogId(topic.0), number: 0, lost: None }, 0);
         }
         Feed {
             projector,
-            decoder: Decoder::new(model, vec![OrderBy::Sequence; 2], 1 << 16),
-            batches: [0, 1].map(Batch::new),
+            decoder: Decoder::new(model, vec![OrderBy::Sequence; 2].into(), 1 << 16),
+            batches: PARTITIONS.map(Batch::new),
             offsets: [0; 2],
             versions: [Vec::new(), Vec::new()],
             bytes: Vec::new(),
@@ -104,7 +106,7 @@ impl Feed {
             r#"{{"specversion":"1.0","id":"{offset:08x}","source":"/feed","type":"{kind}.{verb}","subject":"{prefix}{number}","time":"2024-01-01T00:00:00Z","sequence":{version},"data":{{{data}}}}}"#
         )
         .expect("memory takes what is written");
-        self.batches[domain].push(&self.decoder, &[domain], offset, value::Instant::EPOCH, &self.bytes);
+        self.batches[domain].push(&self.decoder, &[DomainId::of(domain)], offset, value::Instant::EPOCH, &self.bytes);
         self.offsets[domain] += 1;
     }
 
@@ -114,7 +116,7 @@ impl Feed {
         for domain in order {
             if !self.batches[domain].is_empty() {
                 self.projector.apply(&self.batches[domain], value::Instant::EPOCH);
-                self.batches[domain].clear(domain);
+                self.batches[domain].clear(PARTITIONS[domain]);
             }
         }
         self.projector.publish()

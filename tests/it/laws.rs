@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestCaseError};
 use staygraph::checkpoint::{self, Chunks, Head, Restoring};
 use staygraph::event::OrderBy;
 use staygraph::graph::{Node, State, View};
-use staygraph::ids::NodeId;
+use staygraph::ids::{Id as _, NodeId, PartitionId};
 use staygraph::model::value::Instant;
 use staygraph::projection::{Digest, Owner, Projector, Snapshot, Vault, digest};
 
@@ -189,14 +189,14 @@ impl Reading<'_> {
 
     fn step(&mut self, partition: usize, take: usize, back: usize) -> Result<(), TestCaseError> {
         let log = &self.logs[partition];
-        let from = self.read[partition];
+        let (id, from) = (PartitionId::of(partition), self.read[partition]);
         let to = (from + take).min(log.len());
         let next_offset = log.get(to).map_or(log[to - 1].0 + 1, |(offset, _)| *offset);
         // A batch may overlap with what was read before.
-        let batch = self.world.batch(partition, &log[from.saturating_sub(back)..to], next_offset);
+        let batch = self.world.batch(id, &log[from.saturating_sub(back)..to], next_offset);
         self.projector.apply(&batch, Instant::EPOCH);
-        self.facts.extend(self.world.facts(partition, &log[from..to]));
-        self.refused.extend(self.world.refused(partition, &log[from..to]));
+        self.facts.extend(self.world.facts(id, &log[from..to]));
+        self.refused.extend(self.world.refused(id, &log[from..to]));
         self.read[partition] = to;
         let snapshot = self.projector.publish();
 
@@ -204,7 +204,7 @@ impl Reading<'_> {
         let oracle = Oracle::new(&self.world.model, &self.world.rules, &self.facts, &self.refused);
         prop_assert_eq!(&now, &oracle.dump(&self.keys));
         prop_assert_eq!(snapshot.graph.validate(), Ok(()));
-        prop_assert_eq!(snapshot.applied[partition], next_offset);
+        prop_assert_eq!(snapshot.applied[id], next_offset);
         check_erasure(&snapshot.graph, &oracle)?;
 
         // What a reader holds does not move under it.
@@ -214,7 +214,7 @@ impl Reading<'_> {
         }
 
         // All of the partition's records once more: nothing changes, counters included.
-        self.projector.apply(&self.world.batch(partition, &log[..to], 0), Instant::EPOCH);
+        self.projector.apply(&self.world.batch(id, &log[..to], 0), Instant::EPOCH);
         let again = self.projector.publish();
         prop_assert_eq!(&dump(&again.graph, &self.keys), &now);
         prop_assert_eq!(outside_the_graph(&again), outside_the_graph(&snapshot));

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use staygraph::event::{self, OrderBy};
-use staygraph::ids::{EntityId, FieldId};
+use staygraph::ids::{By, DomainId, EntityId, FieldId};
 use staygraph::model::cell::Cell;
 use staygraph::model::value::{Instant, LONG_MAX, Value};
 use staygraph::model::{Entity, Kind, Model, Operands};
@@ -153,7 +153,12 @@ pub struct Oracle<'a> {
 
 impl<'a> Oracle<'a> {
     /// Takes the set of events: their order here does not matter. `refused` are those whose events could not be applied.
-    pub fn new(model: &'a Model, rules: &[DomainRules], facts: &[Fact], refused: &BTreeSet<Id>) -> Oracle<'a> {
+    pub fn new(
+        model: &'a Model,
+        rules: &By<DomainId, DomainRules>,
+        facts: &[Fact],
+        refused: &BTreeSet<Id>,
+    ) -> Oracle<'a> {
         let events = without_duplicates(facts);
         let mut by_entity: BTreeMap<Id, Vec<(Order, &Fact)>> = BTreeMap::new();
         for fact in &events {

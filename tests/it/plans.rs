@@ -14,7 +14,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError};
 use serde_json::{Map, Value as Json, json};
 use staygraph::graph::{OWNER_MIN, View};
-use staygraph::ids::{EntityId, NodeId, Slot, Table};
+use staygraph::ids::{By, EntityId, NodeId, Slot};
 use staygraph::model::cell::Cell;
 use staygraph::query::{Arguments, Page, QueryError, Reading, Seal, Source, page, total};
 
@@ -803,7 +803,7 @@ fn links_and_merges_are_those_of_the_records() {
                     }
                     id
                 };
-                let mut merged: Table<Slot, Vec<Slot>> = view.slots(entity).map(|_| Vec::new()).collect();
+                let mut merged: By<Slot, Vec<Slot>> = view.slots(entity).map(|_| Vec::new()).collect();
                 for id in view.slots(entity).map(|slot| entity.node(slot)) {
                     assert_eq!(view.survivor(id), survivor(id));
                     merged[survivor(id).slot].push(id.slot);
@@ -819,7 +819,7 @@ fn links_and_merges_are_those_of_the_records() {
                 for (field, target) in
                     description.fields.entries().filter_map(|(field, it)| Some((field, it.kind.link()?)))
                 {
-                    let mut sources: Table<Slot, Vec<Slot>> = view.slots(target).map(|_| Vec::new()).collect();
+                    let mut sources: By<Slot, Vec<Slot>> = view.slots(target).map(|_| Vec::new()).collect();
                     for slot in view.slots(entity) {
                         let node = view.node(entity.node(slot));
                         if let (Cell::Link(target), true) = (node.value(field), node.is_listed()) {

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use staygraph::event::{Code, OrderBy};
 use staygraph::graph::Node;
-use staygraph::ids::EntityId;
+use staygraph::ids::{DomainId, EntityId, PartitionId};
 use staygraph::model::value::Instant;
 use staygraph::projection::{Counters, Snapshot};
 
@@ -25,10 +25,10 @@ fn log(events: impl IntoIterator<Item = Vec<u8>>) -> Log {
 }
 
 fn project(mut world: World, report_gaps: bool, events: impl IntoIterator<Item = Vec<u8>>) -> Snapshot {
-    world.rules[0].report_gaps = report_gaps;
+    world.rules[DomainId(0)].report_gaps = report_gaps;
     let records = log(events);
     let mut projector = world.projector();
-    projector.apply(&world.batch(0, &records, records.len() as u64), Instant::EPOCH);
+    projector.apply(&world.batch(PartitionId(0), &records, records.len() as u64), Instant::EPOCH);
     let snapshot = projector.publish();
     assert_eq!(snapshot.graph.validate(), Ok(()));
     snapshot
@@ -71,7 +71,7 @@ fn missing_versions_are_the_lowest_hundred() {
 
 #[test]
 fn duplicates_and_conflicts_are_counted() {
-    let counters = |snapshot: &Snapshot| snapshot.counters[0];
+    let counters = |snapshot: &Snapshot| snapshot.counters[DomainId(0)];
     let expected = |applied, duplicates, conflicts| Counters { applied, duplicates, conflicts, dead: 0 };
     let twice = || ["a", "b", "a", "b", "a"].map(|id| event(id, "seen", if id == "a" { 1 } else { 2 }, 0, json!({})));
     for order_by in [OrderBy::Sequence, OrderBy::Position, OrderBy::Time] {
@@ -116,8 +116,8 @@ fn dead_letters_block_nothing() {
         project(by(OrderBy::Sequence), true, [good[0].clone()].into_iter().chain(middle).chain([good[1].clone()]));
 
     assert_eq!(field(&snapshot, "level"), "Int(2)");
-    assert_eq!(snapshot.applied[0], 8);
-    assert_eq!(snapshot.counters[0], Counters { applied: 2, duplicates: 0, conflicts: 0, dead: 6 });
+    assert_eq!(snapshot.applied[PartitionId(0)], 8);
+    assert_eq!(snapshot.counters[DomainId(0)], Counters { applied: 2, duplicates: 0, conflicts: 0, dead: 6 });
     let letters: Vec<_> = snapshot.dead_letters.iter().map(|(_, letter)| letter).collect();
     assert_eq!(letters.len(), 6);
     for ((offset, letter), (bytes, code)) in (1..).zip(letters).zip(&refused) {
