@@ -89,6 +89,7 @@ enum Work {
     Restarted {
         partition: usize,
         log: LogId,
+        origin: LogId,
         start: u64,
         why: String,
     },
@@ -123,7 +124,7 @@ impl Pipeline {
         let (applied, spare) = channel();
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| supervised.spawn(name, Lasts::UntilReleased, work);
         let formats: Arc<[Format]> = formats.into();
-        let numbers = Arc::new(Numbers::new(work.clone()));
+        let numbers = Arc::new(Numbers::new(work.clone(), &projector));
         let spare = Arc::new(Mutex::new(spare));
         let mut threads = Vec::new();
         for source in &sources {
@@ -336,9 +337,9 @@ impl Loop {
                 self.pass(|gate, now, steps| gate.release(partition, now, steps));
                 self.projector.lose(partition, next, &why);
             }
-            Work::Restarted { partition, log, start, why } => {
+            Work::Restarted { partition, log, origin, start, why } => {
                 self.pass(|gate, now, steps| gate.release(partition, now, steps));
-                self.projector.restart(partition, log, start, &why);
+                self.projector.restart(partition, (log, origin), start, &why);
             }
         }
     }
@@ -408,6 +409,6 @@ impl Loop {
         let is_short = |partition: usize| {
             self.serving.target(partition).is_some_and(|target| self.projector.position(partition) < target)
         };
-        self.serving.ready_at().is_none() && (0..self.projector.partitions()).any(is_short)
+        self.serving.ready_at().is_none() && (0..self.projector.partitions().len()).any(is_short)
     }
 }

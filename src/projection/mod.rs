@@ -72,6 +72,8 @@ pub struct Partition {
     /// An index of the topics.
     pub topic: usize,
     pub log: LogId,
+    /// What its topic was made as. The same as `log`, unless that lost records.
+    pub origin: LogId,
     pub number: u32,
     /// What of its log was gone before it was read.
     pub lost: Option<Arc<str>>,
@@ -212,11 +214,11 @@ impl Projector {
     }
 
     /// Goes on at the start of another log of the same topic.
-    pub fn restart(&mut self, partition: usize, log: LogId, start: u64, why: &str) {
+    pub fn restart(&mut self, partition: usize, (log, origin): (LogId, LogId), start: u64, why: &str) {
         self.remembered.raised[partition] += self.applied[partition].saturating_sub(start);
         self.applied[partition] = start;
         let description = &mut Arc::make_mut(&mut self.partitions)[partition];
-        (description.log, description.lost) = (log, Some(why.into()));
+        (description.log, description.origin, description.lost) = (log, origin, Some(why.into()));
     }
 
     fn topic(&self, partition: usize) -> &Topic {
@@ -344,9 +346,9 @@ impl Projector {
         &self.topics
     }
 
-    /// How many partitions it reads.
-    pub fn partitions(&self) -> usize {
-        self.applied.len()
+    /// The partitions that it reads, by their numbers.
+    pub fn partitions(&self) -> &Arc<Vec<Partition>> {
+        &self.partitions
     }
 
     /// The next record of a partition to apply.

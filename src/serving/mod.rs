@@ -141,6 +141,10 @@ impl Serving {
         contact_now: ContactNow,
         clock: fn() -> Moment,
     ) -> Serving {
+        let logs = Logs::default();
+        for (place, partition) in first.partitions.iter().enumerate() {
+            logs.found(place, partition.topic, partition.number, false);
+        }
         Serving {
             model,
             domains,
@@ -148,7 +152,7 @@ impl Serving {
             lists: RwLock::new(vec![List::default(); first.topics.len()]),
             snapshot: ArcSwap::from_pointee(first),
             last: ArcSwapOption::empty(),
-            logs: Logs::default(),
+            logs,
             retired: Mutex::default(),
             unheard: AtomicUsize::new(sources),
             news: News::new(),
@@ -192,9 +196,9 @@ impl Serving {
     }
 
     /// A partition of a topic is there. Each is told in the order of their numbers.
-    pub fn found(&self, topic: usize, number: u32) {
+    pub fn found(&self, partition: usize, topic: usize, number: u32) {
         // One that came later than the others has nothing to hydrate.
-        self.logs.found(topic, number, self.ready_at().is_some());
+        self.logs.found(partition, topic, number, self.ready_at().is_some());
     }
 
     /// A source has told which partitions a topic has: those that were found, and these. A contact follows, which tells who
