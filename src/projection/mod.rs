@@ -36,7 +36,7 @@ use crate::graph::{Graph, View};
 use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
-use crate::position::LogId;
+use crate::position::{Entry, LogId, Position};
 
 /// What a domain's projection is told.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +123,16 @@ impl Snapshot {
     /// A partition as people write it: `topic/number`.
     pub fn name(&self, partition: usize) -> String {
         format!("{}/{}", self.topic(partition).name, self.partitions[partition].number)
+    }
+
+    /// Of all partitions.
+    pub fn position(&self) -> Position {
+        let mut position = Position::default();
+        for (place, Partition { log, number, .. }) in self.partitions.iter().enumerate() {
+            let topic = self.topic(place).name.clone();
+            position.include(Entry { topic, log: Some(*log), partition: *number, offset: self.applied[place] });
+        }
+        position
     }
 
     /// The topic that a partition is of.
