@@ -27,7 +27,7 @@ pub use bodies::Room;
 use crate::api::Api;
 use crate::intake::Intake;
 use crate::limits::Limits;
-use crate::pipeline::Retrier;
+use crate::pipeline::{Checkpointing, Retrier};
 use crate::telemetry::{Metrics, Store};
 use crate::threads::Threads;
 
@@ -38,6 +38,7 @@ pub struct Service {
     /// None where no domain is written to here.
     pub intake: Option<Intake>,
     pub retrier: Arc<Retrier>,
+    pub checkpointing: Option<Checkpointing>,
     pub metrics: Arc<Metrics>,
     /// Those whose death ends the service.
     pub threads: Threads,

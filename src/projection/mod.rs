@@ -361,6 +361,11 @@ impl Projector {
         &self.partitions
     }
 
+    /// How often something changed that no position tells of.
+    pub fn unplaced(&self) -> u64 {
+        self.unplaced
+    }
+
     /// The next record of a partition to apply.
     pub fn position(&self, partition: usize) -> u64 {
         self.applied[partition]

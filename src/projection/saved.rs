@@ -73,11 +73,11 @@ impl Capture {
 }
 
 impl Projector {
-    /// Everything as of now, as one version that somebody else can save.
-    pub fn capture(&mut self, gate: &Gate) -> Capture {
+    /// Everything as of a version, which has all that was applied so far, for somebody else to save.
+    pub fn capture(&self, snapshot: Snapshot, gate: &Gate) -> Capture {
         let mut saved = Vec::new();
         gate.save(&mut saved);
-        Capture { snapshot: self.publish(), remembered: self.remembered.copy(), gate: saved }
+        Capture { snapshot, remembered: self.remembered.copy(), gate: saved }
     }
 
     /// Goes on from a graph that was restored, and what [`Capture::save`] wrote beside it; so does the gate. The error says what

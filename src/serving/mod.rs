@@ -27,6 +27,22 @@ const SHARED_MS: i64 = 1;
 /// Has the logs' ends asked for at once.
 pub type ContactNow = Box<dyn Fn() + Send + Sync>;
 
+/// A checkpoint that a start can be made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub id: String,
+    /// RFC 3339.
+    pub at: String,
+    /// Of all partitions.
+    pub position: String,
+    /// The model's fingerprint.
+    pub model: String,
+    /// Of its data.
+    pub bytes: u64,
+    /// Where people find its data.
+    pub location: String,
+}
+
 /// What a domain is served with.
 #[derive(Clone, Debug)]
 pub struct DomainServing {
@@ -124,6 +140,8 @@ pub struct Serving {
     lists: RwLock<Vec<List>>,
     /// Sources that have not told their partitions yet.
     unheard: AtomicUsize,
+    /// Newest first.
+    checkpoints: ArcSwap<Vec<Checkpoint>>,
     news: News,
     contact_now: ContactNow,
     pub started_at: Instant,
@@ -155,6 +173,7 @@ impl Serving {
             logs,
             retired: Mutex::default(),
             unheard: AtomicUsize::new(sources),
+            checkpoints: ArcSwap::default(),
             news: News::new(),
             contact_now,
             started_at: clock().at,
@@ -166,6 +185,15 @@ impl Serving {
     /// The newest version.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// The checkpoints that there are, newest first.
+    pub fn checkpoints(&self) -> Arc<Vec<Checkpoint>> {
+        self.checkpoints.load_full()
+    }
+
+    pub fn set_checkpoints(&self, checkpoints: Vec<Checkpoint>) {
+        self.checkpoints.store(Arc::new(checkpoints));
     }
 
     pub fn now(&self) -> Moment {

@@ -134,7 +134,8 @@ fn digests(view: &View) -> Vec<Digest> {
 
 /// What a projector that was saved, and made anew of that, goes on with. No personal value is in what was written.
 fn through_a_checkpoint(world: &World, mut projector: Projector) -> Projector {
-    let capture = projector.capture(&Gate::default());
+    let snapshot = projector.publish();
+    let capture = projector.capture(snapshot, &Gate::default());
     let mut data = Vec::new();
     let written: Result<(), ()> = checkpoint::write(&capture, &Hidden, |bytes| {
         data.extend_from_slice(bytes);
