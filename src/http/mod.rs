@@ -1,6 +1,7 @@
 //! The routes. HTTP in, HTTP out: what a request means is `api`'s and `intake`'s.
 
 mod bodies;
+mod checkpoints;
 mod dead_letters;
 mod events;
 mod graphql;
@@ -75,6 +76,7 @@ pub fn router(service: Service) -> Router {
         .route("/dead-letters/{*id}", get(dead_letters::bytes))
         .route("/dead-letters/retry", post(dead_letters::retry))
         .route("/dead-letters/discard", post(dead_letters::discard))
+        .route("/projection/checkpoints", post(checkpoints::take))
         .route("/", get(pages::home))
         .route("/graphiql", get(pages::graphiql))
         .route("/graphiql/starters.json", get(pages::starters))

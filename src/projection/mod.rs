@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
-pub use digest::{Digest, Digester, digest};
+pub use digest::{Digest, Digester, STEP as DIGEST_STEP, digest};
 use remembered::Remembered;
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
 pub use rivals::{Disagreement, Example};

@@ -14,7 +14,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds, domain};
 use crate::model::Model;
 use crate::model::value::Instant;
-use crate::projection::{Snapshot, Topic};
+use crate::projection::{Digest, Snapshot, Topic};
 use crate::source::{Asked, Extent};
 
 use logs::{Judged, Logs};
@@ -142,6 +142,8 @@ pub struct Serving {
     unheard: AtomicUsize,
     /// Newest first.
     checkpoints: ArcSwap<Vec<Checkpoint>>,
+    /// Of the version that somebody asked for last, by entity.
+    digests: ArcSwapOption<(u64, Vec<Digest>)>,
     news: News,
     contact_now: ContactNow,
     pub started_at: Instant,
@@ -174,6 +176,7 @@ impl Serving {
             retired: Mutex::default(),
             unheard: AtomicUsize::new(sources),
             checkpoints: ArcSwap::default(),
+            digests: ArcSwapOption::empty(),
             news: News::new(),
             contact_now,
             started_at: clock().at,
@@ -194,6 +197,16 @@ impl Serving {
 
     pub fn set_checkpoints(&self, checkpoints: Vec<Checkpoint>) {
         self.checkpoints.store(Arc::new(checkpoints));
+    }
+
+    /// The digests of a version's entities: made where nobody asked for those of the same version before.
+    pub fn digests<E>(&self, version: u64, make: impl FnOnce() -> Result<Vec<Digest>, E>) -> Result<Vec<Digest>, E> {
+        if let Some(made) = self.digests.load_full().filter(|made| made.0 == version) {
+            return Ok(made.1.clone());
+        }
+        let made = make()?;
+        self.digests.store(Some(Arc::new((version, made.clone()))));
+        Ok(made)
     }
 
     pub fn now(&self) -> Moment {
