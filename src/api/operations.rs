@@ -57,9 +57,8 @@ pub fn digest(context: &Context) -> Result<Json, QueryError> {
     })?;
     let names = model.entities.iter().map(|entity| entity.name.as_str());
     let named: Vec<(&str, Digest)> = names.zip(digests.iter().copied()).collect();
-    let of_entity = |(name, digest): &(&str, Digest)| {
-        json!({ "entity": name, "count": digest.count, "value": digest.text() })
-    };
+    let of_entity =
+        |(name, digest): &(&str, Digest)| json!({ "entity": name, "count": digest.count, "value": digest.text() });
     Ok(json!({
         "position": snapshot.position().to_string(),
         "value": Digest::of_all(named.iter().copied()),

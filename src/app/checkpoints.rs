@@ -75,8 +75,7 @@ pub fn begin(
         return Ok(Begun { projector: anew(), gate: gate(), saving: None });
     };
     let CheckpointPlace::Folder(folder) = place;
-    let store: Box<dyn Store> =
-        Box::new(Files::open(folder).map_err(|error| format!("[checkpoints]: {error}"))?);
+    let store: Box<dyn Store> = Box::new(Files::open(folder).map_err(|error| format!("[checkpoints]: {error}"))?);
     let checkpoints = Checkpoints::new(store, config.checkpoints.keep);
     let rules = rules(model, config);
     let began = clock::tick();
@@ -126,11 +125,13 @@ fn ends(embedded: Option<&EmbeddedStore>) -> Ends {
 fn reaches(position: &str, config: &Config, embedded: Option<&EmbeddedStore>) -> Result<(), String> {
     let ends = ends(embedded);
     let is_embedded = |name: &str| {
-        config.topics.iter().any(|topic| {
-            topic.name == name && config.sources[topic.source].kind == crate::config::SourceKind::Log
-        })
+        config
+            .topics
+            .iter()
+            .any(|topic| topic.name == name && config.sources[topic.source].kind == crate::config::SourceKind::Log)
     };
-    for entry in Position::parse(position).map_err(|error| format!("its position is not readable: {error}"))?.entries() {
+    for entry in Position::parse(position).map_err(|error| format!("its position is not readable: {error}"))?.entries()
+    {
         if !is_embedded(&entry.topic) {
             continue;
         }

@@ -168,8 +168,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     };
     let topics = config.topics.iter().map(topic).collect();
     let vault: Arc<dyn Vault + Send> = Arc::new(NoVault);
-    let Begun { mut projector, gate, saving } =
-        checkpoints::begin(&config, &model, topics, embedded.as_ref(), vault)?;
+    let Begun { mut projector, gate, saving } = checkpoints::begin(&config, &model, topics, embedded.as_ref(), vault)?;
     let domains = config.domains.iter().enumerate().map(|(index, domain)| DomainServing {
         thresholds: domain.thresholds,
         held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.as_str().into()),
@@ -379,7 +378,8 @@ impl App {
         }
         let died = self.threads.death();
         let pipeline = self.pipeline;
-        let running = tokio::task::spawn_blocking(move || pipeline.stop(LAST_CHECKPOINT, STOP)).await.unwrap_or_default();
+        let running =
+            tokio::task::spawn_blocking(move || pipeline.stop(LAST_CHECKPOINT, STOP)).await.unwrap_or_default();
         if !running.is_empty() {
             let threads = running.join(", ");
             tracing::warn!(threads, "what they wait for does not answer: the process ends without them");

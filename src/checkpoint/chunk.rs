@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn no_flipped_byte_and_no_cut_goes_unseen() {
-        let texts = [(Kind::Names, 0, b"a".repeat(300)), (Kind::Records, 7, b"xyz".to_vec()), (Kind::Beside, 0, vec![])];
+        let texts =
+            [(Kind::Names, 0, b"a".repeat(300)), (Kind::Records, 7, b"xyz".to_vec()), (Kind::Beside, 0, vec![])];
         let mut data = Vec::new();
         texts.iter().for_each(|(kind, entity, bytes)| put(&mut data, *kind, *entity, bytes));
         put(&mut data, Kind::End, 0, &3u64.to_le_bytes());

@@ -21,8 +21,12 @@ pub struct Restoring<'a> {
 impl<'a> Restoring<'a> {
     /// Begins one by a checkpoint's head. The error says why its data are of no use.
     pub fn new(head: &Head, model: &Arc<Model>, vault: &'a dyn Vault) -> Result<Restoring<'a>, String> {
-        let then = Model::parse(&head.sdl, "the checkpoint's model")
-            .map_err(|faults| format!("its model is not readable: {}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+        let then = Model::parse(&head.sdl, "the checkpoint's model").map_err(|faults| {
+            format!(
+                "its model is not readable: {}",
+                faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+            )
+        })?;
         model::compare(&then, model).map_err(|differs| differs.to_string())?;
         Ok(Restoring { model: model.clone(), vault, graph: Graph::new(model.clone()), beside: None })
     }

@@ -6,11 +6,7 @@ use crate::graph::{put, put_long};
 use crate::projection::{Capture, Owner, Vault, strip};
 
 /// Writes a version's data, some at a time. `out` may fail, and then nothing more is written.
-pub fn write<E>(
-    capture: &Capture,
-    vault: &dyn Vault,
-    mut out: impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+pub fn write<E>(capture: &Capture, vault: &dyn Vault, mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
     let graph = &capture.snapshot.graph;
     let mut count = 0u64;
     let mut packed = Vec::new();

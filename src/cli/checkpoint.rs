@@ -20,8 +20,8 @@ impl Checkpoint {
         start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
         let to = self.to.as_str();
         let taken = answer(to, agent().post(format!("{to}/projection/checkpoints")).send_empty())?;
-        let taken: Json = serde_json::from_slice(&taken)
-            .map_err(|_| one(format!("{to} answers, and not as staygraph does")))?;
+        let taken: Json =
+            serde_json::from_slice(&taken).map_err(|_| one(format!("{to} answers, and not as staygraph does")))?;
         let text = |name: &str| taken[name].as_str().unwrap_or_default().to_owned();
         say(&format!("{}, {} bytes, at {}", text("id"), taken["bytes"], text("location")));
         say(&text("position"));

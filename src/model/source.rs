@@ -76,7 +76,13 @@ impl Reader<'_> {
             enum_effects.push(effects);
         }
         let entity_names: Vec<String> = types.iter().map(|object| object.name.to_string()).collect();
-        let mut model = Model { entities: Vec::new(), enums, domains: Vec::new(), fingerprint: String::new(), sdl: document.to_string() };
+        let mut model = Model {
+            entities: Vec::new(),
+            enums,
+            domains: Vec::new(),
+            fingerprint: String::new(),
+            sdl: document.to_string(),
+        };
         model.fingerprint = fingerprint(&model.sdl);
         let mut later = Vec::new();
         for (index, object) in types.iter().enumerate() {

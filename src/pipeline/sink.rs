@@ -68,7 +68,10 @@ impl Numbers {
             let why = "its topic was made anew while the service did not run: what its old log held beyond the checkpoint was not applied";
             self.send(Work::Restarted { partition: place, log, origin: log, start, why: why.into() });
         } else if known.from < start {
-            let why = format!("the log begins at {start}, and the checkpoint ends at {}: what lay between was not applied", known.from);
+            let why = format!(
+                "the log begins at {start}, and the checkpoint ends at {}: what lay between was not applied",
+                known.from
+            );
             known.from = start;
             self.send(Work::Lost { partition: place, next: start, why });
         }

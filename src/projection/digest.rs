@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use xxhash_rust::xxh3::{xxh3_128, xxh3_64};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::record::{Record, Stamp};
 use crate::graph::{Node, State, View, put, put_long};

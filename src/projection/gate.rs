@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::remembered::{put_instant, read_instant};
 use super::seen::Recent;
-use crate::graph::{Reader, put};
 use crate::event::{Batch, Part, Transaction};
 use crate::freshness::Moment;
+use crate::graph::{Reader, put};
 use crate::limits::{LANE_BYTES_MAX, LANES_BYTES_MAX, TRANSACTIONS_MAX};
 use crate::model::value::Instant;
 
@@ -94,7 +94,8 @@ impl Gate {
         put(out, self.groups.len() as u64);
         for group in &self.groups {
             group.passed.order().save(out);
-            let ends = group.open.iter().filter_map(|(transaction, open)| Some((transaction, open, open.counts.as_ref()?)));
+            let ends =
+                group.open.iter().filter_map(|(transaction, open)| Some((transaction, open, open.counts.as_ref()?)));
             put(out, ends.clone().count() as u64);
             for (transaction, open, counts) in ends {
                 out.extend_from_slice(&transaction.0.to_le_bytes());
@@ -115,7 +116,8 @@ impl Gate {
             let end = |reader: &mut Reader<'_>| {
                 let transaction = Transaction(reader.bytes(8).try_into().map_or(0, u64::from_le_bytes));
                 let newest_at = read_instant(reader);
-                let counts = (0..reader.number()).map(|_| (reader.number() as usize, reader.number() as usize)).collect();
+                let counts =
+                    (0..reader.number()).map(|_| (reader.number() as usize, reader.number() as usize)).collect();
                 (transaction, Open { since: now.tick_ms, newest_at, counts: Some(counts), parts: BTreeMap::new() })
             };
             let open = (0..reader.number()).map(|_| end(reader)).collect();

@@ -26,8 +26,8 @@ use std::sync::Arc;
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
 pub use digest::{Digest, Digester, STEP as DIGEST_STEP, digest};
-use remembered::Remembered;
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
+use remembered::Remembered;
 pub use rivals::{Disagreement, Example};
 pub use saved::{Capture, Owner, Vault, strip};
 

@@ -97,7 +97,8 @@ impl Projector {
         for _ in 0..reader.number() {
             let (source, name) = (reader.text(), reader.text());
             let topic = projector.topics.iter().position(|topic| (&*topic.source, &*topic.name) == (source, name));
-            let topic = topic.ok_or_else(|| format!("it has topic `{name}` of source `{source}`, which is not read"))?;
+            let topic =
+                topic.ok_or_else(|| format!("it has topic `{name}` of source `{source}`, which is not read"))?;
             let [log, origin] = [(); 2].map(|()| LogId(reader.number() as u32));
             let number = reader.number() as u32;
             projector.applied.push(reader.number());

@@ -61,7 +61,8 @@ impl Checkpoints {
     /// The ids of those that are there, oldest first.
     fn ids(&self) -> Result<Vec<String>, String> {
         let names = self.store.names()?;
-        let mut ids: Vec<String> = names.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect();
+        let mut ids: Vec<String> =
+            names.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect();
         ids.sort_unstable();
         Ok(ids)
     }

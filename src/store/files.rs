@@ -60,7 +60,12 @@ impl Store for Files {
         let unfinished = self.folder.join(format!("{name}{UNFINISHED}"));
         let file = File::create(&unfinished).map_err(|error| failed(&unfinished, "made", &error))?;
         let name = self.folder.join(name);
-        Ok(Box::new(Unfinished { files: self, path: unfinished, name, file: Some(BufWriter::with_capacity(1 << 20, file)) }))
+        Ok(Box::new(Unfinished {
+            files: self,
+            path: unfinished,
+            name,
+            file: Some(BufWriter::with_capacity(1 << 20, file)),
+        }))
     }
 
     fn delete(&self, name: &str) -> Result<(), String> {

@@ -98,7 +98,10 @@ impl Metrics {
             refused,
             pinned: gauge("versions_pinned", "Versions that somebody reads, the newest among them.")?,
             garbage: gauge("garbage_pages", "Pages with records that are kept for a version, or wait to be dropped.")?,
-            checkpoint_seconds: gauge("checkpoint_seconds", "What the newest checkpoint took, from being asked for until it was safe.")?,
+            checkpoint_seconds: gauge(
+                "checkpoint_seconds",
+                "What the newest checkpoint took, from being asked for until it was safe.",
+            )?,
             checkpoint_bytes: gauge("checkpoint_bytes", "Bytes of the newest checkpoint.")?,
             checkpoints_failed: kept(&registry, checkpoints_failed)?,
             batches: AtomicUsize::new(0),

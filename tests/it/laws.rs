@@ -10,11 +10,11 @@ use std::ops::ControlFlow;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
-use staygraph::event::OrderBy;
 use staygraph::checkpoint::{self, Chunks, Head, Restoring};
+use staygraph::event::OrderBy;
+use staygraph::freshness::Moment;
 use staygraph::graph::{Node, State, View};
 use staygraph::model::value::Instant;
-use staygraph::freshness::Moment;
 use staygraph::projection::{Digest, Gate, Owner, Projector, Snapshot, Vault, digest};
 
 use crate::oracle::{CountsDump, Dump, Fact, Id, NodeDump, Oracle};
