@@ -31,6 +31,7 @@ pub mod intake;
 pub mod pipeline;
 pub mod serving;
 pub mod source;
+pub mod store;
 
 pub mod api;
 pub mod app;

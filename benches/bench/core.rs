@@ -156,7 +156,7 @@ impl Columns {
 fn projector(model: &Arc<Model>) -> Projector {
     let rules = DomainRules { order_by: OrderBy::Sequence, report_gaps: true };
     let mut projector = Projector::new(model.clone(), vec![rules].into(), Topic::of_domains(model, "log"), 1000);
-    projector.add(Partition { topic: TopicId(0), log: LogId(1), number: 0, lost: None }, 0);
+    projector.add(Partition { topic: TopicId(0), log: LogId(1), origin: LogId(1), number: 0, lost: None }, 0);
     projector
 }
 

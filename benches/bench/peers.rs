@@ -20,8 +20,10 @@ fn load(model: &Arc<Model>) -> (Projector, View) {
     let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence; model.domains.len()].into(), 1 << 20);
     let rules = DomainRules { order_by: OrderBy::Sequence, report_gaps: true };
     let topics = Topic::of_domains(model, "log");
-    let partitions: Vec<Partition> =
-        topics.ids().map(|topic| Partition { topic, log: LogId(topic.0), number: 0, lost: None }).collect();
+    let partitions: Vec<Partition> = topics
+        .ids()
+        .map(|topic| Partition { topic, log: LogId(topic.0), origin: LogId(topic.0), number: 0, lost: None })
+        .collect();
     let mut projector = Projector::new(model.clone(), vec![rules; model.domains.len()].into(), topics, 1_000_000);
     let batches = partitions.into_iter().map(|partition| Batch::new(projector.add(partition, 0)));
     let mut batches: By<DomainId, Batch> = batches.collect();

@@ -401,6 +401,7 @@ impl<'d> Compiler<'d> {
                     let of = this.value("DeadLetterConnection", sets)?;
                     OfProjection::DeadLetters { call: this.call(field)?, of }
                 }
+                "digest" => OfProjection::Digest(this.value("Digest", sets)?),
                 _ => OfProjection::Value(this.of_value("Projection", field, sets)?),
             })
         })

@@ -27,6 +27,7 @@ pub use document::is_mutation;
 pub use documents::{Documents, Source, Trusted};
 pub use error::ApiError;
 pub use execute::{Answer, Api, Outcome, Request};
+pub use operations::checkpoint;
 pub use run::OnError;
 pub use schema::{Schema, make};
 

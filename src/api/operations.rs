@@ -7,8 +7,9 @@ use crate::graph::EventRef;
 use crate::ids::{DomainId, EntityId};
 use crate::model::Model;
 use crate::model::value::Value;
-use crate::projection::{Catalogue, DeadLetter, Disagreement, Example, Seen};
+use crate::projection::{self, Catalogue, DeadLetter, Digest, Disagreement, Example, Seen};
 use crate::query::QueryError;
+use crate::serving::Checkpoint;
 
 fn domain_named(model: &Model, name: &str) -> Result<DomainId, QueryError> {
     model.domain_named(name).ok_or_else(|| {
@@ -33,6 +34,39 @@ pub fn domains(context: &Context, wanted: &[DomainId]) -> Result<Json, QueryErro
     Ok(wanted.iter().map(|domain| freshness::domain(model, &context.pinned, *domain)).collect())
 }
 
+/// A checkpoint, as clients have it.
+pub fn checkpoint(checkpoint: &Checkpoint) -> Json {
+    let Checkpoint { id, at, position, model, bytes, location } = checkpoint;
+    json!({ "id": id, "at": at, "position": position, "model": model, "bytes": bytes, "location": location })
+}
+
+/// What the version says, as one number. Made once a version, however often it is asked for.
+pub fn digest(context: &Context) -> Result<Json, QueryError> {
+    let (snapshot, model) = (&context.pinned.snapshot, context.reading.model());
+    let digests = context.serving.digests(snapshot.version, || {
+        let mut all = Vec::new();
+        for entity in model.entities.ids() {
+            let mut outcome = Ok(());
+            let digest = projection::digest(&snapshot.graph, entity, || {
+                outcome = context.reading.steps(projection::DIGEST_STEP);
+                outcome.is_ok()
+            });
+            outcome?;
+            all.extend(digest);
+        }
+        Ok::<_, QueryError>(all)
+    })?;
+    let names = model.entities.iter().map(|entity| entity.name.as_str());
+    let named: Vec<(&str, Digest)> = names.zip(digests.iter().copied()).collect();
+    let of_entity =
+        |(name, digest): &(&str, Digest)| json!({ "entity": name, "count": digest.count, "value": digest.text() });
+    Ok(json!({
+        "position": snapshot.position().to_string(),
+        "value": Digest::of_all(named.iter().copied()),
+        "entities": named.iter().map(of_entity).collect::<Vec<_>>(),
+    }))
+}
+
 pub fn projection(context: &Context) -> Result<Json, QueryError> {
     let (snapshot, serving) = (&context.pinned.snapshot, &context.serving);
     let all: Vec<DomainId> = context.reading.model().domains.ids().collect();
@@ -48,6 +82,7 @@ pub fn projection(context: &Context) -> Result<Json, QueryError> {
         "duplicates": total(|counters| counters.duplicates),
         "conflicts": total(|counters| counters.conflicts),
         "domains": domains,
+        "checkpoints": serving.checkpoints().iter().map(checkpoint).collect::<Vec<_>>(),
     }))
 }
 

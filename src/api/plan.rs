@@ -166,6 +166,7 @@ pub enum OfStep {
 pub enum OfProjection {
     Value(OfValue),
     DeadLetters { call: Call, of: Fields<OfValue> },
+    Digest(Fields<OfValue>),
 }
 
 /// Of a value that is JSON already.

@@ -140,6 +140,11 @@ impl<R: Read> Chunks<R> {
         Ok(Some(Chunk { kind, entity: EntityId(u16::from_le_bytes([head[1], head[2]])), bytes }))
     }
 
+    /// What is left of the input.
+    pub fn into_inner(self) -> R {
+        self.input
+    }
+
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Fault> {
         let outcome = self.input.read_exact(buffer);
         let at = self.at;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::chunk::{Chunk, Kind};
 use super::head::Head;
 use super::model;
+use crate::freshness::Moment;
 use crate::graph::{Graph, Reader};
 use crate::ids::{By, DomainId, EntityId, TopicId};
 use crate::model::Model;
-use crate::projection::{DomainRules, Owner, Projector, Topic, Vault};
+use crate::projection::{DomainRules, Gate, Owner, Projector, Topic, Vault};
 
 /// A projector in the making.
 pub struct Restoring<'a> {
@@ -59,9 +60,10 @@ impl<'a> Restoring<'a> {
         rules: By<DomainId, DomainRules>,
         topics: By<TopicId, Topic>,
         ids_remembered: usize,
+        gate: (&mut Gate, Moment),
     ) -> Result<Projector, String> {
         self.graph.restore_links()?;
         let beside = self.beside.ok_or("what is not in its graph is missing")?;
-        Projector::restore(self.model, rules, topics, ids_remembered, self.graph, &beside, self.vault)
+        Projector::restore(self.model, rules, topics, ids_remembered, self.graph, &beside, gate, self.vault)
     }
 }

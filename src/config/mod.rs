@@ -1,5 +1,6 @@
 //! Each room's options gathered: flags beat the environment, which beats the file. Read once, and unknown keys refused.
 
+mod checkpoints;
 mod documents;
 mod domains;
 mod file;
@@ -23,6 +24,7 @@ use crate::telemetry::LogFormat;
 use domains::Sourced;
 use file::File;
 
+pub use checkpoints::{CheckpointConfig, CheckpointPlace};
 pub use documents::{Documents, KnownDocument};
 pub use options::{DEPTH_MAX, LogOptions, Options};
 pub use written::{Address, Written, written};
@@ -90,6 +92,7 @@ pub struct Config {
     pub cors_headers: Vec<String>,
     /// The documents that are known from the start.
     pub documents: Documents,
+    pub checkpoints: CheckpointConfig,
     /// What is taken, and will surprise.
     pub warnings: Vec<String>,
 }
@@ -136,6 +139,7 @@ impl Config {
             return Err(in_order(faults));
         }
         let documents = documents::read(&sections, &places, folder, &mut faults);
+        let checkpoints = checkpoints::read(&sections, &places, &data_dir, &mut faults);
         if !faults.is_empty() {
             return Err(in_order(faults));
         }
@@ -143,6 +147,7 @@ impl Config {
         let count = |given: Option<written::Positive>, default: usize| given.map_or(default, written::Positive::usize);
         Ok(Config {
             documents,
+            checkpoints,
             domains,
             sources,
             topics,

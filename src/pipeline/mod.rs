@@ -2,6 +2,7 @@
 //! ends; one thread applies; a bounded channel lies between.
 
 mod binary;
+mod checkpointer;
 mod decode;
 mod letters;
 mod names;
@@ -18,12 +19,13 @@ use crate::freshness::Moment;
 use crate::ids::{By, DomainId, PartitionId, TopicId};
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
+use crate::projection::{Capture, Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
 use crate::serving::Serving;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::{Lasts, Thread, Threads, join_all};
 
+pub use checkpointer::{Checkpointing, NotTaken, Saving};
 pub use decode::{Carries, Format};
 pub use letters::{Letters, NotNow, Retried, Retrier};
 
@@ -55,6 +57,8 @@ pub struct Parts {
     /// What holds transactions back until they are whole.
     pub gate: Gate,
     pub serving: Arc<Serving>,
+    /// How checkpoints are taken, if they are.
+    pub saving: Option<Saving>,
     pub metrics: Arc<Metrics>,
     pub clock: fn() -> Moment,
     /// The time since some moment, by a clock that only goes forward.
@@ -87,9 +91,12 @@ enum Work {
         letters: Vec<usize>,
         done: SyncSender<()>,
     },
+    /// Everything as of now, for a checkpoint.
+    Capture(SyncSender<Box<Capture>>),
     Restarted {
         partition: PartitionId,
         log: LogId,
+        origin: LogId,
         start: u64,
         why: String,
     },
@@ -100,6 +107,10 @@ pub struct Pipeline {
     stop: Arc<AtomicBool>,
     sources: Vec<Arc<dyn Source>>,
     pub retrier: Arc<Retrier>,
+    /// None where no place for checkpoints is configured.
+    pub checkpointing: Option<Checkpointing>,
+    /// The one that takes them.
+    checkpointer: Option<Thread>,
     threads: Vec<Thread>,
 }
 
@@ -113,6 +124,7 @@ impl Pipeline {
             projector,
             gate,
             serving,
+            saving,
             metrics,
             clock,
             tick,
@@ -124,7 +136,7 @@ impl Pipeline {
         let (applied, spare) = channel();
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| supervised.spawn(name, Lasts::UntilReleased, work);
         let formats = Arc::new(formats);
-        let numbers = Arc::new(Numbers::new(work.clone()));
+        let numbers = Arc::new(Numbers::new(work.clone(), &projector));
         let spare = Arc::new(Mutex::new(spare));
         let mut threads = Vec::new();
         for source in &sources {
@@ -141,6 +153,14 @@ impl Pipeline {
             let (watched, read) = (source.clone(), source.clone());
             threads.push(spawn("watcher", Box::new(move || watched.watch(&tellers)))?);
             threads.push(spawn("reader", Box::new(move || read.read(&mut sink)))?);
+        }
+        let (mut checkpointing, mut checkpointer) = (None, None);
+        if let Some(saving) = saving {
+            let clocks: (fn() -> Instant, _) = (crate::clock::now, tick);
+            let (handle, thread) =
+                checkpointer::Checkpointer::new(saving, work.clone(), serving.clone(), metrics.clone(), clocks);
+            checkpointing = Some(handle);
+            checkpointer = Some(spawn("checkpointer", Box::new(move || thread.run()))?);
         }
         let translator = decode::Translator::new(decoder, formats, metrics.clone());
         // The projector ends when the last reader has, and nobody can ask for letters any more.
@@ -169,17 +189,22 @@ impl Pipeline {
             .run(&waiting)
         };
         threads.push(spawn("projector", Box::new(project))?);
-        Ok(Pipeline { stop, sources, retrier, threads })
+        Ok(Pipeline { stop, sources, retrier, checkpointing, checkpointer, threads })
     }
 
-    /// Ends the threads and waits for them, at most so long. Gives the names of those that still run: one that asks a
+    /// Ends the threads and waits for them, at most so long; before that, for the last checkpoint. Gives the names of those that still run: one that asks a
     /// registry or a broker that does not answer, say. What was not applied yet is in the log.
-    pub fn stop(self, at_most: Duration) -> Vec<String> {
+    pub fn stop(self, last_checkpoint_at_most: Duration, at_most: Duration) -> Vec<String> {
         self.threads.iter().for_each(Thread::release);
+        self.checkpointer.iter().for_each(Thread::release);
         self.stop.store(true, Ordering::Release);
-        self.retrier.close();
         self.sources.iter().for_each(|source| source.wake());
-        join_all(&self.threads, at_most)
+        // It needs the projector, and comes after what is under way to that.
+        self.checkpointing.iter().for_each(Checkpointing::end);
+        let mut running = join_all(self.checkpointer.as_slice(), last_checkpoint_at_most);
+        self.retrier.close();
+        running.extend(join_all(&self.threads, at_most));
+        running
     }
 }
 
@@ -313,7 +338,7 @@ impl Loop {
     }
 
     fn apply(&mut self, work: Work) {
-        self.has_changed |= !matches!(work, Work::Look);
+        self.has_changed |= !matches!(work, Work::Look | Work::Capture(_));
         match work {
             Work::Found { partition, start } => {
                 self.gate.add(partition.topic, (self.clock)());
@@ -334,13 +359,21 @@ impl Loop {
                 self.projector.discard(&letters);
                 self.waiting.push(done);
             }
+            Work::Capture(captured) => {
+                // A version has all that was applied.
+                if std::mem::take(&mut self.has_changed) {
+                    self.publish();
+                }
+                let snapshot = self.serving.snapshot().as_ref().clone();
+                let _ = captured.try_send(Box::new(self.projector.capture(snapshot, &self.gate)));
+            }
             Work::Lost { partition, next, why } => {
                 self.pass(|gate, now, steps| gate.release(partition, now, steps));
                 self.projector.lose(partition, next, &why);
             }
-            Work::Restarted { partition, log, start, why } => {
+            Work::Restarted { partition, log, origin, start, why } => {
                 self.pass(|gate, now, steps| gate.release(partition, now, steps));
-                self.projector.restart(partition, log, start, &why);
+                self.projector.restart(partition, log, origin, start, &why);
             }
         }
     }
@@ -409,6 +442,6 @@ impl Loop {
         let is_short = |partition: PartitionId| {
             self.serving.target(partition).is_some_and(|target| self.projector.position(partition) < target)
         };
-        self.serving.ready_at().is_none() && self.projector.partitions().any(is_short)
+        self.serving.ready_at().is_none() && self.projector.partitions().ids().any(is_short)
     }
 }

@@ -12,9 +12,9 @@ use crate::freshness::Basis;
 use crate::ids::{By, PartitionId, TopicId};
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::Partition;
+use crate::projection::{Partition, Projector};
 use crate::serving::Serving;
-use crate::source::{Asked, Extent, Found, Raw, Registrar, Sink, Taken};
+use crate::source::{Asked, Extent, Found, Placed, Raw, Registrar, Sink, Taken};
 use crate::telemetry::Metrics;
 
 /// Bytes of a partition that one batch takes: large enough that publishing costs little, small enough that it comes soon.
@@ -22,28 +22,84 @@ const BATCH_BYTES: usize = 1 << 18;
 /// Records that one batch takes.
 const BATCH_RECORDS: usize = 16_384;
 
-/// Gives partitions their ids, in the order in which the projector hears of them.
+/// Gives partitions their ids, in the order in which the projector hears of them. Those that it knows from a checkpoint have
+/// theirs.
 pub struct Numbers {
     /// None once the pipeline stops.
     work: Mutex<Option<SyncSender<Work>>>,
-    /// A partition's topic.
-    topics: Mutex<By<PartitionId, TopicId>>,
+    known: Mutex<By<PartitionId, Known>>,
+}
+
+/// A partition with an id.
+struct Known {
+    topic: TopicId,
+    number: u32,
+    log: LogId,
+    origin: LogId,
+    /// Where an earlier run came to.
+    from: u64,
+    /// Whether its source has found it.
+    is_found: bool,
 }
 
 impl Numbers {
-    pub fn new(work: SyncSender<Work>) -> Numbers {
-        Numbers { work: Mutex::new(Some(work)), topics: Mutex::default() }
+    pub fn new(work: SyncSender<Work>, projector: &Projector) -> Numbers {
+        let known = projector.partitions().entries().map(|(id, partition)| {
+            let Partition { topic, log, origin, number, lost: _ } = *partition;
+            Known { topic, number, log, origin, from: projector.position(id), is_found: false }
+        });
+        Numbers { work: Mutex::new(Some(work)), known: Mutex::new(known.collect()) }
     }
 
-    fn find(&self, found: Found) -> PartitionId {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = topics.push(found.topic);
-        let partition = Partition { topic: found.topic, log: found.log, number: found.number, lost: None };
+    fn find(&self, found: Found) -> Placed {
+        let Found { topic, number, log, start } = found;
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = all.find(|known| (known.topic, known.number) == (topic, number));
         // Under the lock, so that the projector hears of partitions in the order of their numbers.
-        if let Some(work) = &*self.work.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = work.send(Work::Found { partition, start: found.start });
+        let Some(id) = id else {
+            let partition = Partition { topic, log, origin: log, number, lost: None };
+            self.send(Work::Found { partition, start });
+            let id = all.push(Known { topic, number, log, origin: log, from: start, is_found: true });
+            return Placed { partition: id, from: start, log };
+        };
+        let known = &mut all[id];
+        known.is_found = true;
+        if known.origin != log {
+            (known.log, known.origin, known.from) = (log, log, start);
+            let why = "its topic was made anew while the service did not run: what its old log held beyond the checkpoint was not applied";
+            self.send(Work::Restarted { partition: id, log, origin: log, start, why: why.into() });
+        } else if known.from < start {
+            let why = format!(
+                "the log begins at {start}, and the checkpoint ends at {}: what lay between was not applied",
+                known.from
+            );
+            known.from = start;
+            self.send(Work::Lost { partition: id, next: start, why });
         }
-        id
+        Placed { partition: id, from: known.from, log: known.log }
+    }
+
+    /// A topic's partitions that an earlier run read and its source does not have: its topic was made anew with fewer. Each is
+    /// given once.
+    fn gone(&self, topic: TopicId, unfound: &[u32]) -> Vec<PartitionId> {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = Vec::new();
+        for (id, known) in all.entries_mut() {
+            if known.topic == topic && !known.is_found && !unfound.contains(&known.number) {
+                (known.is_found, known.from) = (true, 0);
+                let (log, origin) = (known.log, known.origin);
+                let why = "its topic has it no more".into();
+                self.send(Work::Restarted { partition: id, log, origin, start: 0, why });
+                gone.push(id);
+            }
+        }
+        gone
+    }
+
+    fn send(&self, work: Work) {
+        if let Some(sender) = &*self.work.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = sender.send(work);
+        }
     }
 
     /// Lets the projector end.
@@ -52,7 +108,7 @@ impl Numbers {
     }
 
     pub fn topic(&self, partition: PartitionId) -> TopicId {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner)[partition]
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)[partition].topic
     }
 }
 
@@ -68,14 +124,20 @@ impl Registrar for Tellers {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn find(&self, found: Found) -> PartitionId {
-        let partition = self.numbers.find(found);
-        self.serving.found(found.topic, found.number);
-        partition
+    fn find(&self, found: Found) -> Placed {
+        let placed = self.numbers.find(found);
+        self.serving.found(placed.partition, found.topic, found.number);
+        placed
     }
 
     fn listed(&self, asked: &Asked, topic: TopicId, unfound: Vec<u32>) {
+        let gone = self.numbers.gone(topic, &unfound);
         self.serving.listed(asked, topic, unfound);
+        for partition in gone {
+            self.serving.restarted(partition);
+            self.serving.read(partition, true);
+            self.serving.contact(asked, &[Extent::committed(partition, 0, 0)]);
+        }
     }
 
     fn asked(&self) -> Asked {
@@ -216,8 +278,8 @@ impl Sink for PartitionSink {
         self.send(Work::Lost { partition, next, why })
     }
 
-    fn restart(&mut self, partition: PartitionId, log: LogId, start: u64, why: String) -> Taken {
+    fn restart(&mut self, partition: PartitionId, log: LogId, origin: LogId, start: u64, why: String) -> Taken {
         self.serving.restarted(partition);
-        self.send(Work::Restarted { partition, log, start, why })
+        self.send(Work::Restarted { partition, log, origin, start, why })
     }
 }

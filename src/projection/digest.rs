@@ -138,12 +138,15 @@ impl<'v> Digester<'v> {
     }
 }
 
+/// Slots between two looks whether to go on.
+pub const STEP: u64 = 1024;
+
 /// An entity kind's digest at a version. `goes_on` is asked now and then; where it says no, nothing is given.
 pub fn digest(view: &View, entity: EntityId, mut goes_on: impl FnMut() -> bool) -> Option<Digest> {
     let mut digester = Digester::new(view, entity);
     let mut all = Digest::default();
     for slot in view.slots(entity) {
-        if slot.0 % 1024 == 0 && !goes_on() {
+        if u64::from(slot.0) % STEP == 0 && !goes_on() {
             return None;
         }
         if let Some(hash) = digester.of(&view.node(entity.node(slot))) {

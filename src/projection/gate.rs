@@ -7,9 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use super::remembered::{put_instant, read_instant};
 use super::seen::Recent;
 use crate::event::{Batch, Part, Transaction};
 use crate::freshness::Moment;
+use crate::graph::{Reader, put};
 use crate::ids::{By, PartitionId, TopicId};
 use crate::limits::{LANE_BYTES_MAX, LANES_BYTES_MAX, TRANSACTIONS_MAX};
 use crate::model::value::Instant;
@@ -86,6 +88,45 @@ impl Gate {
             groups: boundaries.into_iter().map(|boundaries| Group::new(boundaries, now)).collect(),
             places: By::default(),
         }
+    }
+
+    /// Which transactions were let through, and the ends of those that were not: what was told of them is not told again.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        put(out, self.groups.len() as u64);
+        for group in &self.groups {
+            group.passed.order().save(out);
+            let ends =
+                group.open.iter().filter_map(|(transaction, open)| Some((transaction, open, open.counts.as_ref()?)));
+            put(out, ends.clone().count() as u64);
+            for (transaction, open, counts) in ends {
+                out.extend_from_slice(&transaction.0.to_le_bytes());
+                put_instant(out, open.newest_at);
+                put(out, counts.len() as u64);
+                for (topic, count) in counts {
+                    put(out, u64::from(topic.0));
+                    put(out, *count as u64);
+                }
+            }
+        }
+    }
+
+    /// Takes up what [`Gate::save`] wrote of one with the same boundaries, and the partitions of these topics.
+    pub fn restore(&mut self, reader: &mut Reader<'_>, topics: impl Iterator<Item = TopicId>, now: Moment) {
+        for place in 0..reader.number() as usize {
+            let passed = Recent::restore(reader, PASSED_MAX);
+            let end = |reader: &mut Reader<'_>| {
+                let transaction = Transaction(reader.bytes(8).try_into().map_or(0, u64::from_le_bytes));
+                let newest_at = read_instant(reader);
+                let topics = 0..reader.number();
+                let counts = topics.map(|_| (TopicId(reader.number() as u32), reader.number() as usize)).collect();
+                (transaction, Open { since: now.tick_ms, newest_at, counts: Some(counts), parts: BTreeMap::new() })
+            };
+            let open = (0..reader.number()).map(|_| end(reader)).collect();
+            if let Some(group) = self.groups.get_mut(place) {
+                (group.passed, group.open) = (passed, open);
+            }
+        }
+        topics.for_each(|topic| self.add(topic, now));
     }
 
     /// Hears of another partition, in the order of their numbers.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
-pub use digest::{Digest, Digester, digest};
+pub use digest::{Digest, Digester, STEP as DIGEST_STEP, digest};
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
 use remembered::Remembered;
 pub use rivals::{Disagreement, Example};
@@ -37,7 +37,7 @@ use crate::ids::{By, DomainId, EntityId, PartitionId, Slot, TopicId};
 use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
-use crate::position::LogId;
+use crate::position::{Entry, LogId, Position};
 
 /// What a domain's projection is told.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +72,8 @@ impl Topic {
 pub struct Partition {
     pub topic: TopicId,
     pub log: LogId,
+    /// What its topic was made as. The same as `log`, unless that lost records.
+    pub origin: LogId,
     /// In its topic.
     pub number: u32,
     /// What of its log was gone before it was read.
@@ -119,6 +121,16 @@ impl Snapshot {
     /// A partition as people write it: `topic/number`.
     pub fn name(&self, partition: PartitionId) -> String {
         format!("{}/{}", self.topic(partition).name, self.partitions[partition].number)
+    }
+
+    /// Of all partitions.
+    pub fn position(&self) -> Position {
+        let mut position = Position::default();
+        for (id, Partition { log, number, .. }) in self.partitions.entries() {
+            let topic = self.topic(id).name.clone();
+            position.include(Entry { topic, log: Some(*log), partition: *number, offset: self.applied[id] });
+        }
+        position
     }
 
     /// The topic that a partition is of.
@@ -214,11 +226,11 @@ impl Projector {
     }
 
     /// Goes on at the start of another log of the same topic.
-    pub fn restart(&mut self, partition: PartitionId, log: LogId, start: u64, why: &str) {
+    pub fn restart(&mut self, partition: PartitionId, log: LogId, origin: LogId, start: u64, why: &str) {
         self.remembered.raised[partition] += self.applied[partition].saturating_sub(start);
         self.applied[partition] = start;
         let description = &mut Arc::make_mut(&mut self.partitions)[partition];
-        (description.log, description.lost) = (log, Some(why.into()));
+        (description.log, description.origin, description.lost) = (log, origin, Some(why.into()));
     }
 
     fn topic(&self, partition: PartitionId) -> &Topic {
@@ -347,8 +359,13 @@ impl Projector {
     }
 
     /// The partitions that it reads.
-    pub fn partitions(&self) -> impl Iterator<Item = PartitionId> + use<> {
-        self.applied.ids()
+    pub fn partitions(&self) -> &Arc<By<PartitionId, Partition>> {
+        &self.partitions
+    }
+
+    /// How often something changed that no position tells of.
+    pub fn unplaced(&self) -> u64 {
+        self.unplaced
     }
 
     /// The next record of a partition to apply.

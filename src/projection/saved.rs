@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::catalogue::{Catalogue, Drift, DriftKind, Seen};
 use super::remembered::{Copied, put_instant, put_node, read_instant, read_node, read_shared};
-use super::{Counters, DeadLetter, DeadLetters, DomainRules, Partition, Projector, Remembered, Snapshot, Topic};
+use super::{Counters, DeadLetter, DeadLetters, DomainRules, Gate, Partition, Projector, Remembered, Snapshot, Topic};
 use crate::event::{Beside, Code, Rejection};
+use crate::freshness::Moment;
 use crate::graph::{Graph, Reader, put, put_long};
 use crate::ids::{By, DomainId, EntityId, PartitionId, TopicId};
 use crate::model::Model;
@@ -35,12 +36,14 @@ pub fn strip(ledger: &[u8], fields: usize) -> Vec<u8> {
 pub struct Capture {
     pub snapshot: Snapshot,
     pub(super) remembered: Copied,
+    /// What the gate wrote of itself.
+    pub(super) gate: Vec<u8>,
 }
 
 impl Capture {
     /// All but the graph.
     pub fn save(&self, out: &mut Vec<u8>, vault: &dyn Vault) {
-        let Capture { snapshot, remembered } = self;
+        let Capture { snapshot, remembered, gate } = self;
         put(out, snapshot.version);
         put(out, snapshot.partitions.len() as u64);
         for (id, partition) in snapshot.partitions.entries() {
@@ -48,6 +51,7 @@ impl Capture {
             put_long(out, topic.source.as_bytes());
             put_long(out, topic.name.as_bytes());
             put(out, u64::from(partition.log.0));
+            put(out, u64::from(partition.origin.0));
             put(out, u64::from(partition.number));
             put(out, snapshot.applied[id]);
             put_optional(out, partition.lost.as_deref());
@@ -64,16 +68,20 @@ impl Capture {
         let graph = &snapshot.graph;
         remembered
             .save(out, &|member, plain| vault.seal(Owner::Entity(member.entity, graph.node(member).key()), plain));
+        out.extend_from_slice(gate);
     }
 }
 
 impl Projector {
-    /// Everything as of now, as one version that somebody else can save.
-    pub fn capture(&mut self) -> Capture {
-        Capture { snapshot: self.publish(), remembered: self.remembered.copy() }
+    /// Everything as of a version, which has all that was applied so far, for somebody else to save.
+    pub fn capture(&self, snapshot: Snapshot, gate: &Gate) -> Capture {
+        let mut saved = Vec::new();
+        gate.save(&mut saved);
+        Capture { snapshot, remembered: self.remembered.copy(), gate: saved }
     }
 
-    /// Goes on from a graph that was restored, and what [`Capture::save`] wrote beside it. The error says what does not fit.
+    /// Goes on from a graph that was restored, and what [`Capture::save`] wrote beside it; so does the gate. The error says what
+    /// does not fit.
     pub fn restore(
         model: Arc<Model>,
         rules: By<DomainId, DomainRules>,
@@ -81,6 +89,7 @@ impl Projector {
         ids_remembered: usize,
         graph: Graph,
         saved: &[u8],
+        (gate, now): (&mut Gate, Moment),
         vault: &dyn Vault,
     ) -> Result<Projector, String> {
         let mut projector = Projector::new(model.clone(), rules, topics, ids_remembered);
@@ -93,9 +102,10 @@ impl Projector {
             let topic = projector.topics.find(|topic| (&*topic.source, &*topic.name) == (source, name));
             let topic =
                 topic.ok_or_else(|| format!("it has topic `{name}` of source `{source}`, which is not read"))?;
-            let (log, number) = (LogId(reader.number() as u32), reader.number() as u32);
+            let [log, origin] = [(); 2].map(|()| LogId(reader.number() as u32));
+            let number = reader.number() as u32;
             projector.applied.push(reader.number());
-            partitions.push(Partition { topic, log, number, lost: read_optional(&mut reader).map(Into::into) });
+            partitions.push(Partition { topic, log, origin, number, lost: read_optional(&mut reader).map(Into::into) });
         }
         projector.partitions = partitions.into();
         for counters in &mut projector.counters {
@@ -115,6 +125,7 @@ impl Projector {
         projector.remembered = Remembered::restore(&mut reader, ids_remembered, &|member, sealed| {
             vault.open(Owner::Entity(member.entity, graph.node(member).key()), sealed)
         });
+        gate.restore(&mut reader, projector.partitions.iter().map(|partition| partition.topic), now);
         let fits = reader.is_empty() && projector.remembered.recent.len() == projector.applied.len();
         fits.then_some(projector).ok_or_else(|| "what the rules remembered is not readable".into())
     }

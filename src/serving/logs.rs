@@ -77,10 +77,13 @@ impl Logs {
         self.log(partition).map(|log| change(&mut lock(&log)))
     }
 
-    /// A partition is there. One that comes `late` has nothing to hydrate.
-    pub fn found(&self, topic: TopicId, number: u32, late: bool) {
-        let log = Log { topic, number, target: late.then_some(0), ..Log::default() };
-        self.logs.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(Mutex::new(log)));
+    /// A partition is there: one that is known already, or the next. One that comes `late` has nothing to hydrate.
+    pub fn found(&self, partition: PartitionId, topic: TopicId, number: u32, late: bool) {
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        if logs.get(partition).is_none() {
+            let log = Log { topic, number, target: late.then_some(0), ..Log::default() };
+            logs.push(Arc::new(Mutex::new(log)));
+        }
     }
 
     /// A record is on its way to the graph: the first of a batch, or one that is held.

@@ -15,7 +15,7 @@ use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds,
 use crate::ids::{By, DomainId, PartitionId, TopicId};
 use crate::model::Model;
 use crate::model::value::Instant;
-use crate::projection::{Snapshot, Topic};
+use crate::projection::{Digest, Snapshot, Topic};
 use crate::source::{Asked, Extent};
 
 use logs::{Judged, Logs};
@@ -27,6 +27,22 @@ const SHARED_MS: i64 = 1;
 
 /// Has the logs' ends asked for at once.
 pub type ContactNow = Box<dyn Fn() + Send + Sync>;
+
+/// A checkpoint that a start can be made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub id: String,
+    /// RFC 3339.
+    pub at: String,
+    /// Of all partitions.
+    pub position: String,
+    /// The model's fingerprint.
+    pub model: String,
+    /// Of its data.
+    pub bytes: u64,
+    /// Where people find its data.
+    pub location: String,
+}
 
 /// What a domain is served with.
 #[derive(Clone, Debug)]
@@ -124,6 +140,10 @@ pub struct Serving {
     lists: RwLock<By<TopicId, List>>,
     /// Sources that have not told their partitions yet.
     unheard: AtomicUsize,
+    /// Newest first.
+    checkpoints: ArcSwap<Vec<Checkpoint>>,
+    /// Of the version that somebody asked for last, by entity.
+    digests: ArcSwapOption<(u64, Vec<Digest>)>,
     news: News,
     contact_now: ContactNow,
     pub started_at: Instant,
@@ -141,6 +161,10 @@ impl Serving {
         contact_now: ContactNow,
         clock: fn() -> Moment,
     ) -> Serving {
+        let logs = Logs::default();
+        for (id, partition) in first.partitions.entries() {
+            logs.found(id, partition.topic, partition.number, false);
+        }
         Serving {
             model,
             domains,
@@ -148,9 +172,11 @@ impl Serving {
             lists: RwLock::new(first.topics.iter().map(|_| List::default()).collect()),
             snapshot: ArcSwap::from_pointee(first),
             last: ArcSwapOption::empty(),
-            logs: Logs::default(),
+            logs,
             retired: Mutex::default(),
             unheard: AtomicUsize::new(sources),
+            checkpoints: ArcSwap::default(),
+            digests: ArcSwapOption::empty(),
             news: News::new(),
             contact_now,
             started_at: clock().at,
@@ -162,6 +188,25 @@ impl Serving {
     /// The newest version.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// The checkpoints that there are, newest first.
+    pub fn checkpoints(&self) -> Arc<Vec<Checkpoint>> {
+        self.checkpoints.load_full()
+    }
+
+    pub fn set_checkpoints(&self, checkpoints: Vec<Checkpoint>) {
+        self.checkpoints.store(Arc::new(checkpoints));
+    }
+
+    /// The digests of a version's entities: made where nobody asked for those of the same version before.
+    pub fn digests<E>(&self, version: u64, make: impl FnOnce() -> Result<Vec<Digest>, E>) -> Result<Vec<Digest>, E> {
+        if let Some(made) = self.digests.load_full().filter(|made| made.0 == version) {
+            return Ok(made.1.clone());
+        }
+        let made = make()?;
+        self.digests.store(Some(Arc::new((version, made.clone()))));
+        Ok(made)
     }
 
     pub fn now(&self) -> Moment {
@@ -192,9 +237,9 @@ impl Serving {
     }
 
     /// A partition of a topic is there. Each is told in the order of their numbers.
-    pub fn found(&self, topic: TopicId, number: u32) {
+    pub fn found(&self, partition: PartitionId, topic: TopicId, number: u32) {
         // One that came later than the others has nothing to hydrate.
-        self.logs.found(topic, number, self.ready_at().is_some());
+        self.logs.found(partition, topic, number, self.ready_at().is_some());
     }
 
     /// A source has told which partitions a topic has: those that were found, and these. A contact follows, which tells who

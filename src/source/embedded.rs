@@ -29,6 +29,8 @@ struct Feed {
     partition: PartitionId,
     place: usize,
     number: u32,
+    /// Where reading begins.
+    from: u64,
     late_ms: i64,
     /// The end at the start: before it nothing is late.
     hydrated: u64,
@@ -87,7 +89,7 @@ impl Source for Embedded {
             for feed in &feeds[next.len()..] {
                 sink.reads(feed.partition, true);
             }
-            next.resize(feeds.len(), 0);
+            next.extend(feeds[next.len()..].iter().map(|feed| feed.from));
             let (mut moved, mut due_ms) = (Vec::new(), HEARTBEAT.as_millis() as i64);
             for (feed, next) in feeds.iter().zip(&mut next) {
                 let from = *next;
@@ -117,11 +119,12 @@ impl Source for Embedded {
             let topic = &topics[subscription.place];
             for number in 0..topic.partitions {
                 let found = Found { topic: subscription.topic, number, log: topic.id, start: 0 };
-                let (partition, hydrated) = (registrar.find(found), topic.end(number));
+                let (placed, hydrated) = (registrar.find(found), topic.end(number));
                 feeds.push(Feed {
-                    partition,
+                    partition: placed.partition,
                     place: subscription.place,
                     number,
+                    from: placed.from,
                     late_ms: subscription.late_ms,
                     hydrated,
                 });
@@ -189,7 +192,7 @@ mod tests {
             Taken::Yes
         }
 
-        fn restart(&mut self, _: PartitionId, _: LogId, _: u64, _: String) -> Taken {
+        fn restart(&mut self, _: PartitionId, _: LogId, _: LogId, _: u64, _: String) -> Taken {
             Taken::Yes
         }
     }
@@ -212,7 +215,7 @@ mod tests {
             log.damage(place, number, 3);
         }
         let source = Embedded::new(Arc::new(log), Vec::new(), || Instant::EPOCH);
-        let feed = Feed { partition: PartitionId(0), place, number, late_ms: 0, hydrated: 0 };
+        let feed = Feed { partition: PartitionId(0), place, number, from: 0, late_ms: 0, hydrated: 0 };
         let (mut next, mut taker) = (0, Taker { blocks_at, ..Taker::default() });
         for _ in 0..3 {
             let read = source.hand_on(&feed, &mut next, &mut 0, &mut taker);

@@ -39,6 +39,17 @@ pub struct Found {
     pub start: u64,
 }
 
+/// What becomes of a partition that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// Its number.
+    pub partition: PartitionId,
+    /// Where to read from: later than where its log starts, where what lies before was applied by an earlier run.
+    pub from: u64,
+    /// What its log is called: another than it was found as, where it lost records since its topic was made.
+    pub log: LogId,
+}
+
 /// What a source tells of a partition's log.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent {
@@ -98,16 +109,16 @@ pub trait Sink {
     /// The log no longer holds what lies before `next` and was not read.
     fn lose(&mut self, partition: PartitionId, next: u64, why: String) -> Taken;
 
-    /// The topic is another now: reading begins at the start of its new log.
-    fn restart(&mut self, partition: PartitionId, log: LogId, start: u64, why: String) -> Taken;
+    /// The topic is another now: reading begins at the start of its new log. `origin` is what the topic was made as.
+    fn restart(&mut self, partition: PartitionId, log: LogId, origin: LogId, start: u64, why: String) -> Taken;
 }
 
 /// Takes what a source tells of its logs. It is shared by threads.
 pub trait Registrar: Send + Sync {
     fn is_closed(&self) -> bool;
 
-    /// Gives a partition its id.
-    fn find(&self, found: Found) -> PartitionId;
+    /// Gives a partition its id, and says from where it is to be read.
+    fn find(&self, found: Found) -> Placed;
 
     /// The source has told which partitions a topic has: those that were found, and these, which are there and cannot be
     /// found yet.

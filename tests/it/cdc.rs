@@ -408,7 +408,10 @@ fn project(logs: &[Vec<Record>], order: &[u8], order_by: OrderBy) -> Dump {
     // Stamps alone tell what comes again: ids are forgotten at once.
     let mut projector = Projector::new(model, rules.into(), topics.into(), 1);
     for number in 0..PARTITIONS {
-        projector.add(Partition { topic: TopicId(0), log: LogId(0), number: number as u32, lost: None }, 0);
+        projector.add(
+            Partition { topic: TopicId(0), log: LogId(0), origin: LogId(0), number: number as u32, lost: None },
+            0,
+        );
     }
     let mapping = Mapping::compile(TOPIC, "guest.jq", PROGRAM).unwrap();
     let mut read = [0; PARTITIONS];

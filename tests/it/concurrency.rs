@@ -70,7 +70,7 @@ impl Feed {
         let rules = vec![DomainRules { order_by: OrderBy::Sequence, report_gaps: true }; 2];
         let mut projector = Projector::new(model.clone(), rules.into(), Topic::of_domains(&model, "log"), 1000);
         for topic in [TopicId(0), TopicId(1)] {
-            projector.add(Partition { topic, log: LogId(topic.0), number: 0, lost: None }, 0);
+            projector.add(Partition { topic, log: LogId(topic.0), origin: LogId(topic.0), number: 0, lost: None }, 0);
         }
         Feed {
             projector,

@@ -12,10 +12,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
 use staygraph::checkpoint::{self, Chunks, Head, Restoring};
 use staygraph::event::OrderBy;
+use staygraph::freshness::Moment;
 use staygraph::graph::{Node, State, View};
 use staygraph::ids::{Id as _, NodeId, PartitionId};
 use staygraph::model::value::Instant;
-use staygraph::projection::{Digest, Owner, Projector, Snapshot, Vault, digest};
+use staygraph::projection::{Digest, Gate, Owner, Projector, Snapshot, Vault, digest};
 
 use crate::oracle::{CountsDump, Dump, Fact, Id, NodeDump, Oracle};
 use world::{EVENTS_MAX, Modes, PARTITIONS, Plan, SECRET, SECRET_NUMBER, Spec, World, plan, spec};
@@ -133,7 +134,8 @@ fn digests(view: &View) -> Vec<Digest> {
 
 /// What a projector that was saved, and made anew of that, goes on with. No personal value is in what was written.
 fn through_a_checkpoint(world: &World, mut projector: Projector) -> Projector {
-    let capture = projector.capture();
+    let snapshot = projector.publish();
+    let capture = projector.capture(snapshot, &Gate::default());
     let mut data = Vec::new();
     let written: Result<(), ()> = checkpoint::write(&capture, &Hidden, |bytes| {
         data.extend_from_slice(bytes);
@@ -149,7 +151,10 @@ fn through_a_checkpoint(world: &World, mut projector: Projector) -> Projector {
         restoring.take(chunk).expect("what was written");
     }
     let (rules, topics, ids_remembered) = world.settings();
-    let mut restored = restoring.finish(rules, topics, ids_remembered).expect("what was written");
+    let mut restored = {
+        let (mut gate, now) = (Gate::default(), Moment { at: Instant::EPOCH, tick_ms: 0 });
+        restoring.finish(rules, topics, ids_remembered, (&mut gate, now)).expect("what was written")
+    };
     let (before, after) = (capture.snapshot, restored.publish());
     assert_eq!(digests(&before.graph), digests(&after.graph));
     assert_eq!(outside_the_graph(&before), outside_the_graph(&after));

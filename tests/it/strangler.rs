@@ -66,8 +66,10 @@ fn project(model: &Arc<Model>, events: &[&Json]) -> (Vec<Disagreement>, Vec<(Arc
     let rules = vec![DomainRules { order_by: OrderBy::Time, report_gaps: false }; model.domains.len()];
     let people = model.domain_named("people").unwrap();
     let mut projector = Projector::new(model.clone(), rules.into(), Topic::of_domains(model, "log"), 1000);
-    let partition =
-        projector.add(Partition { topic: TopicId::of(people.index()), log: LogId(1), number: 0, lost: None }, 0);
+    let partition = projector.add(
+        Partition { topic: TopicId::of(people.index()), log: LogId(1), origin: LogId(1), number: 0, lost: None },
+        0,
+    );
     let decoder = Decoder::new(model.clone(), vec![OrderBy::Time; model.domains.len()].into(), 1 << 16);
     for (offset, event) in events.iter().enumerate() {
         let mut batch = Batch::new(partition);

@@ -27,8 +27,10 @@ impl Teller {
         let domains = model.domains.len();
         let rules = vec![DomainRules { order_by: OrderBy::Position, report_gaps: false }; domains];
         let topics = Topic::of_domains(&model, "log");
-        let partitions: Vec<Partition> =
-            topics.ids().map(|topic| Partition { topic, log: LogId(topic.0), number: 0, lost: None }).collect();
+        let partitions: Vec<Partition> = topics
+            .ids()
+            .map(|topic| Partition { topic, log: LogId(topic.0), origin: LogId(topic.0), number: 0, lost: None })
+            .collect();
         let mut projector = Projector::new(model.clone(), rules.into(), topics, 1_000_000);
         let batches = partitions.into_iter().map(|partition| Batch::new(projector.add(partition, 0))).collect();
         Teller {

@@ -47,6 +47,7 @@ impl<'r> Run<'r> {
                 let projection = operations::projection(context)?;
                 self.object(of, at, |run, what, at| match what {
                     OfProjection::Value(what) => run.of_value(what, &projection, at),
+                    OfProjection::Digest(of) => run.value(of, &operations::digest(context)?, at),
                     OfProjection::DeadLetters { call, of } => {
                         let given = run.arguments(call)?;
                         let first = super::explore::number(&given, "first", PAGE_DEFAULT, PAGE_MAX)?;

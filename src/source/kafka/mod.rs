@@ -135,6 +135,8 @@ struct Known {
     topic: usize,
     number: i32,
     log: LogId,
+    /// What its topic was made as.
+    origin: LogId,
     /// Where reading starts.
     start: u64,
     leader: Option<i32>,

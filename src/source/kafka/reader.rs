@@ -210,7 +210,7 @@ impl Reader<'_> {
         self.assign(&added)?;
         for (Renewed { index, start, why, is_other }, known) in renewed {
             self.flush();
-            self.sink.restart(known.partition, known.log, start, why);
+            self.sink.restart(known.partition, known.log, known.origin, start, why);
             let (partition, is_gone) = (known.partition, known.is_gone);
             (self.feeds[index].known, self.feeds[index].is_short) = (known, false);
             match is_gone {

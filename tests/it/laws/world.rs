@@ -74,7 +74,7 @@ impl World {
         let model = model();
         let partitions = (0..PARTITIONS).map(|index| {
             let (topic, number) = (TopicId::of(index / 2), (index % 2) as u32);
-            Partition { topic, log: LogId(topic.0), number, lost: None }
+            Partition { topic, log: LogId(topic.0), origin: LogId(topic.0), number, lost: None }
         });
         World {
             decoder: Decoder::new(model.clone(), modes.to_vec().into(), 1 << 16),

@@ -1,5 +1,7 @@
 //! The only wiring: rooms into a service. Owns the order of shutdown.
 
+mod checkpoints;
+
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{ErrorKind, Write};
@@ -19,7 +21,7 @@ use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::pipeline::{Carries, Format, Parts, Pipeline};
-use crate::projection::{Gate, Projector, Topic};
+use crate::projection::{Owner, Topic, Vault};
 use crate::query::Seal;
 use crate::serving::{DomainServing, Serving};
 use crate::source::embedded::{self, Embedded};
@@ -28,9 +30,24 @@ use crate::source::log::Log;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
+use checkpoints::Begun;
+
+struct NoVault;
+
+impl Vault for NoVault {
+    fn seal(&self, _: Owner<'_>, plain: &[u8]) -> Option<Vec<u8>> {
+        Some(plain.to_vec())
+    }
+
+    fn open(&self, _: Owner<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
+        Some(sealed.to_vec())
+    }
+}
 
 /// How long requests under way may take at a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the last checkpoint may take at a shutdown.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(15);
 /// How long the pipeline's threads may take to end at a shutdown.
 const STOP: Duration = Duration::from_secs(10);
 /// How long the health route says which thread died before the process ends by it: whoever asks each second hears it.
@@ -142,14 +159,14 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         config.topics.iter().map(|topic| topic.name.clone()).collect(),
     );
     let sources = sources(&config, embedded.as_ref(), late.as_ref());
-    let domain_rules = config.domains.iter().map(|domain| domain.rules).collect();
     let topic = |topic: &TopicConfig| Topic {
         source: config.sources[topic.source].name.as_str().into(),
         name: topic.name.as_str().into(),
         domains: topic.domains.as_slice().into(),
     };
     let topics = config.topics.iter().map(topic).collect();
-    let mut projector = Projector::new(model.clone(), domain_rules, topics, config.ids_remembered);
+    let vault: Arc<dyn Vault + Send> = Arc::new(NoVault);
+    let Begun { mut projector, gate, saving } = checkpoints::begin(&config, &model, topics, embedded.as_ref(), vault)?;
     let domains = config.domains.entries().map(|(id, domain)| DomainServing {
         thresholds: domain.thresholds,
         held: late.as_ref().filter(|late| late.domain == id).map(|late| late.why.as_str().into()),
@@ -193,8 +210,9 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,
-        gate: Gate::new(config.boundaries.clone(), clock::moment()),
+        gate,
         serving: serving.clone(),
+        saving,
         metrics: metrics.clone(),
         clock: clock::moment,
         tick: clock::tick,
@@ -207,6 +225,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         api: api.clone(),
         intake: embedded.map(|embedded| embedded.intake),
         retrier: pipeline.retrier.clone(),
+        checkpointing: pipeline.checkpointing.clone(),
         metrics,
         threads: threads.clone(),
         cors_origins: config.cors_origins,
@@ -357,7 +376,8 @@ impl App {
         }
         let died = self.threads.death();
         let pipeline = self.pipeline;
-        let running = tokio::task::spawn_blocking(move || pipeline.stop(STOP)).await.unwrap_or_default();
+        let running =
+            tokio::task::spawn_blocking(move || pipeline.stop(LAST_CHECKPOINT, STOP)).await.unwrap_or_default();
         if !running.is_empty() {
             let threads = running.join(", ");
             tracing::warn!(threads, "what they wait for does not answer: the process ends without them");
