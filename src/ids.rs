@@ -77,6 +77,12 @@ impl EntityId {
 }
 
 /// By id, one `T`: a `Vec` that no other id, and no bare number, looks into.
+///
+/// ```compile_fail,E0308
+/// use staygraph::ids::{By, EntityId, FieldId};
+/// let names: By<EntityId, &str> = ["guest"].into_iter().collect();
+/// let _ = names[FieldId(0)];
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct By<I, T> {
     items: Vec<T>,
@@ -217,9 +223,12 @@ mod tests {
         let ids = ["stay", "guest", "home"].map(|name| names.push(name));
         assert_eq!(ids, [0, 1, 2].map(EntityId));
         assert!(names.entries().map(|(id, _)| id).eq(names.ids()) && names.ids().eq(ids));
-        assert_eq!((names[ids[1]], names.get(EntityId(3)), names.find(|name| *name == "home")), ("guest", None, Some(ids[2])));
+        assert_eq!(
+            (names[ids[1]], names.get(EntityId(3)), names.find(|name| *name == "home")),
+            ("guest", None, Some(ids[2]))
+        );
         names.entries_mut().filter(|(id, _)| *id == ids[0]).for_each(|(_, name)| *name = "visit");
-        assert_eq!(&names[..], ["visit", "guest", "home"]);
+        assert!(names.iter().eq(&["visit", "guest", "home"]));
     }
 
     #[test]
@@ -227,7 +236,7 @@ mod tests {
         let mut counts: By<PartitionId, u32> = By::default();
         *counts.grow(PartitionId(2), || 7) += 1;
         *counts.grow(PartitionId(1), || 0) += 1;
-        assert_eq!(&counts[..], [7, 8, 8]);
+        assert!(counts.iter().eq(&[7, 8, 8]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use apollo_compiler::ast::{self, Definition};
 use apollo_compiler::parser::{Parser, SourceSpan};
 
 use super::directives::argument;
-use super::reader::{Fault, Reader};
+use super::reader::{Fault, ModelReader};
 use super::{Check, Domain, Effect, Entity, EnumValue, Enumeration, Field, Kind, Model, Reverse, Rule, names};
 use crate::ids::{By, EntityId, FieldId, Id};
 
@@ -31,7 +31,7 @@ pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     if !syntax.is_empty() && !is_blank {
         return Err(syntax);
     }
-    let mut reader = Reader { path, sources: document.sources.clone(), faults: Vec::new() };
+    let mut reader = ModelReader { path, sources: document.sources.clone(), faults: Vec::new() };
     let model = reader.model(&document);
     if reader.faults.is_empty() {
         return Ok(model);
@@ -55,7 +55,7 @@ enum LaterKind {
     Check { rule: String },
 }
 
-impl Reader<'_> {
+impl ModelReader<'_> {
     fn model(&mut self, document: &ast::Document) -> Model {
         let mut types = Vec::new();
         let mut enum_definitions = Vec::new();
@@ -471,7 +471,9 @@ mod tests {
         let field = |number: usize| format!("f{number}: Int");
         check(of_fields, field, "A has more than 65535 fields: give some to another type");
         let of_types = |types: String| types;
-        let member = |number: usize| format!("type T{number} @entity(domain: \"d\", event: \"e{number}\", plural: \"p{number}\") {{ f: Int }}");
+        let member = |number: usize| {
+            format!("type T{number} @entity(domain: \"d\", event: \"e{number}\", plural: \"p{number}\") {{ f: Int }}")
+        };
         check(of_types, member, "a model has at most 65535 types: this is one more");
     }
 }

@@ -28,7 +28,7 @@ pub trait Vault: Sync {
 
 /// What the rules keep of an entity of so many fields, without the names of its unknown attributes.
 pub fn strip(ledger: &[u8], fields: usize) -> Vec<u8> {
-    super::record::Record::strip(ledger, fields)
+    super::ledger::Ledger::strip(ledger, fields)
 }
 
 /// A version, with what the rules remembered at that very moment.
