@@ -23,6 +23,8 @@ pub enum Kind {
     Names,
     /// A stretch of an entity's records.
     Records,
+    /// Entries of one of an entity's sets: its name, then they.
+    Set,
     /// All that is not in the graph.
     Beside,
     /// How many chunks came before it.
@@ -30,13 +32,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Names, Kind::Records, Kind::Beside, Kind::End];
+    const ALL: [Kind; 5] = [Kind::Names, Kind::Records, Kind::Set, Kind::Beside, Kind::End];
 
     fn tag(self) -> u8 {
         match self {
             Kind::Names => 1,
             Kind::Records => 2,
-            Kind::Beside => 3,
+            Kind::Set => 3,
+            Kind::Beside => 4,
             Kind::End => 255,
         }
     }

@@ -30,6 +30,12 @@ pub fn write<E>(capture: &Capture, vault: &dyn Vault, mut out: impl FnMut(&[u8])
             graph.save(entity, pages, &strip, &seal, &mut bytes);
             give(Kind::Records, entity, &bytes)?;
         }
+        graph.save_sets(entity, |name, entries| {
+            bytes.clear();
+            put_long(&mut bytes, name.as_bytes());
+            bytes.extend_from_slice(entries);
+            give(Kind::Set, entity, &bytes).map(|_| ())
+        })?;
     }
     bytes.clear();
     capture.save(&mut bytes, vault);

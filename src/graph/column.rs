@@ -42,6 +42,10 @@ impl<T> Column<T> {
         self.segments.get(index >> SEGMENT_BITS)?.get(index & (SEGMENT - 1))
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.segments.iter().flatten()
+    }
+
     /// Bytes that it holds, used or not.
     pub fn size(&self) -> usize {
         // All but the last hold as many as a segment has: asked for at every version, whatever their number.

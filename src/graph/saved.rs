@@ -119,10 +119,9 @@ impl Graph {
 
     fn lay(&mut self, entity: EntityId, layout: &Layout, record: Record) {
         let slot = Slot::of(self.newest[entity].len());
-        let (nothing, new) = (Packed { layout, bytes: &[0, 0] }, Packed { layout, bytes: &record });
+        let new = Packed { layout, bytes: &record };
         self.counts[entity].bytes += weight(&record);
         self.counts[entity].count(new, 1);
-        self.waiting[entity].note(&self.shared.model.entities[entity], slot, nothing, new, std::iter::empty());
         self.shared.keys[entity].insert(new.key(), slot);
         self.newest[entity].push(record);
         self.written[entity].push(slot);

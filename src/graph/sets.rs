@@ -29,7 +29,7 @@ pub struct Sets {
     /// (survivor, alias), of merges that count.
     pub aliases: Tree<[u32; 2]>,
     /// By link: owners of many.
-    pub owners: Vec<Tree<u32>>,
+    pub owners: Vec<Tree<[u32; 1]>>,
     /// By link: (owner, code, source) for each indexed field, and at the end for keys.
     pub owned: Vec<Vec<Tree<[u32; 5]>>>,
 }
@@ -139,6 +139,16 @@ impl Waiting {
         }
     }
 
+    /// Notes some fields of a listed record as if nothing of them was known.
+    pub fn note_fields(&mut self, entity: &Entity, slot: Slot, record: Packed<'_>, fields: &[FieldId]) {
+        fields.iter().for_each(|field| self.field(entity, slot, *field, None, Some(record)));
+    }
+
+    /// By link: the owners of many.
+    pub fn owners_mut(&mut self) -> &mut [HashSet<Slot>] {
+        &mut self.owners
+    }
+
     /// Notes one field's change, `None` where no list holds the entity.
     fn field(&mut self, entity: &Entity, slot: Slot, field: FieldId, old: Option<Packed<'_>>, new: Option<Packed<'_>>) {
         let Some(layout) = new.or(old).map(|record| record.layout) else { return };
@@ -225,7 +235,7 @@ impl Waiting {
                 let becomes = if owns { neighbours > OWNER_MIN / 2 } else { neighbours > OWNER_MIN };
                 if owns && !becomes {
                     self.owners[link].remove(&target);
-                    sets.owners[link].remove(&target.0);
+                    sets.owners[link].remove(&[target.0]);
                     for (tree, waiting) in sets.owned[link].iter().zip(&mut self.owned[link]) {
                         waiting.retain(|(entry, _)| entry[0] != target.0);
                         waiting.extend(
@@ -235,7 +245,7 @@ impl Waiting {
                     }
                 } else if !owns && becomes {
                     self.owners[link].insert(target);
-                    sets.owners[link].insert(target.0);
+                    sets.owners[link].insert([target.0]);
                     let pairs = sets.links[link].range([target.0, 0]..=[target.0, u32::MAX]);
                     let sources: Vec<Slot> = pairs.map(|[_, source]| Slot(source)).collect();
                     for source in sources {

@@ -121,12 +121,12 @@ impl View {
             let mut degrees: BTreeMap<u32, usize> = BTreeMap::new();
             sets.links[link].iter().for_each(|[target, _]| *degrees.entry(target).or_default() += 1);
             for (target, degree) in &degrees {
-                if *degree > OWNER_MIN && !owners.contains(target) {
+                if *degree > OWNER_MIN && !owners.contains(&[*target]) {
                     return Err(format!("{}: an owner of {degree} has no indexes of its own", description.name));
                 }
             }
             let mut expected: Vec<BTreeSet<[u32; 5]>> = vec![BTreeSet::new(); sets.owned[link].len()];
-            for [target, source] in sets.links[link].iter().filter(|[target, _]| owners.contains(target)) {
+            for [target, source] in sets.links[link].iter().filter(|[target, _]| owners.contains(&[*target])) {
                 let node = self.node(entity.node(Slot(source)));
                 let packed = node.packed();
                 let entry = |code: Code| [target, code[0], code[1], code[2], source];

@@ -279,7 +279,7 @@ impl View {
     ) -> Option<Owned<'_>> {
         let link = self.link(entity, link_field);
         let (sets, layout) = (self.sets(entity), &self.0.shared.layouts[entity]);
-        if !sets.owners[link].contains(&owner.0) {
+        if !sets.owners[link].contains(&[owner.0]) {
             return None;
         }
         let place = match field {
