@@ -2,6 +2,10 @@
 //!
 //! An id is a dense number in a small type of its own: [`By`] holds one thing for each of them. Inside trees and packed
 //! records `graph` works on the raw words. The room imports nothing and knows no model.
+//!
+//! Not here: what is counted within something else and goes no further (a check of an entity, a link among those of an
+//! entity, a partition's number in its topic), and offsets. An offset is not a place in a list of ours: it is compared,
+//! raised and taken apart with a log's own numbers at every step, and a type that is opened everywhere guards nothing.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Index, IndexMut};
@@ -73,6 +77,12 @@ impl EntityId {
 }
 
 /// By id, one `T`: a `Vec` that no other id, and no bare number, looks into.
+///
+/// ```compile_fail,E0308
+/// use staygraph::ids::{By, EntityId, FieldId};
+/// let names: By<EntityId, &str> = ["guest"].into_iter().collect();
+/// let _ = names[FieldId(0)];
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct By<I, T> {
     items: Vec<T>,
@@ -200,5 +210,39 @@ impl<'t, I, T> IntoIterator for &'t mut By<I, T> {
 
     fn into_iter(self) -> Self::IntoIter {
         self.items.iter_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pushed_lies_under_its_id() {
+        let mut names: By<EntityId, &str> = By::default();
+        let ids = ["stay", "guest", "home"].map(|name| names.push(name));
+        assert_eq!(ids, [0, 1, 2].map(EntityId));
+        assert!(names.entries().map(|(id, _)| id).eq(names.ids()) && names.ids().eq(ids));
+        assert_eq!(
+            (names[ids[1]], names.get(EntityId(3)), names.find(|name| *name == "home")),
+            ("guest", None, Some(ids[2]))
+        );
+        names.entries_mut().filter(|(id, _)| *id == ids[0]).for_each(|(_, name)| *name = "visit");
+        assert!(names.iter().eq(&["visit", "guest", "home"]));
+    }
+
+    #[test]
+    fn it_grows_to_an_id_and_no_further() {
+        let mut counts: By<PartitionId, u32> = By::default();
+        *counts.grow(PartitionId(2), || 7) += 1;
+        *counts.grow(PartitionId(1), || 0) += 1;
+        assert!(counts.iter().eq(&[7, 8, 8]));
+    }
+
+    #[test]
+    fn an_id_is_as_small_as_its_number() {
+        assert_eq!((size_of::<EntityId>(), size_of::<Slot>(), size_of::<NodeId>()), (2, 4, 8));
+        assert_eq!(EntityId::of(usize::from(u16::MAX)), EntityId::MAX);
+        assert!(std::panic::catch_unwind(|| EntityId::of(usize::from(u16::MAX) + 1)).is_err());
     }
 }

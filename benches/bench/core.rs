@@ -247,8 +247,8 @@ fn measure(entities: u64) {
     let mut floor = Columns::default();
     let before = resident();
     let (_, took) = timed(|| {
-        creates.iter().flat_map(Batch::records).for_each(|record| {
-            if let Ok(event) = &record.outcome {
+        creates.iter().flat_map(Batch::items).for_each(|item| {
+            if let Ok(event) = &item.outcome {
                 floor.apply(event);
             }
         })
@@ -257,8 +257,8 @@ fn measure(entities: u64) {
     say("floor: bytes an entity", &format!("{}", (resident() - before) / entities as usize));
     let second = round(2);
     let (_, floor_took) = timed(|| {
-        second.iter().flat_map(Batch::records).for_each(|record| {
-            if let Ok(event) = &record.outcome {
+        second.iter().flat_map(Batch::items).for_each(|item| {
+            if let Ok(event) = &item.outcome {
                 floor.apply(event);
             }
         })

@@ -83,9 +83,7 @@ pub fn begin(
     let restore = Restore {
         model,
         rules: &rules,
-        domains: domains.clone(),
-        topics: topics.clone(),
-        ids_remembered: config.ids_remembered,
+        anew: &anew,
         vault: &*vault,
         now: clock::moment(),
         reaches: &|position| reaches(position, config, embedded),

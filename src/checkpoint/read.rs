@@ -7,9 +7,9 @@ use super::head::Head;
 use super::model;
 use crate::freshness::Moment;
 use crate::graph::{Graph, Kept, Reader};
-use crate::ids::{By, DomainId, EntityId, TopicId};
+use crate::ids::{By, EntityId};
 use crate::model::Model;
-use crate::projection::{DomainRules, Gate, Owner, Projector, Topic, Vault};
+use crate::projection::{Gate, Owner, Projector, Vault};
 
 /// A projector in the making.
 pub struct Restoring<'a> {
@@ -63,19 +63,13 @@ impl<'a> Restoring<'a> {
         }
     }
 
-    /// All chunks were taken.
-    pub fn finish(
-        mut self,
-        rules: By<DomainId, DomainRules>,
-        topics: By<TopicId, Topic>,
-        ids_remembered: usize,
-        gate: (&mut Gate, Moment),
-    ) -> Result<Projector, String> {
+    /// All chunks were taken: they go into a projector that is new.
+    pub fn finish(mut self, projector: Projector, gate: &mut Gate, now: Moment) -> Result<Projector, String> {
         self.graph.restore_links()?;
         for (entity, sets) in self.sets.entries_mut() {
             self.graph.restore_sets(entity, std::mem::take(sets));
         }
         let beside = self.beside.ok_or("what is not in its graph is missing")?;
-        Projector::restore(self.model, rules, topics, ids_remembered, self.graph, &beside, gate, self.vault)
+        projector.restore(self.graph, &beside, gate, now, self.vault)
     }
 }

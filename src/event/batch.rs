@@ -42,7 +42,7 @@ struct Line {
 
 /// One event of a record, decoded or refused. Several may be of one record.
 #[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
+pub struct Item<'a> {
     pub offset: u64,
     pub appended_at: Instant,
     /// Its place in the order of the database that it comes from, where it comes from one.
@@ -205,19 +205,19 @@ impl Batch {
         refused.for_each(|refused| of(&mut refused.rejection));
     }
 
-    /// The records from an offset on and before another, as [`Batch::records_in`] numbers them.
+    /// The items from an offset on and before another, as [`Batch::items_in`] numbers them.
     pub fn between(&self, from: u64, until: u64) -> Range<usize> {
         let before = |offset: u64| self.lines.partition_point(|line| line.offset < offset);
         before(from)..before(until)
     }
 
-    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.records_in(0..self.lines.len())
+    pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        self.items_in(0..self.lines.len())
     }
 
     #[inline]
-    pub fn records_in(&self, range: Range<usize>) -> impl Iterator<Item = Record<'_>> {
-        self.lines[range].iter().map(|line| Record {
+    pub fn items_in(&self, range: Range<usize>) -> impl Iterator<Item = Item<'_>> {
+        self.lines[range].iter().map(|line| Item {
             offset: line.offset,
             appended_at: line.appended_at,
             commit: line.commit,

@@ -4,7 +4,7 @@ use super::buffer::{Kept, Slot, StoredAction};
 use super::envelope::Members;
 use super::routes::{Happening, Route};
 use super::tape::{Node, Span, Token};
-use super::values::{self, Reader};
+use super::values::{self, ValueReader};
 use super::{Code, Rejection};
 use crate::ids::{FieldId, Id};
 use crate::model::cell::Cell;
@@ -65,7 +65,7 @@ pub fn read(
                 if field.derived.is_some() {
                     return Err(bad_field(name, "is derived from other fields, and no event may set it"));
                 }
-                let mut reader = Reader { model, personal: field.personal, kept: &mut *kept };
+                let mut reader = ValueReader { model, personal: field.personal, kept: &mut *kept };
                 let slot = reader.read(value, &field.kind).map_err(|why| bad_field(name, &why))?;
                 kept.patch.push((id, slot));
             }

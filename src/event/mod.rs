@@ -23,7 +23,7 @@ use crate::ids::{By, DomainId, EntityId};
 use crate::model::Model;
 use crate::model::value::Instant;
 
-pub use batch::{Batch, Beside, Record, Refused};
+pub use batch::{Batch, Beside, Item, Refused};
 pub use buffer::{Attributes, Buffer, Extensions, Patch};
 pub use commit::{Commit, End, Part, Transaction, Truncation};
 pub use numerals::{Numerals, is_exact, plain};

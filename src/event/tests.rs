@@ -69,7 +69,7 @@ fn event(kind: &str, data: &str) -> String {
 
 /// The patch as the model's names and what `Debug` says.
 fn patch(decoder: &Decoder, batch: &Batch, index: usize) -> Vec<(String, String)> {
-    let event = batch.records().nth(index).unwrap().outcome.unwrap();
+    let event = batch.items().nth(index).unwrap().outcome.unwrap();
     let fields = &decoder.model().entities[event.entity].fields;
     event.patch.iter().map(|(field, cell)| (fields[field].name.clone(), format!("{cell:?}"))).collect()
 }
@@ -81,9 +81,9 @@ fn an_event_lies_in_its_batch() {
     let data = r#"{"friendId":"\u0066","since":"2024-05-01","total":{"currency":"SGD","minor":5},"tags":["a","ö"],"name":null,
         "extra":{"x" : [1, 2.50]}, "shoe size":{"eu" : 42.0}}"#;
     batch.push(&decoder, &[], 4, Instant::EPOCH, event("guest.joined", data).as_bytes());
-    let record = batch.records().next().unwrap();
-    let event = record.outcome.unwrap();
-    assert_eq!((batch.partition, batch.next_offset, batch.len(), record.offset), (PartitionId(3), 5, 1, 4));
+    let item = batch.items().next().unwrap();
+    let event = item.outcome.unwrap();
+    assert_eq!((batch.partition, batch.next_offset, batch.len(), item.offset), (PartitionId(3), 5, 1, 4));
     assert_eq!((event.key, event.action, event.in_model), ("g", Action::Change, true));
     assert_eq!((event.envelope.version, event.envelope.sequence), (Some(7), Some("7")));
     assert_eq!(event.attributes.iter().collect::<Vec<_>>(), [("shoe size", r#"{"eu":42.0}"#)]);
@@ -107,16 +107,15 @@ fn an_event_judges_its_own_data_only() {
     for (offset, data) in bodies.iter().enumerate() {
         batch.push(&decoder, &[], offset as u64, Instant::EPOCH, event("guest.renamed", data).as_bytes());
     }
-    let codes: Vec<_> =
-        batch.records().map(|record| record.outcome.err().map(|refused| refused.rejection.code)).collect();
+    let codes: Vec<_> = batch.items().map(|item| item.outcome.err().map(|refused| refused.rejection.code)).collect();
     assert_eq!(codes, [None, None, Some(Code::CheckFailed), None]);
     // What was refused left nothing behind.
     let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(patch(&decoder, &batch, 3), [named("level", "Int(1)"), named("limit", "Int(4)")]);
-    let refused = batch.records().nth(2).unwrap().outcome.unwrap_err();
+    let refused = batch.items().nth(2).unwrap().outcome.unwrap_err();
     assert_eq!(&*refused.bytes, event("guest.renamed", bodies[2]).as_bytes());
     batch.clear(PartitionId(1));
-    assert!(batch.is_empty() && batch.records().next().is_none());
+    assert!(batch.is_empty() && batch.items().next().is_none());
 }
 
 #[test]

@@ -9,6 +9,7 @@
 mod bytes;
 mod column;
 mod counts;
+mod digraph;
 mod draft;
 mod index;
 mod kept;
@@ -26,13 +27,13 @@ mod sync;
 mod tree;
 mod validate;
 mod view;
-mod walk;
 mod words;
 
 use std::sync::Arc;
 
 pub use bytes::{Reader, put, put_long, put_signed};
 pub use counts::Counts;
+pub use digraph::{Digraph, Edge};
 pub use draft::Draft;
 pub use index::{ALL, Code, Index, code_of, key_code, prefix_range, text_code, wide};
 pub use kept::Kept;
@@ -42,7 +43,6 @@ pub use paths::{Bounds, Halt, Hop, Path, paths};
 pub use record::{Completeness, Merge, Node, State};
 pub use sets::OWNER_MIN;
 pub use view::{Memory, Owned, View};
-pub use walk::{Edge, Walk};
 pub use words::{fold_case, words, words_of};
 
 use crate::ids::{By, EntityId, Id, NodeId, Slot};

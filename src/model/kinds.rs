@@ -3,11 +3,11 @@
 use apollo_compiler::ast::Type;
 use apollo_compiler::parser::SourceSpan;
 
-use super::reader::{Reader, nearest};
+use super::reader::{ModelReader, nearest};
 use super::{Kind, Model};
 use crate::ids::{EntityId, Id};
 
-impl Reader<'_> {
+impl ModelReader<'_> {
     /// What a field of this type holds; a fault where there is no such type.
     pub(super) fn kind(
         &mut self,

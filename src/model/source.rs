@@ -7,9 +7,12 @@ use apollo_compiler::ast::{self, Definition};
 use apollo_compiler::parser::{Parser, SourceSpan};
 
 use super::directives::argument;
-use super::reader::{Fault, Reader};
+use super::reader::{Fault, ModelReader};
 use super::{Check, Domain, Effect, Entity, EnumValue, Enumeration, Field, Kind, Model, Reverse, Rule, names};
 use crate::ids::{By, EntityId, FieldId, Id};
+
+/// Types of a model, fields of a type, and values of an enum, at most: what their ids can number.
+const MEMBERS_MAX: usize = u16::MAX as usize;
 
 pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     let (document, syntax) = match Parser::new().parse_ast(text, path) {
@@ -28,7 +31,7 @@ pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     if !syntax.is_empty() && !is_blank {
         return Err(syntax);
     }
-    let mut reader = Reader { path, sources: document.sources.clone(), faults: Vec::new() };
+    let mut reader = ModelReader { path, sources: document.sources.clone(), faults: Vec::new() };
     let model = reader.model(&document);
     if reader.faults.is_empty() {
         return Ok(model);
@@ -52,7 +55,7 @@ enum LaterKind {
     Check { rule: String },
 }
 
-impl Reader<'_> {
+impl ModelReader<'_> {
     fn model(&mut self, document: &ast::Document) -> Model {
         let mut types = Vec::new();
         let mut enum_definitions = Vec::new();
@@ -68,6 +71,17 @@ impl Reader<'_> {
                 None,
                 "a model has at least one type: write `type Name @entity(domain: \"names\", event: \"name\") { … }`",
             );
+        }
+        let many = types.iter().find(|object| object.fields.len() > MEMBERS_MAX);
+        if let Some(object) = many {
+            let message = format!("{} has more than {MEMBERS_MAX} fields: give some to another type", object.name);
+            self.fault(object.location(), message);
+        }
+        if let Some(object) = types.get(MEMBERS_MAX) {
+            self.fault(object.location(), format!("a model has at most {MEMBERS_MAX} types: this is one more"));
+        }
+        if many.is_some() || types.len() > MEMBERS_MAX {
+            return Model::default();
         }
         let mut enum_effects = Vec::new();
         let mut enums = Vec::new();
@@ -135,8 +149,8 @@ impl Reader<'_> {
             let description = self.description(&value.description);
             values.push(EnumValue { name: value.value.to_string(), description });
         }
-        if values.len() > usize::from(u16::MAX) {
-            self.fault(definition.location(), "an enum has at most 65,535 values");
+        if values.len() > MEMBERS_MAX {
+            self.fault(definition.location(), format!("an enum has at most {MEMBERS_MAX} values"));
         }
         let enumeration = Enumeration {
             name: definition.name.to_string(),
@@ -437,4 +451,29 @@ fn fingerprint(sdl: &str) -> String {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fault of a model that has one member more than may be.
+    fn check(model: impl Fn(String) -> String, member: impl Fn(usize) -> String, expected: &str) {
+        let members: Vec<String> = (0..=MEMBERS_MAX).map(member).collect();
+        let faults = read(&model(members.join("\n")), "large.graphql").expect_err("it is too large");
+        let said: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+        assert_eq!(said, [expected]);
+    }
+
+    #[test]
+    fn what_an_id_cannot_number_is_refused() {
+        let of_fields = |fields: String| format!("type A @entity(domain: \"a\", event: \"a\") {{\n{fields}\n}}");
+        let field = |number: usize| format!("f{number}: Int");
+        check(of_fields, field, "A has more than 65535 fields: give some to another type");
+        let of_types = |types: String| types;
+        let member = |number: usize| {
+            format!("type T{number} @entity(domain: \"d\", event: \"e{number}\", plural: \"p{number}\") {{ f: Int }}")
+        };
+        check(of_types, member, "a model has at most 65535 types: this is one more");
+    }
 }

@@ -128,7 +128,7 @@ impl Retrier {
         }
         drop(translator);
         for (batch, letters) in batches.into_values() {
-            let refused = batch.records().filter(|record| record.outcome.is_err()).count();
+            let refused = batch.items().filter(|item| item.outcome.is_err()).count();
             retried.letters += letters.len();
             retried.refused += refused;
             retried.applied += batch.len() - refused;

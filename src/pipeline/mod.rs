@@ -282,14 +282,14 @@ impl Loop {
         }
         self.metrics.versions(self.projector.pinned(), self.projector.backlog());
         if !self.is_settled && self.serving.ready_at().is_some() {
-            self.settle();
+            self.give_back();
             return self.publish();
         }
         tracing::trace!("a version is published");
     }
 
     /// Gives back what only hydration needed.
-    fn settle(&mut self) {
+    fn give_back(&mut self) {
         self.is_settled = true;
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         while let Ok(batch) = spare.try_recv() {
@@ -399,11 +399,11 @@ impl Loop {
             let model = projector.model().clone();
             let new = batch.between(projector.position(batch.partition), until);
             *unpublished += new.len();
-            let new = batch.records_in(new);
-            let live = new.filter(|record| record.appended_at >= serving.started_at);
-            let domain = |record: crate::event::Record<'_>| {
-                let event = record.outcome.ok()?;
-                Some((model.entities[event.entity].domain, record.appended_at))
+            let new = batch.items_in(new);
+            let live = new.filter(|item| item.appended_at >= serving.started_at);
+            let domain = |item: crate::event::Item<'_>| {
+                let event = item.outcome.ok()?;
+                Some((model.entities[event.entity].domain, item.appended_at))
             };
             appended.extend(live.filter_map(domain));
             *has_changed |= until > projector.position(batch.partition);

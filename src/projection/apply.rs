@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::catalogue::DriftKind;
-use super::record::{Order, Record, Sources, Stamp};
+use super::ledger::{Ledger, Order, Sources, Stamp};
 use super::rivals::{Attribute, Rivals, Word};
 use super::seen::{Novelty, fingerprint};
 use super::{Partition, Projector};
@@ -19,7 +19,7 @@ const MISSING_MAX: usize = 100;
 
 /// Where the log has an event, and when it is applied.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct Arrival<'a> {
     pub partition: PartitionId,
     pub offset: u64,
     /// Its place in a database's order, which counts instead of the log's.
@@ -37,15 +37,15 @@ impl Sources for &Graph {
 }
 
 impl Projector {
-    pub(super) fn apply_event(&mut self, event: &Event<'_>, place: Place<'_>) {
+    pub(super) fn apply_event(&mut self, event: &Event<'_>, arrival: Arrival<'_>) {
         let (entity, domain) = (event.entity, self.model.entities[event.entity].domain);
-        let slot = place.known[0].unwrap_or_else(|| self.graph.slot(entity, event.key));
+        let slot = arrival.known[0].unwrap_or_else(|| self.graph.slot(entity, event.key));
         let id = entity.node(slot);
         let draft = self.graph.edit(id);
-        let mut record = std::mem::take(&mut self.record);
-        record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
-        let order = self.order(event, &place);
-        let novelty = self.novelty(event, &mut record, order, place.partition);
+        let mut ledger = std::mem::take(&mut self.ledger);
+        ledger.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
+        let order = self.order(event, &arrival);
+        let novelty = self.novelty(event, &mut ledger, order, arrival.partition);
         let counters = &mut self.counters[domain];
         match novelty {
             Told::Duplicate => counters.duplicates += 1,
@@ -55,7 +55,7 @@ impl Projector {
         if novelty == Told::Duplicate {
             self.graph.abandon(draft);
         } else {
-            let won = self.take(event, draft, &mut record, order, &place);
+            let won = self.take(event, draft, &mut ledger, order, &arrival);
             let counters = &mut self.counters[domain];
             match (novelty, won) {
                 (Told::Forgotten, false) => counters.duplicates += 1,
@@ -64,24 +64,24 @@ impl Projector {
                 }
                 _ => counters.applied += 1,
             }
-            self.catalogue(event, order, place.appended_at);
+            self.catalogue(event, order, arrival.appended_at);
         }
-        self.record = record;
+        self.ledger = ledger;
         if !self.remembered.truncations.is_empty() {
-            self.truncate_late(id, order, place.now);
+            self.truncate_late(id, order, arrival.now);
         }
     }
 
-    fn order<'a>(&mut self, event: &Event<'a>, place: &Place<'_>) -> Order<'a> {
+    fn order<'a>(&mut self, event: &Event<'a>, arrival: &Arrival<'_>) -> Order<'a> {
         let envelope = event.envelope;
         let stamp = match self.rules[self.model.entities[event.entity].domain].order_by {
             OrderBy::Sequence => Stamp::Sequence(envelope.version.unwrap_or(0)),
-            OrderBy::Position if let Some(commit) = place.commit => Stamp::Commit(commit),
+            OrderBy::Position if let Some(commit) = arrival.commit => Stamp::Commit(commit),
             OrderBy::Position => {
-                let partition = &self.partitions[place.partition];
+                let partition = &self.partitions[arrival.partition];
                 let topic = self.topic_ranks[partition.topic];
                 Stamp::Position {
-                    offset: self.remembered.raised[place.partition] + place.offset,
+                    offset: self.remembered.raised[arrival.partition] + arrival.offset,
                     topic,
                     partition: partition.number,
                 }
@@ -91,20 +91,20 @@ impl Projector {
         Order { stamp, source: (self.graph.name(envelope.source), envelope.source), id: envelope.id }
     }
 
-    fn novelty(&mut self, event: &Event<'_>, record: &mut Record, order: Order<'_>, partition: PartitionId) -> Told {
+    fn novelty(&mut self, event: &Event<'_>, ledger: &mut Ledger, order: Order<'_>, partition: PartitionId) -> Told {
         let print = || fingerprint((event.envelope.source, event.envelope.id));
         let rules = self.rules[self.model.entities[event.entity].domain];
         let novelty = match rules.order_by {
             OrderBy::Position => self.remembered.recent[partition].see(print()),
-            OrderBy::Time => match record.novelty(order, print) {
+            OrderBy::Time => match ledger.novelty(order, print) {
                 // Several producers may well agree on a time.
                 Novelty::Conflict => Novelty::New,
                 novelty => novelty,
             },
             OrderBy::Sequence => {
                 // Where gaps are nobody's concern, versions need not be dense: each would be a run of its own.
-                let seen = rules.report_gaps && !record.runs.see(event.envelope.version.unwrap_or(0));
-                match record.novelty(order, print) {
+                let seen = rules.report_gaps && !ledger.runs.see(event.envelope.version.unwrap_or(0));
+                match ledger.novelty(order, print) {
                     Novelty::New if seen => return Told::Forgotten,
                     novelty => novelty,
                 }
@@ -122,27 +122,27 @@ impl Projector {
         &mut self,
         event: &Event<'_>,
         mut draft: Draft,
-        record: &mut Record,
+        ledger: &mut Ledger,
         order: Order<'_>,
-        place: &Place<'_>,
+        arrival: &Arrival<'_>,
     ) -> bool {
         let id = draft.id;
-        let setter = record.enter(order);
+        let setter = ledger.enter(order);
         let (mut undone, mut won) = (false, false);
         match event.action {
             Action::Delete => {
-                if record.take_deletion(setter, &&self.graph) {
-                    undone = self.clear_outdated(&mut draft, record);
+                if ledger.take_deletion(setter, &&self.graph) {
+                    undone = self.clear_outdated(&mut draft, ledger);
                     won = true;
                 }
             }
             Action::Change | Action::Erase | Action::Merge(_) => {
-                record.take_change(setter, &&self.graph);
-                won = self.patch(event, &mut draft, record, setter, &place.known[1..]);
+                ledger.take_change(setter, &&self.graph);
+                won = self.patch(event, &mut draft, ledger, setter, &arrival.known[1..]);
             }
         }
-        let merges = matches!(event.action, Action::Merge(_)) && record.take_merge(setter, &&self.graph);
-        self.conclude(event.envelope, draft, record, setter, order, place);
+        let merges = matches!(event.action, Action::Merge(_)) && ledger.take_merge(setter, &&self.graph);
+        self.conclude(event.envelope, draft, ledger, setter, order, arrival);
         if undone {
             self.graph.set_merge(id, None, false);
         }
@@ -170,7 +170,7 @@ impl Projector {
         &mut self,
         event: &Event<'_>,
         draft: &mut Draft,
-        record: &mut Record,
+        ledger: &mut Ledger,
         setter: u32,
         known: &[Option<Slot>],
     ) -> bool {
@@ -182,8 +182,8 @@ impl Projector {
                 (Some(target), Cell::String(key)) => Some((target, key, known.next().flatten())),
                 _ => None,
             };
-            let rival = record.rival(setter, field);
-            let wins = record.take_field(setter, field, &&self.graph);
+            let rival = ledger.rival(setter, field);
+            let wins = ledger.take_field(setter, field, &&self.graph);
             if rival.is_some() || !self.remembered.rivals.is_empty() {
                 let attribute = (draft.id, field);
                 compare(
@@ -191,7 +191,7 @@ impl Projector {
                     &self.graph,
                     attribute,
                     &description.fields[field],
-                    record,
+                    ledger,
                     Claim { setter, rival, wins, cell },
                 );
             }
@@ -212,7 +212,7 @@ impl Projector {
         if !event.attributes.is_empty() && !(draft.erased() && description.has_personal) {
             let mut changes = Vec::new();
             for (name, json) in event.attributes.iter() {
-                if record.take_attribute(setter, name, &&self.graph) {
+                if ledger.take_attribute(setter, name, &&self.graph) {
                     won = true;
                     changes.push((name, Some(json).filter(|json| *json != "null")));
                 }
@@ -225,30 +225,30 @@ impl Projector {
     }
 
     /// Deletes an entity at a stamp, without an event of its own.
-    pub(super) fn delete(&mut self, id: NodeId, envelope: Envelope<'_>, order: Order<'_>, place: &Place<'_>) {
+    pub(super) fn delete(&mut self, id: NodeId, envelope: Envelope<'_>, order: Order<'_>, arrival: &Arrival<'_>) {
         let mut draft = self.graph.edit(id);
-        let mut record = std::mem::take(&mut self.record);
-        record.read(self.graph.stamps(&draft), self.model.entities[id.entity].fields.len());
-        let setter = record.enter(order);
-        if record.take_deletion(setter, &&self.graph) {
-            let undone = self.clear_outdated(&mut draft, &mut record);
-            self.conclude(envelope, draft, &mut record, setter, order, place);
+        let mut ledger = std::mem::take(&mut self.ledger);
+        ledger.read(self.graph.stamps(&draft), self.model.entities[id.entity].fields.len());
+        let setter = ledger.enter(order);
+        if ledger.take_deletion(setter, &&self.graph) {
+            let undone = self.clear_outdated(&mut draft, &mut ledger);
+            self.conclude(envelope, draft, &mut ledger, setter, order, arrival);
             if undone {
                 self.graph.set_merge(id, None, false);
             }
         } else {
             self.graph.abandon(draft);
         }
-        self.record = record;
+        self.ledger = ledger;
     }
 
     /// Takes from the draft what its deletion outdates. Gives whether that is a merge too.
-    fn clear_outdated(&mut self, draft: &mut Draft, record: &mut Record) -> bool {
+    fn clear_outdated(&mut self, draft: &mut Draft, ledger: &mut Ledger) -> bool {
         if !self.remembered.rivals.is_empty() {
             let fields = self.model.entities[draft.id.entity].fields.ids();
             fields.for_each(|field| self.remembered.rivals.forget((draft.id, field)));
         }
-        let (fields, names, merge) = record.outdated(&&self.graph);
+        let (fields, names, merge) = ledger.outdated(&&self.graph);
         fields.into_iter().for_each(|field| draft.set(field, Cell::Null));
         if !names.is_empty() {
             self.graph.change_attributes(draft, names.iter().map(|name| (name.as_ref(), None)));
@@ -261,34 +261,34 @@ impl Projector {
         &mut self,
         envelope: Envelope<'_>,
         mut draft: Draft,
-        record: &mut Record,
+        ledger: &mut Ledger,
         setter: u32,
         order: Order<'_>,
-        place: &Place<'_>,
+        arrival: &Arrival<'_>,
     ) {
-        let before = record.last_source();
-        let is_last = record.take_last(setter, &&self.graph);
+        let before = ledger.last_source();
+        let is_last = ledger.take_last(setter, &&self.graph);
         if is_last {
             self.remembered.last_words.pass(draft.id.entity, before, order.source.0);
         }
-        self.settle(envelope, &mut draft, record, is_last.then_some(place));
+        self.follow(envelope, &mut draft, ledger, is_last.then_some(arrival));
         self.graph.commit(draft);
     }
 
     /// What follows from the entity's events taken together. `last` is the event's place where it is the greatest.
-    fn settle(&mut self, envelope: Envelope<'_>, draft: &mut Draft, record: &mut Record, last: Option<&Place<'_>>) {
+    fn follow(&mut self, envelope: Envelope<'_>, draft: &mut Draft, ledger: &mut Ledger, last: Option<&Arrival<'_>>) {
         let rules = self.rules[self.model.entities[draft.id.entity].domain];
         if rules.order_by == OrderBy::Sequence && rules.report_gaps {
-            let floor = match record.deletion_stamp() {
+            let floor = match ledger.deletion_stamp() {
                 Some(Stamp::Sequence(version)) => version,
                 _ => 0,
             };
-            draft.set_missing(&record.runs.missing(floor, MISSING_MAX));
+            draft.set_missing(&ledger.runs.missing(floor, MISSING_MAX));
         }
-        draft.set_state(if record.is_deleted(&&self.graph) { State::Deleted } else { State::Present });
-        if let Some(place) = last {
+        draft.set_state(if ledger.is_deleted(&&self.graph) { State::Deleted } else { State::Present });
+        if let Some(arrival) = last {
             let topics = &self.topics;
-            let Partition { topic, number, .. } = self.partitions[place.partition];
+            let Partition { topic, number, .. } = self.partitions[arrival.partition];
             let lineage = Lineage {
                 id: envelope.id,
                 kind: envelope.kind,
@@ -297,9 +297,9 @@ impl Projector {
                 time: envelope.time,
                 topic: &topics[topic].name,
                 partition: number,
-                offset: place.offset,
-                appended_at: place.appended_at,
-                applied_at: place.now,
+                offset: arrival.offset,
+                appended_at: arrival.appended_at,
+                applied_at: arrival.now,
                 dataschema: envelope.dataschema,
                 traceparent: envelope.traceparent,
             };
@@ -307,7 +307,7 @@ impl Projector {
         }
         let graph = &self.graph;
         let print = |source: u32, id: &str| fingerprint((graph.text(source).as_ref(), id));
-        record.write(draft.set_stamps(), rules.order_by != OrderBy::Position, print);
+        ledger.write(draft.set_stamps(), rules.order_by != OrderBy::Position, print);
     }
 
     fn erase(&mut self, members: Vec<NodeId>) {
@@ -323,7 +323,7 @@ impl Projector {
             }
             if description.has_personal {
                 draft.clear_attributes();
-                let stripped = Record::strip(self.graph.stamps(&draft), description.fields.len());
+                let stripped = Ledger::strip(self.graph.stamps(&draft), description.fields.len());
                 *draft.set_stamps() = stripped;
             }
             self.graph.commit(draft);
@@ -333,7 +333,7 @@ impl Projector {
     fn catalogue(&mut self, event: &Event<'_>, order: Order<'_>, at: Instant) {
         let kind = self.graph.name(event.envelope.kind);
         if self.tally.is_full() {
-            self.settle_tally();
+            self.tell_catalogue();
         }
         self.tally.event(event.entity, kind, order.source.0, event.in_model, at);
         if !event.attributes.is_empty() || !event.unknown_extensions.is_empty() {
@@ -364,11 +364,11 @@ fn compare(
     graph: &Graph,
     attribute: Attribute,
     field: &Field,
-    record: &Record,
+    ledger: &Ledger,
     Claim { setter, rival, wins, cell }: Claim<'_>,
 ) {
     let node = graph.node(attribute.0);
-    if node.erased() && field.personal || record.is_outdated(setter, &graph) {
+    if node.erased() && field.personal || ledger.is_outdated(setter, &graph) {
         return;
     }
     let Some(rival) = rival else {
@@ -383,7 +383,7 @@ fn compare(
     };
     let (loser, said, winner, stands) =
         if wins { (rival, held, setter, cell.to_value()) } else { (setter, cell.to_value(), rival, held) };
-    if let (Some((stamp, source, id)), Some((_, standing, _))) = (record.origin(loser), record.origin(winner)) {
+    if let (Some((stamp, source, id)), Some((_, standing, _))) = (ledger.origin(loser), ledger.origin(winner)) {
         rivals.note(attribute, (standing, stands), Word { source, stamp, id: id.into(), value: said });
     }
 }

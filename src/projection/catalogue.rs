@@ -118,7 +118,7 @@ impl LastWords {
     }
 
     /// Puts what changed into the catalogues.
-    pub fn settle(&mut self, catalogues: &mut By<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
+    pub fn tell(&mut self, catalogues: &mut By<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
         for (entity, changed) in self.changed.entries_mut().filter(|(_, changed)| **changed) {
             *changed = false;
             let mut counts: Vec<(u64, u32)> =
@@ -207,7 +207,7 @@ impl Tally {
     }
 
     /// Puts what was counted into the catalogues. `text` gives a name's text.
-    pub fn settle(&mut self, catalogues: &mut By<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
+    pub fn tell(&mut self, catalogues: &mut By<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
         for ((entity, kind, source, in_model), tallied) in self.0.drain(..) {
             Arc::make_mut(&mut catalogues[entity]).event(&text(kind), in_model, &text(source), &tallied);
         }

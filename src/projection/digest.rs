@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use super::record::{Record, Stamp};
+use super::ledger::{Ledger, Stamp};
 use crate::graph::{Node, State, View, put, put_long};
 use crate::ids::{EntityId, FieldId};
 use crate::model::Entity;
@@ -49,7 +49,7 @@ pub struct Digester<'v> {
     entity: EntityId,
     /// The fields by name, so that their order in the model does not count.
     fields: Vec<FieldId>,
-    record: Record,
+    ledger: Ledger,
     bytes: Vec<u8>,
 }
 
@@ -58,7 +58,7 @@ impl<'v> Digester<'v> {
         let description = &view.model().entities[entity];
         let mut fields: Vec<FieldId> = description.fields.ids().collect();
         fields.sort_by_key(|field| &description.fields[*field].name);
-        Digester { view, entity, fields, record: Record::default(), bytes: Vec::new() }
+        Digester { view, entity, fields, ledger: Ledger::default(), bytes: Vec::new() }
     }
 
     fn description(&self) -> &'v Entity {
@@ -75,10 +75,10 @@ impl<'v> Digester<'v> {
         bytes.clear();
         put_long(&mut bytes, node.key().as_bytes());
         bytes.push(u8::from(node.state() == State::Deleted) | u8::from(node.erased()) << 1);
-        self.record.read(node.stamps(), description.fields.len());
+        self.ledger.read(node.stamps(), description.fields.len());
         for field in &self.fields {
             let of_field = &description.fields[*field];
-            let set_by = self.record.set_field(*field);
+            let set_by = self.ledger.set_field(*field);
             let cell = node.value(*field);
             if node.erased() && of_field.personal || set_by.is_none() && cell.is_null() {
                 continue;
@@ -99,7 +99,7 @@ impl<'v> Digester<'v> {
         bytes.push(0xff);
         // In no order of arrival: attributes by name.
         let attributes: BTreeMap<&str, &str> = node.attributes().collect();
-        let mut set: Vec<_> = self.record.set_attributes().collect();
+        let mut set: Vec<_> = self.ledger.set_attributes().collect();
         set.sort_unstable_by_key(|(name, _)| *name);
         for (name, set_by) in set {
             put_long(&mut bytes, name.as_bytes());
@@ -111,7 +111,7 @@ impl<'v> Digester<'v> {
             put_long(&mut bytes, view.node(self.entity.node(merge.into)).key().as_bytes());
             bytes.push(u8::from(merge.void));
         }
-        for set_by in self.record.set_beside() {
+        for set_by in self.ledger.set_beside() {
             self.put_setter(&mut bytes, set_by);
         }
         node.missing().for_each(|version| put(&mut bytes, version));

@@ -141,14 +141,14 @@ impl Gate {
             Some((group, lane)) => {
                 let group = &mut self.groups[group];
                 group.take(lane, batch, now);
-                group.settle(now, steps);
+                group.let_through(now, steps);
             }
         }
     }
 
     /// Lets through what has waited long enough.
     pub fn look(&mut self, now: Moment, steps: Steps<'_>) {
-        self.groups.iter_mut().filter(|group| group.is_holding()).for_each(|group| group.settle(now, steps));
+        self.groups.iter_mut().filter(|group| group.is_holding()).for_each(|group| group.let_through(now, steps));
     }
 
     /// Lets through all that a partition holds: what comes next there is not its continuation.
@@ -313,7 +313,7 @@ impl Group {
     }
 
     /// Lets through what may go.
-    fn settle(&mut self, now: Moment, steps: Steps<'_>) {
+    fn let_through(&mut self, now: Moment, steps: Steps<'_>) {
         self.give_up_idle(now);
         self.advance_all(now, steps);
         loop {

@@ -12,11 +12,11 @@ use crate::ids::NodeId;
 #[derive(Clone, Default)]
 pub struct Groups {
     places: HashMap<NodeId, u32>,
-    nodes: Vec<Node>,
+    nodes: Vec<Member>,
 }
 
 #[derive(Clone, Copy)]
-struct Node {
+struct Member {
     member: NodeId,
     /// Itself where it stands for its set.
     parent: u32,
@@ -38,17 +38,17 @@ pub struct Joined {
 impl Groups {
     /// Bytes that they take, about.
     pub fn size(&self) -> usize {
-        self.places.capacity() * size_of::<(NodeId, u32)>() + self.nodes.capacity() * size_of::<Node>()
+        self.places.capacity() * size_of::<(NodeId, u32)>() + self.nodes.capacity() * size_of::<Member>()
     }
 
     fn of(&mut self, member: NodeId) -> u32 {
         let next = self.nodes.len() as u32;
         let mut place = *self.places.entry(member).or_insert(next);
         if place == next {
-            self.nodes.push(Node { member, parent: place, next: place, size: 1, erased: false });
+            self.nodes.push(Member { member, parent: place, next: place, size: 1, erased: false });
         }
         while self.nodes[place as usize].parent != place {
-            let Node { parent, .. } = self.nodes[place as usize];
+            let Member { parent, .. } = self.nodes[place as usize];
             // Each look makes the way half as long.
             self.nodes[place as usize].parent = self.nodes[parent as usize].parent;
             place = parent;
@@ -98,7 +98,7 @@ impl Groups {
 
     pub fn save(&self, out: &mut Vec<u8>) {
         put(out, self.nodes.len() as u64);
-        for Node { member, parent, next, size, erased } in &self.nodes {
+        for Member { member, parent, next, size, erased } in &self.nodes {
             put_node(out, *member);
             put(out, u64::from(*parent));
             put(out, u64::from(*next));
@@ -112,7 +112,7 @@ impl Groups {
             let member = read_node(reader);
             let (parent, next, size) = (reader.number() as u32, reader.number() as u32, reader.number());
             groups.places.insert(member, place);
-            groups.nodes.push(Node { member, parent, next, size: (size >> 1) as u32, erased: size & 1 == 1 });
+            groups.nodes.push(Member { member, parent, next, size: (size >> 1) as u32, erased: size & 1 == 1 });
         }
         groups
     }

@@ -12,8 +12,8 @@ mod dead;
 mod digest;
 mod gate;
 mod groups;
+mod ledger;
 mod pages;
-mod record;
 mod remembered;
 mod rivals;
 mod saved;
@@ -167,7 +167,7 @@ pub struct Projector {
     ids_remembered: usize,
     graph: Graph,
     /// What the rules keep of the entity at hand; its buffers are used again.
-    record: record::Record,
+    ledger: ledger::Ledger,
     remembered: Remembered,
     applied: By<PartitionId, u64>,
     counters: By<DomainId, Counters>,
@@ -192,7 +192,7 @@ impl Projector {
         let rank = |topic: &Topic| topics.iter().filter(|other| other.name < topic.name).count() as u64;
         Projector {
             graph: Graph::new(model.clone()),
-            record: record::Record::default(),
+            ledger: ledger::Ledger::default(),
             remembered: Remembered::new(&model),
             applied: By::default(),
             ids_remembered,
@@ -266,13 +266,13 @@ impl Projector {
         let all = batch.between(offsets.start, offsets.end);
         for start in all.clone().step_by(AHEAD) {
             let range = start..all.end.min(start + AHEAD);
-            let ahead = self.look_ahead(batch.records_in(range.clone()));
-            for (index, record) in batch.records_in(range).enumerate() {
-                let crate::event::Record { offset, appended_at, commit, .. } = record;
+            let ahead = self.look_ahead(batch.items_in(range.clone()));
+            for (index, item) in batch.items_in(range).enumerate() {
+                let crate::event::Item { offset, appended_at, commit, .. } = item;
                 let known = ahead.of(index);
-                match record.outcome {
+                match item.outcome {
                     Ok(event) => {
-                        self.apply_event(&event, apply::Place { partition, offset, commit, appended_at, now, known });
+                        self.apply_event(&event, apply::Arrival { partition, offset, commit, appended_at, now, known });
                     }
                     Err(refused) => self.bury(refused, partition, offset, appended_at),
                 }
@@ -305,13 +305,13 @@ impl Projector {
     }
 
     /// Looks up together what some events name.
-    fn look_ahead<'a>(&self, records: impl Iterator<Item = crate::event::Record<'a>>) -> Ahead {
+    fn look_ahead<'a>(&self, items: impl Iterator<Item = crate::event::Item<'a>>) -> Ahead {
         let mut ahead = Ahead::default();
         let mut named = Vec::new();
         let mut keys: By<EntityId, Vec<_>> = self.model.entities.iter().map(|_| Vec::new()).collect();
-        for record in records {
+        for item in items {
             ahead.starts.push(named.len());
-            let Ok(event) = record.outcome else { continue };
+            let Ok(event) = item.outcome else { continue };
             let mut name = |entity: EntityId, key| {
                 named.push(entity);
                 keys[entity].push(key);
@@ -334,7 +334,7 @@ impl Projector {
     /// A new version of everything applied so far.
     pub fn publish(&mut self) -> Snapshot {
         self.version += 1;
-        self.settle_tally();
+        self.tell_catalogue();
         Snapshot {
             version: self.version,
             graph: self.graph.publish(),
@@ -373,9 +373,9 @@ impl Projector {
         self.applied[partition]
     }
 
-    fn settle_tally(&mut self) {
-        self.tally.settle(&mut self.catalogue, |name| self.graph.text(name));
-        self.remembered.last_words.settle(&mut self.catalogue, |name| self.graph.text(name));
+    fn tell_catalogue(&mut self) {
+        self.tally.tell(&mut self.catalogue, |name| self.graph.text(name));
+        self.remembered.last_words.tell(&mut self.catalogue, |name| self.graph.text(name));
         for entity in self.remembered.rivals.take_changed() {
             let disagreements = self.remembered.rivals.of(entity, |name| self.graph.text(name));
             Arc::make_mut(&mut self.catalogue[entity]).disagreements = disagreements;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use super::catalogue::{Catalogue, Drift, DriftKind, Seen};
 use super::remembered::{Copied, put_instant, put_node, read_instant, read_node, read_shared};
-use super::{Counters, DeadLetter, DeadLetters, DomainRules, Gate, Partition, Projector, Remembered, Snapshot, Topic};
+use super::{Counters, DeadLetter, DeadLetters, Gate, Partition, Projector, Remembered, Snapshot};
 use crate::event::{Beside, Code, Rejection};
 use crate::freshness::Moment;
 use crate::graph::{Graph, Reader, put, put_long};
-use crate::ids::{By, DomainId, EntityId, PartitionId, TopicId};
-use crate::model::Model;
+use crate::ids::{By, EntityId, PartitionId};
 use crate::position::LogId;
 
 /// Whose a sealed part is: an entity's own, by its place in the model and its key; or nobody's in particular.
@@ -29,7 +28,7 @@ pub trait Vault: Sync {
 
 /// What the rules keep of an entity of so many fields, without the names of its unknown attributes.
 pub fn strip(ledger: &[u8], fields: usize) -> Vec<u8> {
-    super::record::Record::strip(ledger, fields)
+    super::ledger::Ledger::strip(ledger, fields)
 }
 
 /// A version, with what the rules remembered at that very moment.
@@ -80,20 +79,18 @@ impl Projector {
         Capture { snapshot, remembered: self.remembered.copy(), gate: saved }
     }
 
-    /// Goes on from a graph that was restored, and what [`Capture::save`] wrote beside it; so does the gate. The error says what
-    /// does not fit.
+    /// Goes on from a graph that was restored, and what [`Capture::save`] wrote beside it, in a projector that is new; so does
+    /// the gate. The error says what does not fit.
     pub fn restore(
-        model: Arc<Model>,
-        rules: By<DomainId, DomainRules>,
-        topics: By<TopicId, Topic>,
-        ids_remembered: usize,
+        self,
         graph: Graph,
         saved: &[u8],
-        (gate, now): (&mut Gate, Moment),
+        gate: &mut Gate,
+        now: Moment,
         vault: &dyn Vault,
     ) -> Result<Projector, String> {
-        let mut projector = Projector::new(model.clone(), rules, topics, ids_remembered);
-        projector.graph = graph;
+        let ids_remembered = self.ids_remembered;
+        let mut projector = Projector { graph, ..self };
         let mut reader = Reader(saved);
         projector.version = reader.number();
         let mut partitions = By::default();

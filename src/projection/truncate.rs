@@ -2,8 +2,8 @@
 //! deleted at the truncation's own stamp, as if its producer had said so of each.
 
 use super::Projector;
-use super::apply::Place;
-use super::record::{Order, Record, Stamp};
+use super::apply::Arrival;
+use super::ledger::{Ledger, Order, Stamp};
 use crate::event::{Envelope, OrderBy, Truncation};
 use crate::ids::{EntityId, NodeId, PartitionId};
 use crate::model::value::Instant;
@@ -42,13 +42,13 @@ impl Projector {
         all.retain(|known| Some(by_time(known)) == latest.0 || Some(by_commit(known)) == latest.1);
         let domains = self.topic(partition).domains.clone();
         let model = self.model.clone();
-        let mut record = Record::default();
+        let mut ledger = Ledger::default();
         for entity in domains.iter().flat_map(|domain| &model.domains[*domain].entities).copied() {
             let fields = model.entities[entity].fields.len();
             for id in self.graph.slots(entity).map(|slot| entity.node(slot)) {
-                record.read(self.graph.node(id).stamps(), fields);
+                ledger.read(self.graph.node(id).stamps(), fields);
                 let stamp = self.stamp_of(entity, truncation);
-                if record.has_below(Order { stamp, source: (source, &truncation.source), id: &truncation.id }) {
+                if ledger.has_below(Order { stamp, source: (source, &truncation.source), id: &truncation.id }) {
                     self.delete_by(&heard, id, now);
                 }
             }
@@ -58,9 +58,9 @@ impl Projector {
     /// What a truncation that is known already makes of an event of its table that came late.
     pub(super) fn truncate_late(&mut self, id: NodeId, order: Order<'_>, now: Instant) {
         let Some(all) = self.remembered.truncations.get(&order.source.0) else { return };
-        let place = |heard: &Heard| (self.stamp_of(id.entity, &heard.truncation), heard.truncation.id.clone());
-        let later = all.iter().filter(|heard| place(heard) > (order.stamp, order.id.to_owned()));
-        let last = later.max_by_key(|heard| place(heard)).cloned();
+        let rank = |heard: &Heard| (self.stamp_of(id.entity, &heard.truncation), heard.truncation.id.clone());
+        let later = all.iter().filter(|heard| rank(heard) > (order.stamp, order.id.to_owned()));
+        let last = later.max_by_key(|heard| rank(heard)).cloned();
         if let Some(heard) = last {
             self.delete_by(&heard, id, now);
         }
@@ -89,7 +89,7 @@ impl Projector {
         let source = self.graph.name(&truncation.source);
         let order =
             Order { stamp: self.stamp_of(id.entity, truncation), source: (source, envelope.source), id: envelope.id };
-        let place = Place {
+        let arrival = Arrival {
             partition: *partition,
             offset: *offset,
             commit: Some(truncation.commit),
@@ -97,6 +97,6 @@ impl Projector {
             now,
             known: &[],
         };
-        self.delete(id, envelope, order, &place);
+        self.delete(id, envelope, order, &arrival);
     }
 }

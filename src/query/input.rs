@@ -16,17 +16,17 @@ use crate::model::{Kind, Model};
 
 /// Reads a filter of an entity. `personal` says whether personal fields may be filtered by.
 pub fn read(model: &Model, entity: EntityId, input: &Json, personal: bool) -> Result<Filter, QueryError> {
-    Reader { model, personal, parts: Cell::new(0) }.filter(entity, input)
+    FilterReader { model, personal, parts: Cell::new(0) }.filter(entity, input)
 }
 
-struct Reader<'a> {
+struct FilterReader<'a> {
     model: &'a Model,
     personal: bool,
     /// How many were read.
     parts: Cell<usize>,
 }
 
-impl Reader<'_> {
+impl FilterReader<'_> {
     fn filter(&self, entity: EntityId, input: &Json) -> Result<Filter, QueryError> {
         let mut parts = Vec::new();
         for (name, value) in members(input, "a filter")? {

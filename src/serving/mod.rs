@@ -232,7 +232,7 @@ impl Serving {
             }
         }
         drop(retired);
-        self.settle();
+        self.note_ready();
         self.news.tell();
     }
 
@@ -294,7 +294,7 @@ impl Serving {
     /// A source has told its partitions for the first time.
     pub fn answered(&self) {
         self.unheard.fetch_sub(1, Ordering::AcqRel);
-        self.settle();
+        self.note_ready();
     }
 
     /// A source is about to be asked where logs end.
@@ -306,7 +306,7 @@ impl Serving {
     /// A source has told where the logs of some partitions start and end.
     pub fn contact(&self, asked: &Asked, extents: &[Extent]) {
         self.logs.contact(asked, extents, &self.snapshot().applied);
-        self.settle();
+        self.note_ready();
         // Not the projector's time, and every millisecond makes the contact older.
         self.news.tell_now();
     }
@@ -316,7 +316,7 @@ impl Serving {
         self.logs.target(partition)
     }
 
-    fn settle(&self) {
+    fn note_ready(&self) {
         if self.ready_at.get().is_none() && self.unready().is_none() {
             let _ = self.ready_at.set(self.now().at);
         }

@@ -11,10 +11,10 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::Store;
 use crate::checkpoint::{self, Chunks, FORMAT, Head, Restoring, Rules};
 use crate::freshness::Moment;
-use crate::ids::{By, DomainId, EntityId, TopicId};
+use crate::ids::EntityId;
 use crate::model::Model;
 use crate::model::value::Instant;
-use crate::projection::{Capture, DomainRules, Gate, Projector, Topic, Vault};
+use crate::projection::{Capture, Gate, Projector, Vault};
 
 /// Chunks that were read ahead.
 const AHEAD: usize = 8;
@@ -36,9 +36,8 @@ pub struct Refused {
 pub struct Restore<'a> {
     pub model: &'a Arc<Model>,
     pub rules: &'a Rules,
-    pub domains: By<DomainId, DomainRules>,
-    pub topics: By<TopicId, Topic>,
-    pub ids_remembered: usize,
+    /// Makes a projector that has nothing yet.
+    pub anew: &'a dyn Fn() -> Projector,
     pub vault: &'a dyn Vault,
     pub now: Moment,
     /// Whether the logs reach as far as a position; else why not.
@@ -157,12 +156,7 @@ impl Checkpoints {
         (restore.reaches)(&head.position)?;
         let mut restoring = Restoring::new(&head, restore.model, restore.vault)?;
         self.chunks(&head, |chunk| restoring.take(chunk))?;
-        let projector = restoring.finish(
-            restore.domains.clone(),
-            restore.topics.clone(),
-            restore.ids_remembered,
-            (&mut gate, restore.now),
-        )?;
+        let projector = restoring.finish((restore.anew)(), &mut gate, restore.now)?;
         Ok((head, projector, gate))
     }
 

@@ -150,10 +150,9 @@ fn through_a_checkpoint(world: &World, mut projector: Projector) -> Projector {
     while let Some(chunk) = chunks.next().expect("what was written") {
         restoring.take(chunk).expect("what was written");
     }
-    let (rules, topics, ids_remembered) = world.settings();
     let mut restored = {
         let (mut gate, now) = (Gate::default(), Moment { at: Instant::EPOCH, tick_ms: 0 });
-        restoring.finish(rules, topics, ids_remembered, (&mut gate, now)).expect("what was written")
+        restoring.finish(world.new_projector(), &mut gate, now).expect("what was written")
     };
     let (before, after) = (capture.snapshot, restored.publish());
     assert_eq!(digests(&before.graph), digests(&after.graph));

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError};
 use serde_json::{Value as Json, json};
-use staygraph::graph::{Bounds, Edge, Halt, Hop, Path, View, Walk, paths};
+use staygraph::graph::{Bounds, Digraph, Edge, Halt, Hop, Path, View, paths};
 use staygraph::ids::{EntityId, FieldId, Id, NodeId};
 use staygraph::model::cell::Cell;
 use staygraph::query::{Hit, Reading, search};
@@ -162,7 +162,7 @@ fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
 }
 
 fn petgraph_sees_the_records(view: &View) -> Result<(), TestCaseError> {
-    let (walk, naive) = (Walk::new(view), Naive::of(view));
+    let (walk, naive) = (Digraph::new(view), Naive::of(view));
     let nodes = sorted(walk.node_identifiers());
     prop_assert_eq!(&nodes, &sorted(naive.nodes.iter().copied()));
     prop_assert_eq!(walk.node_count(), nodes.len());

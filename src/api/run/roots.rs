@@ -118,7 +118,7 @@ impl<'r> Run<'r> {
             let (at, length) = (at.item(index), self.out.len());
             let found = find(self, wanted).map_err(super::Stop::from);
             if let Err(stop) = found.and_then(|found| self.found(of, found, &at)) {
-                self.settle(stop, true, length, &at)?;
+                self.take_back(stop, true, length, &at)?;
             }
         }
         self.out.push(b']');

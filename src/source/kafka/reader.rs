@@ -38,7 +38,7 @@ pub fn run(kafka: &Kafka, sink: &mut dyn Sink) {
     let (mut feeds, mut seen) = (Vec::new(), 0);
     while !sink.is_closed() {
         let Some(client) = kafka.client(Isolation::Committed, || sink.is_closed()) else { return };
-        let mut reader = Reader {
+        let mut reader = FeedReader {
             kafka,
             client,
             sink,
@@ -111,7 +111,7 @@ impl Feed {
     }
 }
 
-struct Reader<'a> {
+struct FeedReader<'a> {
     kafka: &'a Kafka,
     client: BaseConsumer<Context>,
     sink: &'a mut dyn Sink,
@@ -128,7 +128,7 @@ struct Reader<'a> {
     is_outdated: bool,
 }
 
-impl Reader<'_> {
+impl FeedReader<'_> {
     fn run(&mut self) -> Result<(), KafkaError> {
         let present = self.present();
         self.learn(&present);

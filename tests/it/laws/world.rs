@@ -84,14 +84,14 @@ impl World {
         }
     }
 
-    /// Its rules, its topics, and how many ids are remembered.
-    pub fn settings(&self) -> (By<DomainId, DomainRules>, By<TopicId, Topic>, usize) {
-        (self.rules.clone(), Topic::of_domains(&self.model, "log"), 1_000_000)
+    /// A projector that reads nothing yet.
+    pub fn new_projector(&self) -> Projector {
+        let topics = Topic::of_domains(&self.model, "log");
+        Projector::new(self.model.clone(), self.rules.clone(), topics, 1_000_000)
     }
 
     pub fn projector(&self) -> Projector {
-        let (rules, topics, ids_remembered) = self.settings();
-        let mut projector = Projector::new(self.model.clone(), rules, topics, ids_remembered);
+        let mut projector = self.new_projector();
         for partition in &self.partitions {
             projector.add(partition.clone(), 0);
         }

@@ -15,7 +15,7 @@ use crate::ids::{FieldId, Id, NodeId, Slot};
 
 /// A view as a directed graph.
 #[derive(Clone, Copy)]
-pub struct Walk<'v> {
+pub struct Digraph<'v> {
     view: &'v View,
 }
 
@@ -28,9 +28,9 @@ pub struct Edge {
     pub field: FieldId,
 }
 
-impl<'v> Walk<'v> {
-    pub fn new(view: &'v View) -> Walk<'v> {
-        Walk { view }
+impl<'v> Digraph<'v> {
+    pub fn new(view: &'v View) -> Digraph<'v> {
+        Digraph { view }
     }
 
     /// Links from a node, or to it.
@@ -80,23 +80,23 @@ impl<'v> Walk<'v> {
     }
 }
 
-impl GraphBase for Walk<'_> {
+impl GraphBase for Digraph<'_> {
     type NodeId = NodeId;
     type EdgeId = Edge;
 }
 
-impl GraphRef for Walk<'_> {}
+impl GraphRef for Digraph<'_> {}
 
-impl Data for Walk<'_> {
+impl Data for Digraph<'_> {
     type NodeWeight = ();
     type EdgeWeight = ();
 }
 
-impl GraphProp for Walk<'_> {
+impl GraphProp for Digraph<'_> {
     type EdgeType = petgraph::Directed;
 }
 
-impl Visitable for Walk<'_> {
+impl Visitable for Digraph<'_> {
     type Map = HashSet<NodeId>;
 
     fn visit_map(&self) -> HashSet<NodeId> {
@@ -108,7 +108,7 @@ impl Visitable for Walk<'_> {
     }
 }
 
-impl NodeIndexable for Walk<'_> {
+impl NodeIndexable for Digraph<'_> {
     fn node_bound(&self) -> usize {
         self.view.model().entities.ids().map(|entity| self.view.slots(entity).len()).sum()
     }
@@ -130,13 +130,13 @@ impl NodeIndexable for Walk<'_> {
     }
 }
 
-impl NodeCount for Walk<'_> {
+impl NodeCount for Digraph<'_> {
     fn node_count(&self) -> usize {
         self.all().len()
     }
 }
 
-impl IntoNodeIdentifiers for Walk<'_> {
+impl IntoNodeIdentifiers for Digraph<'_> {
     type NodeIdentifiers = std::vec::IntoIter<NodeId>;
 
     fn node_identifiers(self) -> Self::NodeIdentifiers {
@@ -144,7 +144,7 @@ impl IntoNodeIdentifiers for Walk<'_> {
     }
 }
 
-impl IntoNeighbors for Walk<'_> {
+impl IntoNeighbors for Digraph<'_> {
     type Neighbors = std::vec::IntoIter<NodeId>;
 
     fn neighbors(self, node: NodeId) -> Self::Neighbors {
@@ -152,7 +152,7 @@ impl IntoNeighbors for Walk<'_> {
     }
 }
 
-impl IntoNeighborsDirected for Walk<'_> {
+impl IntoNeighborsDirected for Digraph<'_> {
     type NeighborsDirected = std::vec::IntoIter<NodeId>;
 
     fn neighbors_directed(self, node: NodeId, direction: Direction) -> Self::NeighborsDirected {
@@ -184,7 +184,7 @@ impl EdgeRef for Edge {
     }
 }
 
-impl IntoEdgeReferences for Walk<'_> {
+impl IntoEdgeReferences for Digraph<'_> {
     type EdgeRef = Edge;
     type EdgeReferences = std::vec::IntoIter<Edge>;
 
@@ -194,7 +194,7 @@ impl IntoEdgeReferences for Walk<'_> {
     }
 }
 
-impl IntoEdges for Walk<'_> {
+impl IntoEdges for Digraph<'_> {
     type Edges = std::vec::IntoIter<Edge>;
 
     fn edges(self, node: NodeId) -> Self::Edges {
@@ -202,7 +202,7 @@ impl IntoEdges for Walk<'_> {
     }
 }
 
-impl IntoEdgesDirected for Walk<'_> {
+impl IntoEdgesDirected for Digraph<'_> {
     type EdgesDirected = std::vec::IntoIter<Edge>;
 
     fn edges_directed(self, node: NodeId, direction: Direction) -> Self::EdgesDirected {

@@ -41,7 +41,7 @@ struct Setter {
 
 /// An entity's setters. A field names its setter by a number from 1; 0 is none.
 #[derive(Debug, Default)]
-pub struct Record {
+pub struct Ledger {
     setters: Vec<Setter>,
     text: Vec<u8>,
     fields: By<FieldId, u32>,
@@ -62,7 +62,7 @@ pub trait Sources {
     fn text(&self, source: u32) -> std::sync::Arc<str>;
 }
 
-impl Record {
+impl Ledger {
     /// Reads what a record holds; nothing of an entity without events.
     pub fn read(&mut self, bytes: &[u8], fields: usize) {
         self.setters.clear();
@@ -167,11 +167,11 @@ impl Record {
         if bytes.is_empty() {
             return Vec::new();
         }
-        let mut record = Record::default();
-        record.read(bytes, fields);
-        record.forget_attributes();
+        let mut ledger = Ledger::default();
+        ledger.read(bytes, fields);
+        ledger.forget_attributes();
         let mut out = Vec::with_capacity(bytes.len());
-        record.write(&mut out, false, |_, _| 0);
+        ledger.write(&mut out, false, |_, _| 0);
         out
     }
 
@@ -317,7 +317,7 @@ impl Record {
         wins
     }
 
-    /// Whether this deletion is the greatest so far. What it deletes is told by [`Record::outdated`].
+    /// Whether this deletion is the greatest so far. What it deletes is told by [`Ledger::outdated`].
     pub fn take_deletion(&mut self, setter: u32, sources: &impl Sources) -> bool {
         let wins = self.compare(self.deletion, setter, sources) == Ordering::Less;
         if wins {
@@ -343,8 +343,8 @@ impl Record {
 
     /// Forgets what the deletion outdates: gives the fields and attributes to clear, and whether the merge is undone.
     pub fn outdated(&mut self, sources: &impl Sources) -> (Vec<FieldId>, Vec<Box<str>>, bool) {
-        let is_outdated = |record: &Record, setter: u32| {
-            setter != 0 && record.compare(setter, record.deletion, sources) == Ordering::Less
+        let is_outdated = |ledger: &Ledger, setter: u32| {
+            setter != 0 && ledger.compare(setter, ledger.deletion, sources) == Ordering::Less
         };
         let fields: Vec<FieldId> = self.fields.ids().filter(|field| is_outdated(self, self.fields[*field])).collect();
         fields.iter().for_each(|field| self.fields[*field] = 0);
