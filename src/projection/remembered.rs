@@ -13,7 +13,7 @@ use super::seen::{Order, Recent};
 use super::truncate::Heard;
 use crate::event::{Commit, Truncation};
 use crate::graph::{Reader, put, put_long, put_signed};
-use crate::ids::{By, EntityId, NodeId, PartitionId, Slot};
+use crate::ids::{By, EntityId, FieldId, NodeId, PartitionId, Slot};
 use crate::model::Model;
 use crate::model::value::Instant;
 
@@ -75,6 +75,7 @@ impl Remembered {
     pub fn restore(
         reader: &mut Reader<'_>,
         ids_remembered: usize,
+        field: &dyn Fn(EntityId, FieldId) -> FieldId,
         open: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>,
     ) -> Remembered {
         let groups = Groups::restore(reader);
@@ -82,7 +83,7 @@ impl Remembered {
         let recent = (0..partitions).map(|_| Recent::restore(reader, ids_remembered)).collect();
         let raised = (0..partitions).map(|_| reader.number()).collect();
         let truncations = read_truncations(reader);
-        let rivals = Rivals::restore(reader, open);
+        let rivals = Rivals::restore(reader, field, open);
         let last_words = LastWords::restore(reader);
         let rejected = (0..reader.number()).map(|_| (read_node(reader), reader.number() as u32)).collect();
         Remembered { groups, recent, raised, truncations, rivals, last_words, rejected }

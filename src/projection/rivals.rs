@@ -180,10 +180,16 @@ impl Rivals {
         out.push(0);
     }
 
-    pub fn restore(reader: &mut Reader<'_>, open: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>) -> Rivals {
+    /// `field` says what a field is now.
+    pub fn restore(
+        reader: &mut Reader<'_>,
+        field: &dyn Fn(EntityId, FieldId) -> FieldId,
+        open: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>,
+    ) -> Rivals {
         let mut rivals = Rivals { untold: reader.number(), ..Rivals::default() };
         while reader.number() == 1 {
-            let attribute = (read_node(reader), FieldId(reader.number() as u16));
+            let (node, was) = (read_node(reader), FieldId(reader.number() as u16));
+            let attribute = (node, field(node.entity, was));
             let sealed = reader.long();
             if let Some(contest) = open(attribute.0, sealed).and_then(|plain| Contest::restore(&plain)) {
                 rivals.contests.insert(attribute, contest.into());
