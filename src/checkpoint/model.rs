@@ -28,7 +28,8 @@ pub fn compare(then: &Model, now: &Model) -> Result<Option<Renumbering>, Differs
         return Err(differs("the model's domains".into(), "they hold other entities now"));
     }
     for old in &then.enums {
-        let values = |values: &[crate::model::EnumValue]| values.iter().map(|value| value.name.clone()).collect::<Vec<_>>();
+        let values =
+            |values: &[crate::model::EnumValue]| values.iter().map(|value| value.name.clone()).collect::<Vec<_>>();
         let new = now.enums.iter().find(|new| new.name == old.name);
         let new = new.map(|new| values(&new.values)).unwrap_or_default();
         if !new.starts_with(&values(&old.values)) {
@@ -43,7 +44,10 @@ pub fn compare(then: &Model, now: &Model) -> Result<Option<Renumbering>, Differs
 }
 
 /// By the entity's fields then: what they are now.
-fn compare_entity((then, old): (&Model, &Entity), (now, new): (&Model, &Entity)) -> Result<By<FieldId, FieldId>, Differs> {
+fn compare_entity(
+    (then, old): (&Model, &Entity),
+    (now, new): (&Model, &Entity),
+) -> Result<By<FieldId, FieldId>, Differs> {
     let mut fields = By::default();
     for was in &old.fields {
         let name = format!("the field `{}.{}`", old.name, was.name);
@@ -53,7 +57,8 @@ fn compare_entity((then, old): (&Model, &Entity), (now, new): (&Model, &Entity))
         if kinds.0 != kinds.1 {
             return Err(differs(name, format!("{} then, {} now", kinds.0, kinds.1)));
         }
-        if was.personal != is.personal || was.wire_name != is.wire_name || was.derived.is_some() != is.derived.is_some() {
+        if was.personal != is.personal || was.wire_name != is.wire_name || was.derived.is_some() != is.derived.is_some()
+        {
             return Err(differs(name, "its directives are others now"));
         }
         fields.push(place);
@@ -85,6 +90,9 @@ fn effects(model: &Model, entity: &Entity) -> BTreeSet<(String, String)> {
         }
         Effect::OccurredAt { field } => format!("{} = time", entity.fields[*field].name),
     };
-    let all = entity.effects.iter().flat_map(|(kind, effects)| effects.iter().map(move |effect| (kind.clone(), said(effect))));
+    let all = entity
+        .effects
+        .iter()
+        .flat_map(|(kind, effects)| effects.iter().map(move |effect| (kind.clone(), said(effect))));
     all.collect()
 }

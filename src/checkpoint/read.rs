@@ -59,7 +59,9 @@ impl<'a> Restoring<'a> {
                 let Some(words) = self.graph.words_of_set(chunk.entity, name) else { return Ok(()) };
                 self.sets[chunk.entity].take(name, words, reader.0)
             }
-            Kind::Records | Kind::Set => Err(format!("records of entity {}, which the model does not have", chunk.entity.0)),
+            Kind::Records | Kind::Set => {
+                Err(format!("records of entity {}, which the model does not have", chunk.entity.0))
+            }
             Kind::Beside => {
                 self.beside = Some(chunk.bytes);
                 Ok(())

@@ -70,11 +70,7 @@ fn all<'a>(sets: &'a mut Sets, entity: &Entity, layout: &Layout) -> Vec<(String,
 impl View {
     /// Gives the entries of an entity's sets, some at a time, each time with the set's name: of one without any, nothing, once.
     /// What is ordered by a personal value is left out.
-    pub fn save_sets<E>(
-        &self,
-        entity: EntityId,
-        mut give: impl FnMut(&str, &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn save_sets<E>(&self, entity: EntityId, mut give: impl FnMut(&str, &[u8]) -> Result<(), E>) -> Result<(), E> {
         fn each<const N: usize, E>(
             tree: &Tree<[u32; N]>,
             mut give: impl FnMut(&[u8]) -> Result<(), E>,

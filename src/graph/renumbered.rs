@@ -1,9 +1,9 @@
 //! Records that an earlier model laid out, laid out anew: fields may have been added since, and lie elsewhere.
 
+use super::Graph;
 use super::draft::{Draft, Drafted};
 use super::layout::Layout;
 use super::record::{Packed, Record, State, reference};
-use super::Graph;
 use crate::ids::{By, EntityId, FieldId, Slot};
 use crate::model::Model;
 

@@ -117,7 +117,9 @@ impl Graph {
             let bytes = opened.as_deref().unwrap_or(bytes);
             let record = match earlier {
                 None => bytes.into(),
-                Some((renumbering, relabel)) => self.renumber(entity, Packed { layout, bytes }, renumbering, relabel)?,
+                Some((renumbering, relabel)) => {
+                    self.renumber(entity, Packed { layout, bytes }, renumbering, relabel)?
+                }
             };
             self.lay(entity, record, earlier.is_some());
         }
