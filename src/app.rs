@@ -15,15 +15,17 @@ use crate::config::{Config, Documents, SourceConfig, SourceKind, TopicConfig};
 use crate::event::Decoder;
 use crate::http::{Room, Service, router, server};
 use crate::intake::Intake;
+use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::pipeline::{Carries, Format, Parts, Pipeline};
 use crate::projection::{Gate, Projector, Topic};
 use crate::query::Seal;
+use crate::sealing::Sealing;
 use crate::serving::{DomainServing, Serving};
 use crate::source::embedded::{self, Embedded};
 use crate::source::kafka::{self, Kafka, KafkaOutlet};
-use crate::source::log::Log;
+use crate::source::log::{Log, LogError};
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
@@ -46,6 +48,7 @@ pub struct Store {
     pub embedded: Option<EmbeddedStore>,
     /// All threads of the service.
     pub threads: Threads,
+    pub keys: Arc<Keys>,
     decoder: Decoder,
 }
 
@@ -71,15 +74,24 @@ pub fn open_after(mut config: Config, prepare: impl FnOnce(&mut Log) -> Result<(
     ));
     let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
     let decoder = Decoder::new(model.clone(), order_by, config.limits.event_bytes_max);
-    let embedded = match config.sources.iter().position(|source| source.kind == SourceKind::Log) {
-        Some(source) => Some(open_log(&config, source, &decoder, &threads, prepare)?),
+    let (embedded, keys) = match config.sources.iter().position(|source| source.kind == SourceKind::Log) {
+        Some(source) => {
+            let (embedded, keys) = open_log(&config, source, &decoder, &threads, prepare)?;
+            (Some(embedded), keys)
+        }
         None => {
             std::fs::create_dir_all(&config.data_dir)
                 .map_err(|error| format!("{} cannot be made: {error}", config.data_dir.display()))?;
-            None
+            (None, open_keys(&config, None)?)
         }
     };
-    Ok(Store { config, model, embedded, threads, decoder })
+    Ok(Store { config, model, embedded, threads, keys, decoder })
+}
+
+/// The keys of personal values. `sealed` names the file that something was sealed with.
+fn open_keys(config: &Config, sealed: Option<u64>) -> Result<Arc<Keys>, String> {
+    let keys = Keys::open(&config.data_dir.join("keys"), sealed);
+    Ok(Arc::new(keys.map_err(|error| error.to_string())?))
 }
 
 fn open_log(
@@ -88,13 +100,21 @@ fn open_log(
     decoder: &Decoder,
     threads: &Threads,
     prepare: impl FnOnce(&mut Log) -> Result<(), String>,
-) -> Result<EmbeddedStore, String> {
-    let mut log = Log::open_among(&config.data_dir.join("log"), config.free_bytes_min, clock::now, threads)
-        .map_err(|error| error.to_string())?;
+) -> Result<(EmbeddedStore, Arc<Keys>), String> {
+    let failed = |error: LogError| error.to_string();
+    let mut log =
+        Log::open_among(&config.data_dir.join("log"), config.free_bytes_min, clock::now, threads).map_err(failed)?;
     prepare(&mut log)?;
+    let keys = open_keys(config, log.sealed_with().map_err(failed)?)?;
+    let sealing = Sealing::new(keys.clone(), decoder.model().clone());
+    let began = clock::tick();
+    let sealed = log.seal_with(Arc::new(sealing.clone()), keys.identity(), sealing.mark()).map_err(failed)?;
+    if sealed > 0 {
+        let seconds = clock::tick().saturating_sub(began).as_secs_f64();
+        tracing::info!(records = sealed, seconds, "personal values that lay open in the log are sealed");
+    }
     let place = |topic: &TopicConfig| (topic.source == source).then(|| log.topic(&topic.name)).transpose();
-    let places: Vec<Option<usize>> =
-        config.topics.iter().map(place).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let places: Vec<Option<usize>> = config.topics.iter().map(place).collect::<Result<_, _>>().map_err(failed)?;
     // A domain's events go to the first of its topics.
     let written = |domain: usize| {
         let first = config.topics.iter().position(|topic| topic.domains.contains(&domain));
@@ -102,7 +122,8 @@ fn open_log(
     };
     let written = (0..config.domains.len()).map(written).collect();
     let log = Arc::new(log);
-    Ok(EmbeddedStore { intake: Intake::new(log.clone(), decoder.clone(), written), log, places })
+    let intake = Intake::new(log.clone(), decoder.clone(), sealing, written);
+    Ok((EmbeddedStore { intake, log, places }, keys))
 }
 
 /// A domain that is applied late on purpose.
@@ -125,7 +146,7 @@ pub struct App {
 
 /// Starts projecting what the sources hold.
 pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
-    let Store { config, model, embedded, threads, decoder } = store;
+    let Store { config, model, embedded, threads, keys, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
     let rules = rules(&model, &config);
     let limits = Arc::new(config.limits.clone());
@@ -192,6 +213,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let parts = Parts {
         sources,
         outlet,
+        keys,
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,

@@ -25,7 +25,9 @@ pub mod threads;
 
 pub mod encoding;
 pub mod intake;
+pub mod keys;
 pub mod pipeline;
+pub mod sealing;
 pub mod serving;
 pub mod source;
 

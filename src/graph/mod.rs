@@ -90,6 +90,8 @@ pub struct Graph {
     written: Vec<Vec<u32>>,
     spare: Draft,
     bytes: Vec<u8>,
+    /// Slots whose older records are to go as soon as nobody reads them.
+    fading: Vec<(usize, u32)>,
 }
 
 impl Graph {
@@ -110,6 +112,7 @@ impl Graph {
             written: vec![Vec::new(); entities],
             spare: Draft::default(),
             bytes: Vec::new(),
+            fading: Vec::new(),
             shared: Arc::new(Shared {
                 layouts,
                 names: names::Names::default(),
@@ -130,7 +133,8 @@ impl Graph {
         self.find(entity, key).unwrap_or_else(|| self.add(entity, key))
     }
 
-    fn find(&self, entity: usize, key: &str) -> Option<u32> {
+    /// The slot of a key that was seen.
+    pub fn find(&self, entity: usize, key: &str) -> Option<u32> {
         self.shared.keys[entity].find(key, |slot| self.has_key(entity, slot, key))
     }
 
@@ -411,6 +415,19 @@ impl Graph {
             self.newest.iter().map(|slots| slots.len() as u32).collect(),
             pin,
         )
+    }
+
+    /// Has what a slot held until now go as soon as nobody reads it, and what buffers hold of it now.
+    pub fn fade(&mut self, entity: usize, slot: u32) {
+        self.fading.push((entity, slot));
+        (self.spare, self.bytes) = (Draft::default(), Vec::new());
+    }
+
+    /// Drops what is to go and nobody reads any more. Gives whether some of it is still read.
+    pub fn drop_faded(&mut self) -> bool {
+        let (shared, pins) = (&self.shared, self.shared.pins.all());
+        self.fading.retain(|(entity, slot)| shared.slots[*entity].drop_older(*slot, &pins));
+        !self.fading.is_empty()
     }
 
     /// Pages with records that are kept for a version, or wait to be dropped.

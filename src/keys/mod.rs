@@ -52,7 +52,12 @@ impl fmt::Display for KeysError {
         match self {
             KeysError::Missing(path) => write!(f, "{} is missing: {back}", path.display()),
             KeysError::Other(path) => {
-                write!(f, "{} holds the keys of another log: {}", path.display(), back.replace("it back", "the right one"))
+                write!(
+                    f,
+                    "{} holds the keys of another log: {}",
+                    path.display(),
+                    back.replace("it back", "the right one")
+                )
             }
             KeysError::Damaged(path, why) => write!(f, "{} is damaged ({why}): {back}", path.display()),
             KeysError::Unusable(path, error) => write!(f, "{} cannot be used: {error}", path.display()),
@@ -118,13 +123,17 @@ impl Keys {
     /// Gives how many there still were: where there was none, nothing is written.
     pub fn destroy<'a>(&self, all: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<usize, KeysError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut tree = Tree::clone(&self.tree.load());
-        let destroyed = all.into_iter().filter(|(entity, subject)| tree.destroy(&self.address(entity, subject))).count();
-        if destroyed > 0 {
-            self.write(&tree).map_err(|error| KeysError::Unusable(self.path.clone(), error))?;
-            self.tree.store(Arc::new(tree));
+        let tree = self.tree.load();
+        let addresses = all.into_iter().map(|(entity, subject)| self.address(entity, subject));
+        let mut living: Vec<Address> = addresses.filter(|address| tree.derive(address).is_some()).collect();
+        if living.is_empty() {
+            return Ok(0);
         }
-        Ok(destroyed)
+        let mut tree = Tree::clone(&tree);
+        living.retain(|address| tree.destroy(address));
+        self.write(&tree).map_err(|error| KeysError::Unusable(self.path.clone(), error))?;
+        self.tree.store(Arc::new(tree));
+        Ok(living.len())
     }
 
     /// An address tells nobody whose it is who does not hold the file.

@@ -107,6 +107,10 @@ impl Retrier {
         let mut translator = self.translator.lock().unwrap_or_else(PoisonError::into_inner);
         translator.forget_bad_schemas();
         for (number, letter) in snapshot.dead_letters.iter().filter(|(_, letter)| wanted.hold(letter)) {
+            if letter.is_erased {
+                // There is nothing to read.
+                continue;
+            }
             let (batch, letters) =
                 batches.entry(letter.place).or_insert_with(|| (Batch::new(letter.place), Vec::new()));
             let beside = letter.beside.as_deref();
@@ -120,6 +124,7 @@ impl Retrier {
                 key: beside.and_then(|beside| beside.key.as_deref()),
                 value: beside.is_none_or(|beside| beside.has_value).then_some(&*letter.bytes),
                 headers: &headers,
+                is_cut: false,
             };
             let topic = self.numbers.topic(letter.place);
             translator.push(topic, &raw, batch).map_err(NotNow)?;

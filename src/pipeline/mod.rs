@@ -3,6 +3,7 @@
 
 mod binary;
 mod decode;
+mod erasing;
 mod letters;
 mod names;
 mod poison;
@@ -15,9 +16,10 @@ use std::time::Duration;
 
 use crate::event::{Batch, Decoder};
 use crate::freshness::Moment;
+use crate::keys::Keys;
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
+use crate::projection::{Erased, Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
 use crate::serving::Serving;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
@@ -50,6 +52,8 @@ pub struct Parts {
     pub decoder: Decoder,
     /// Where dead letters are written beside, if anywhere.
     pub outlet: Option<Box<dyn Outlet>>,
+    /// What is destroyed of whom an erasure reaches.
+    pub keys: Arc<Keys>,
     pub projector: Projector,
     /// What holds transactions back until they are whole.
     pub gate: Gate,
@@ -109,6 +113,7 @@ impl Pipeline {
             formats,
             decoder,
             outlet,
+            keys,
             projector,
             gate,
             serving,
@@ -143,6 +148,9 @@ impl Pipeline {
         let translator = decode::Translator::new(decoder, formats, metrics.clone());
         // The projector ends when the last reader has, and nobody can ask for letters any more.
         let retrier = Arc::new(Retrier::new(translator, numbers, serving.clone(), work));
+        let (erased, reached) = channel();
+        let model = projector.model().clone();
+        threads.push(spawn("eraser", Box::new(move || erasing::destroy(&keys, &model, &reached)))?);
         let project = move || {
             Loop {
                 projector,
@@ -161,6 +169,8 @@ impl Pipeline {
                 waiting: Vec::new(),
                 appended: Vec::new(),
                 outlet,
+                erased,
+                is_fading: false,
                 poison: Poison::default(),
                 told: 0,
             }
@@ -202,6 +212,10 @@ struct Loop {
     clock: fn() -> Moment,
     tick: fn() -> Duration,
     outlet: Option<Box<dyn Outlet>>,
+    /// To who destroys keys: entities, and subjects. It holds as many as erasures came while one is made durable.
+    erased: Sender<Vec<(usize, String)>>,
+    /// Whether an older version is read that still has what was erased.
+    is_fading: bool,
     poison: Poison,
     /// Letters from this number on are not written yet.
     told: usize,
@@ -218,6 +232,7 @@ impl Loop {
         let mut due_ms = 0;
         while let Some(work) = next.take() {
             self.apply(work);
+            self.erase();
             let left_ms = due_ms - (self.clock)().tick_ms;
             if left_ms > 0 {
                 next = match self.is_hydrating() {
@@ -244,6 +259,7 @@ impl Loop {
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
         self.serving.publish(snapshot);
+        self.is_fading = self.projector.drop_faded();
         self.metrics.published((self.tick)().saturating_sub(began));
         let published_at = (self.clock)().at;
         for done in self.waiting.drain(..) {
@@ -276,7 +292,7 @@ impl Loop {
     fn next(&self, waiting: &Receiver<Work>) -> Option<Work> {
         let due_ms = self.poison.due_ms().map(|due| (due - (self.clock)().tick_ms).max(0));
         let due = due_ms.map(|ms| Duration::from_millis(ms.cast_unsigned()));
-        let look = match self.gate.is_holding() {
+        let look = match self.gate.is_holding() || self.is_fading {
             true => LOOK.min(due.unwrap_or(LOOK)),
             false => match due {
                 Some(due) => due,
@@ -310,6 +326,18 @@ impl Loop {
         letters.iter().filter_map(|letter| all.get(*letter)).for_each(|letter| outlet.put(&letter.id(), None, &[]));
     }
 
+    /// Passes on whom erasures reached.
+    fn erase(&mut self) {
+        let Erased { subjects, letters } = self.projector.take_erased();
+        if !subjects.is_empty() {
+            // Nobody takes it once its thread has died, and then the process ends.
+            let _ = self.erased.send(subjects);
+        }
+        // Those that are not told yet are told as they are now.
+        let told: Vec<usize> = letters.into_iter().filter(|letter| *letter < self.told).collect();
+        self.untell(&told);
+    }
+
     fn apply(&mut self, work: Work) {
         self.has_changed |= !matches!(work, Work::Look);
         match work {
@@ -320,6 +348,7 @@ impl Loop {
             Work::Records(batch) => self.pass(|gate, now, steps| gate.take(batch, now, steps)),
             Work::Look => {
                 self.poison.count((self.clock)().tick_ms);
+                self.is_fading = self.is_fading && self.projector.drop_faded();
                 self.pass(|gate, now, steps| gate.look(now, steps));
             }
             Work::Again { batch, letters, done } => {
@@ -383,7 +412,10 @@ impl Loop {
                     metrics.batches(0, batch.counted);
                 } else {
                     // Nobody takes it once the readers have ended.
-                    let _ = applied.send(*batch);
+                    let mut batch = *batch;
+                    // It waits without what it had to say.
+                    batch.clear(0);
+                    let _ = applied.send(batch);
                 }
             }
             Step::Split(topic) => metrics.split(&topics[topic].name),

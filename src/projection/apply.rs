@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::catalogue::DriftKind;
-use super::groups::Member;
 use super::record::{Order, Record, Sources, Stamp};
 use super::rivals::{self, Rivals, Word};
 use super::seen::{Novelty, fingerprint};
@@ -176,11 +175,16 @@ impl Projector {
         let description = &self.model.entities[event.entity];
         let mut won = false;
         let mut known = known.iter().copied();
+        // Nothing of somebody comes back, and who says it does not count.
+        let is_erased = draft.erased() && description.has_personal;
         for (field, cell) in event.patch.iter() {
             let target = match (description.fields[field].kind.link(), cell) {
                 (Some(target), Cell::String(key)) => Some((target, key, known.next().flatten())),
                 _ => None,
             };
+            if is_erased && description.fields[field].personal {
+                continue;
+            }
             let rival = record.rival(setter, field);
             let wins = record.take_field(setter, field, &&self.graph);
             if rival.is_some() || !self.rivals.is_empty() {
@@ -204,18 +208,15 @@ impl Projector {
                     let slot = known.unwrap_or_else(|| self.graph.slot(target, key));
                     draft.set(field, Cell::Link(slot));
                 }
-                None if draft.erased() && description.fields[field].personal => {}
                 None => draft.set(field, cell),
             }
         }
-        if !event.attributes.is_empty() {
+        if !event.attributes.is_empty() && !is_erased {
             let mut changes = Vec::new();
             for (name, json) in event.attributes.iter() {
                 if record.take_attribute(setter, name, &&self.graph) {
                     won = true;
-                    if !(draft.erased() && description.has_personal) {
-                        changes.push((name, Some(json).filter(|json| *json != "null")));
-                    }
+                    changes.push((name, Some(json).filter(|json| *json != "null")));
                 }
             }
             if !changes.is_empty() {
@@ -315,24 +316,6 @@ impl Projector {
         let graph = &self.graph;
         let print = |source: u32, id: &str| fingerprint((graph.text(source).as_ref(), id));
         record.write(draft.set_stamps(), rules.order_by != OrderBy::Position, print);
-    }
-
-    fn erase(&mut self, members: Vec<Member>) {
-        let model = self.model.clone();
-        for (entity, slot) in members {
-            let description = &model.entities[entity];
-            let mut draft = self.graph.edit(entity, slot);
-            draft.set_erased();
-            let personal = description.fields.iter().enumerate().filter(|(_, field)| field.personal);
-            for (field, _) in personal {
-                draft.set(field, Cell::Null);
-                self.rivals.forget((entity, slot, field));
-            }
-            if description.has_personal {
-                draft.clear_attributes();
-            }
-            self.graph.commit(draft);
-        }
     }
 
     fn catalogue(&mut self, event: &Event<'_>, order: Order<'_>, at: Instant) {

@@ -9,6 +9,7 @@
 mod apply;
 mod catalogue;
 mod dead;
+mod erasure;
 mod gate;
 mod groups;
 mod pages;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
+pub use erasure::Erased;
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
 pub use rivals::{Disagreement, Example};
 
@@ -154,6 +156,8 @@ pub struct Projector {
     /// What the rules keep of the entity at hand; its buffers are used again.
     record: record::Record,
     groups: groups::Groups,
+    /// What erasures reached, until somebody takes it.
+    erased: Erased,
     /// By partition: the ids that tell duplicates under `position`.
     recent: Vec<seen::Recent>,
     applied: Vec<u64>,
@@ -185,6 +189,7 @@ impl Projector {
             graph: Graph::new(model.clone()),
             record: record::Record::default(),
             groups: groups::Groups::default(),
+            erased: Erased::default(),
             recent: Vec::new(),
             applied: Vec::new(),
             raised: Vec::new(),
@@ -417,13 +422,14 @@ impl Projector {
         }
         let subject = rejection.subject.as_deref().filter(|subject| (1..=SUBJECT_BYTES_MAX).contains(&subject.len()));
         let node = named.zip(subject).map(|(entity, subject)| (entity, self.graph.slot(entity, subject)));
+        let is_erased = self.is_erased(node, &topic, refused);
         if let Some(node) = node {
             *self.rejected.entry(node).or_default() += 1;
             self.graph.set_rejected(node.0, node.1, true);
         }
-        self.dead_letters.push(DeadLetter {
+        let mut letter = DeadLetter {
             domain: self.model.domains[domain].name.as_str().into(),
-            topic: topic.name,
+            topic: topic.name.clone(),
             partition: self.partitions[partition].number,
             offset,
             at: appended_at,
@@ -432,6 +438,11 @@ impl Projector {
             place: partition,
             node,
             rejection: (**rejection).clone(),
-        });
+            is_erased: false,
+        };
+        if is_erased {
+            letter.erase();
+        }
+        self.dead_letters.push(letter);
     }
 }

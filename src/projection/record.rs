@@ -283,6 +283,13 @@ impl Record {
         wins
     }
 
+    /// Forgets who set some fields, and all attributes.
+    pub fn forget(&mut self, is_meant: impl Fn(usize) -> bool) {
+        let fields = self.fields.iter_mut().enumerate();
+        fields.filter(|(field, _)| is_meant(*field)).for_each(|(_, setter)| *setter = 0);
+        self.attributes.clear();
+    }
+
     /// Whether this deletion is the greatest so far. What it deletes is told by [`Record::outdated`].
     pub fn take_deletion(&mut self, setter: u32, sources: &impl Sources) -> bool {
         let wins = self.compare(self.deletion, setter, sources) == Ordering::Less;

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use super::Topic;
+use super::block::{self, Beside};
 use super::partitioner::partition_of;
-use super::{Topic, block};
 
 /// Most bytes that are taken for a part before it is known how much comes.
 const PART_BYTES: usize = 1 << 18;
@@ -62,6 +63,11 @@ impl Draft {
 
     /// Adds a record of a topic, by the topic's number.
     pub fn push(&mut self, topic: usize, key: &[u8], bytes: &[u8]) -> Drafted {
+        self.push_beside(topic, key, bytes, Beside::Nothing)
+    }
+
+    /// The same, with what was taken out of it.
+    pub fn push_beside(&mut self, topic: usize, key: &[u8], bytes: &[u8], beside: Beside<'_>) -> Drafted {
         let partition = partition_of(key, self.topics[topic].partitions);
         let known = self.parts.iter().position(|part| (part.topic, part.partition) == (topic, partition));
         let place = known.unwrap_or_else(|| {
@@ -70,7 +76,7 @@ impl Draft {
             self.parts.len() - 1
         });
         let part = &mut self.parts[place];
-        block::lay(&mut part.block, key, bytes);
+        block::lay(&mut part.block, key, bytes, beside);
         part.count += 1;
         Drafted { part: place, index: part.count - 1 }
     }

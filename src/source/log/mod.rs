@@ -10,20 +10,22 @@ mod draft;
 mod keeping;
 mod making;
 mod partitioner;
+mod sealed;
 
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-pub use block::LogRecord;
+pub use block::{Beside, LogRecord};
 pub use draft::{Appended, Draft, Drafted, Stretch};
 pub use partitioner::partition_of;
+pub use sealed::{Opened, Seals};
 
 use draft::Part;
 
@@ -123,6 +125,8 @@ struct Shared {
     commits: Mutex<u64>,
     committed: Condvar,
     clock: fn() -> Instant,
+    /// What opens the sealed parts of records, where something does.
+    seals: OnceLock<Arc<dyn Seals>>,
 }
 
 struct Append {
@@ -191,6 +195,7 @@ impl Log {
             commits: Mutex::new(0),
             committed: Condvar::new(),
             clock,
+            seals: OnceLock::new(),
         });
         let (appends, waiting) = mpsc::sync_channel(WAITING_MAX);
         let writer = threads.spawn("log-writer", Lasts::UntilReleased, {
@@ -254,7 +259,7 @@ impl Log {
         answered.recv().map_err(|_| LogError::Closed)?
     }
 
-    /// Shows records from an offset on, about `bytes_max` of them, and at least one where there is one, until it is told to
+    /// Shows records from an offset on, as they were appended or, where what was sealed of one is gone, without that; about `bytes_max` of them, and at least one where there is one, until it is told to
     /// stop.
     pub fn read(
         &self,
@@ -273,7 +278,13 @@ impl Log {
             let (_, block) = item.into_inner()?;
             bytes += block.len();
             let records = block::decode(&block).map_err(LogError::Store)?.into_iter();
-            let shown = records.filter(|record| (from..end).contains(&record.offset)).try_for_each(&mut show);
+            let mut shown = ControlFlow::Continue(());
+            for record in records.filter(|record| (from..end).contains(&record.offset)) {
+                shown = self.shared.open(record, &mut show)?;
+                if shown.is_break() {
+                    break;
+                }
+            }
             if bytes >= bytes_max || shown.is_break() {
                 break;
             }

@@ -1,0 +1,101 @@
+//! What of an event is sealed under whose key, on its way into the embedded log and out of it.
+//!
+//! Not here: what is somebody's own (`event::personal`), keys (`keys`), where records lie (`source::log`).
+
+use std::sync::Arc;
+
+use crate::event::personal::{self, Cut};
+use crate::keys::Keys;
+use crate::model::Model;
+use crate::source::log::{Beside, LogRecord, Opened, Seals};
+
+/// Seals what is somebody's own in events of entities with personal fields.
+#[derive(Clone)]
+pub struct Sealing {
+    keys: Arc<Keys>,
+    model: Arc<Model>,
+}
+
+/// An event as it is stored.
+pub struct Sealed {
+    pub body: Vec<u8>,
+    /// Whose it is, and what was taken out of the body; none where the key is destroyed.
+    pub beside: Option<Vec<u8>>,
+}
+
+impl Sealed {
+    pub fn beside(&self) -> Beside<'_> {
+        self.beside.as_deref().map_or(Beside::Gone, Beside::Sealed)
+    }
+}
+
+impl Sealing {
+    pub fn new(keys: Arc<Keys>, model: Arc<Model>) -> Sealing {
+        Sealing { keys, model }
+    }
+
+    /// What is sealed: changes with the model.
+    pub fn mark(&self) -> u64 {
+        personal::fingerprint(&self.model)
+    }
+
+    /// An event with what is somebody's own sealed; none where it has nothing of that. `key` is its record's.
+    pub fn seal(&self, key: &[u8], event: &[u8]) -> Option<Sealed> {
+        let Cut { entity, subject, body, personal } = personal::cut(&self.model, event)?;
+        // Without a subject it is nobody's event, and lies beside those of its record's key.
+        let named = subject.as_deref().filter(|subject| subject.as_bytes() != key);
+        let whose = named.map_or_else(|| String::from_utf8_lossy(key), Into::into);
+        let beside = self.keys.key(&entity.event, &whose).map(|with| {
+            let mut beside = Vec::with_capacity(entity.event.len() + personal.len() + 32);
+            put(&mut beside, entity.event.as_bytes());
+            put(&mut beside, named.unwrap_or_default().as_bytes());
+            beside.extend_from_slice(&with.seal(&body, &personal));
+            beside
+        });
+        Some(Sealed { body, beside })
+    }
+}
+
+impl Seals for Sealing {
+    fn open(&self, key: &[u8], body: &[u8], sealed: &[u8]) -> Opened {
+        let mut rest = sealed;
+        let (Some(entity), Some(named)) = (take(&mut rest), take(&mut rest)) else { return Opened::Damaged };
+        let whose = if named.is_empty() { String::from_utf8_lossy(key) } else { named.into() };
+        let Some(with) = self.keys.key(entity, &whose) else { return Opened::Gone };
+        let personal = with.open(body, rest);
+        match personal.and_then(|personal| personal::restore(body, &personal)) {
+            Some(event) => Opened::Whole(event),
+            None => Opened::Damaged,
+        }
+    }
+
+    fn seal_anew(&self, record: &LogRecord<'_>) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+        let (event, was_cut) = match record.beside {
+            Beside::Nothing => (record.bytes.into(), false),
+            Beside::Gone => (std::borrow::Cow::Borrowed(record.bytes), true),
+            Beside::Sealed(sealed) => match self.open(record.key, record.bytes, sealed) {
+                Opened::Whole(event) => (event.into(), false),
+                Opened::Gone | Opened::Damaged => (record.bytes.into(), true),
+            },
+        };
+        let mut sealed = self.seal(record.key, &event)?;
+        if was_cut {
+            // What is missing from it already cannot come back.
+            sealed.beside = None;
+        }
+        let is_same = sealed.body == record.bytes && sealed.beside() == record.beside;
+        (!is_same).then_some((sealed.body, sealed.beside))
+    }
+}
+
+fn put(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend_from_slice(&(text.len() as u32).to_be_bytes());
+    out.extend_from_slice(text);
+}
+
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let (length, after) = rest.split_first_chunk::<4>()?;
+    let (text, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    *rest = after;
+    std::str::from_utf8(text).ok()
+}
