@@ -8,6 +8,7 @@ mod conformance;
 mod demo;
 mod documents;
 mod durability;
+mod erasure;
 mod exits;
 mod golden;
 mod importers;

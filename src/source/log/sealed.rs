@@ -3,10 +3,13 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use fjall::PersistMode;
+use fjall::{KeyspaceCreateOptions, PersistMode};
 
 use super::block::{self, Beside, LogRecord};
 use super::{COMMIT_BYTES_MAX, Log, LogError, Shared, read_topic, record_key};
+
+/// Bytes of a journal after which the store begins another at its next flush: 64,000,000, and some more.
+const JOURNAL_BYTES: u64 = 72 << 20;
 
 /// What of a record was sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,12 +110,24 @@ impl Shared {
         Ok(count)
     }
 
-    /// Has what was overwritten leave the store's files: its tables by a compaction, its journals by their end.
+    /// Has what was overwritten leave the store's files: its tables by a compaction, its journal by another that takes its
+    /// place. The store begins another where one has grown large, and in no other way: so it is made large.
     fn let_go(&self) -> Result<(), LogError> {
-        for keyspace in [&self.meta, &self.records] {
+        self.check_space(JOURNAL_BYTES)?;
+        let filling = self.database.keyspace("filling", KeyspaceCreateOptions::default)?;
+        for number in 0..JOURNAL_BYTES / COMMIT_BYTES_MAX as u64 {
+            let mut bytes = vec![0; COMMIT_BYTES_MAX];
+            getrandom::fill(&mut bytes).map_err(|error| LogError::Store(format!("no randomness: {error}")))?;
+            filling.insert(number.to_be_bytes(), bytes)?;
+        }
+        for keyspace in [&filling, &self.meta, &self.records] {
             keyspace.rotate_memtable_and_wait()?;
         }
         self.records.major_compact()?;
+        self.database.delete_keyspace(filling)?;
+        // Has the store look for files that nobody needs any more.
+        self.meta.insert("keys", &*self.meta.get("keys")?.unwrap_or_default())?;
+        self.meta.rotate_memtable_and_wait()?;
         Ok(())
     }
 }
