@@ -62,9 +62,10 @@ impl Projector {
                 }
                 _ => counters.applied += 1,
             }
-            self.catalogue(event, order, place.appended_at);
+            self.catalogue(event, slot, order, place.appended_at);
         }
-        self.record = record;
+        // What it read of somebody who is erased by now would stay in its buffers.
+        self.record = if self.erased.subjects.is_empty() { record } else { Record::default() };
         if !self.truncations.is_empty() {
             self.truncate_late(entity, slot, order, place.now);
         }
@@ -318,19 +319,21 @@ impl Projector {
         record.write(draft.set_stamps(), rules.order_by != OrderBy::Position, print);
     }
 
-    fn catalogue(&mut self, event: &Event<'_>, order: Order<'_>, at: Instant) {
+    fn catalogue(&mut self, event: &Event<'_>, slot: u32, order: Order<'_>, at: Instant) {
         let kind = self.graph.name(event.envelope.kind);
         if self.tally.is_full() {
             self.settle_tally();
         }
         self.tally.event(event.entity, kind, order.source.0, event.in_model, at);
-        if !event.attributes.is_empty() || !event.unknown_extensions.is_empty() {
+        let is_erased =
+            || self.model.entities[event.entity].has_personal && self.graph.node(event.entity, slot).erased();
+        if (!event.attributes.is_empty() || !event.unknown_extensions.is_empty()) && !is_erased() {
             let catalogue = Arc::make_mut(&mut self.catalogue[event.entity]);
             for (name, _) in event.attributes.iter() {
-                catalogue.drift(DriftKind::Attribute, name, at);
+                catalogue.drift(DriftKind::Attribute, name, at, slot);
             }
             for name in event.unknown_extensions.iter() {
-                catalogue.drift(DriftKind::Extension, name, at);
+                catalogue.drift(DriftKind::Extension, name, at, slot);
             }
         }
     }

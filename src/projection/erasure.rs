@@ -1,5 +1,7 @@
 //! Erasure: what of somebody goes from the graph and from the dead letters, and whom it reached, for those who keep more.
 
+use std::sync::Arc;
+
 use super::groups::Member;
 use super::record::Record;
 use super::seen::fingerprint;
@@ -43,6 +45,7 @@ impl Projector {
             }
             if description.has_personal {
                 draft.clear_attributes();
+                Arc::make_mut(&mut self.catalogue[entity]).forget(slot);
                 // Who set what of somebody goes with it: a log that is without it gives the same.
                 record.forget(|field| description.fields[field].personal);
                 let tell_duplicates = self.rules[description.domain].order_by != OrderBy::Position;

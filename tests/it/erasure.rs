@@ -88,7 +88,7 @@ fn until_gone(service: &Service, data: &Path, when: &str) {
 }
 
 fn person(service: &Service, key: &str, at: &str) -> Json {
-    let query = format!("{{ person(key: \"{key}\") {{ state name email phone country attributes }} }}");
+    let query = format!("{{ person(key: \"{key}\") {{ completeness name email phone country attributes }} }}");
     service.read(&query, at)["person"].clone()
 }
 
@@ -129,8 +129,7 @@ fn what_told_of_somebody_is_nowhere_any_more() {
     assert_eq!(on_disk(data.path()), Vec::<String>::new(), "what is appended is sealed");
 
     let at = service.write(&[event("person.erased", "quill", 5, json!({}))]);
-    let gone =
-        json!({ "state": "ERASED", "name": null, "email": null, "phone": null, "country": "SE", "attributes": {} });
+    let gone = json!({ "completeness": "ERASED", "name": null, "email": null, "phone": null, "country": "SE", "attributes": null });
     assert_eq!(person(&service, "quill", &at), gone);
     until_gone(&service, data.path(), "erased");
     let letter = service.read(letters, "")["projection"]["deadLetters"]["nodes"][0].clone();
@@ -145,8 +144,7 @@ fn what_told_of_somebody_is_nowhere_any_more() {
         6,
         json!({ "name": telling("late"), "country": "DK" }),
     )]);
-    let gone =
-        json!({ "state": "ERASED", "name": null, "email": null, "phone": null, "country": "DK", "attributes": {} });
+    let gone = json!({ "completeness": "ERASED", "name": null, "email": null, "phone": null, "country": "DK", "attributes": null });
     assert_eq!(person(&service, "quill", &at), gone);
     until_gone(&service, data.path(), "late");
     service.kill();
@@ -170,8 +168,7 @@ fn what_told_of_somebody_is_nowhere_any_more() {
 
     // The whole log again.
     let service = Service::start(data.path());
-    let gone =
-        json!({ "state": "ERASED", "name": null, "email": null, "phone": null, "country": "FI", "attributes": {} });
+    let gone = json!({ "completeness": "ERASED", "name": null, "email": null, "phone": null, "country": "FI", "attributes": null });
     let now = service.read("{ person(key: \"bob\") { name } projection { deadLetters { totalCount } } }", "");
     assert_eq!(now["person"]["name"], json!("Bob"));
     assert_eq!(person(&service, "quill", ""), gone);

@@ -72,16 +72,32 @@ pub fn finish(block: &mut [u8], appended_at: Instant, first: u64, count: u32) {
     block[17..HEAD].copy_from_slice(&count.to_be_bytes());
 }
 
-/// Reads a block; the error says what does not fit.
-pub fn decode(block: &[u8]) -> Result<Vec<LogRecord<'_>>, String> {
-    let mut rest = block;
-    let format = take(&mut rest, 1)?[0];
+/// What a block says of all its records.
+pub struct Head {
+    pub appended_at: Instant,
+    pub first: u64,
+    pub count: u32,
+}
+
+/// Reads a block's head; the error says what does not fit.
+pub fn head(block: &[u8]) -> Result<Head, String> {
+    take_head(&mut &*block)
+}
+
+fn take_head(rest: &mut &[u8]) -> Result<Head, String> {
+    let format = take(rest, 1)?[0];
     if format != FORMAT {
         return Err(format!("a block of format {format}, and this version reads {FORMAT}"));
     }
-    let appended_at = Instant::from_micros(i64::from_be_bytes(fixed(&mut rest)?));
-    let first = u64::from_be_bytes(fixed(&mut rest)?);
-    let count = u32::from_be_bytes(fixed(&mut rest)?);
+    let appended_at = Instant::from_micros(i64::from_be_bytes(fixed(rest)?));
+    let first = u64::from_be_bytes(fixed(rest)?);
+    Ok(Head { appended_at, first, count: u32::from_be_bytes(fixed(rest)?) })
+}
+
+/// Reads a block; the error says what does not fit.
+pub fn decode(block: &[u8]) -> Result<Vec<LogRecord<'_>>, String> {
+    let mut rest = block;
+    let Head { appended_at, first, count } = take_head(&mut rest)?;
     let mut records = Vec::new();
     for index in 0..u64::from(count) {
         let flags = take(&mut rest, 1)?[0];

@@ -10,6 +10,7 @@ mod draft;
 mod keeping;
 mod making;
 mod partitioner;
+mod retention;
 mod sealed;
 
 use std::collections::btree_map::Entry;
@@ -97,13 +98,20 @@ pub struct Topic {
     pub name: Arc<str>,
     pub id: LogId,
     pub partitions: u32,
-    /// By partition: the offset after the last durable record.
+    /// By partition: the offset after the last durable record,
     ends: Vec<AtomicU64>,
+    /// and that of the first that is still there.
+    starts: Vec<AtomicU64>,
 }
 
 impl Topic {
     pub fn end(&self, partition: u32) -> u64 {
         self.ends[partition as usize].load(Ordering::Acquire)
+    }
+
+    /// The first record that the log still holds of a partition.
+    pub fn start(&self, partition: u32) -> u64 {
+        self.starts[partition as usize].load(Ordering::Acquire)
     }
 }
 
@@ -227,16 +235,17 @@ impl Log {
                 (identity, PARTITIONS)
             }
         };
-        let mut ends = Vec::new();
+        let (mut ends, mut starts) = (Vec::new(), Vec::new());
         for partition in 0..partitions {
             let last = self.shared.end(identity, partition)?;
             if let Some((_, at)) = last {
                 self.shared.last_micros.fetch_max(at.micros(), Ordering::AcqRel);
             }
             ends.push(AtomicU64::new(last.map_or(0, |(end, _)| end)));
+            starts.push(AtomicU64::new(self.shared.start(identity, partition)?));
         }
         let id = LogId(((self.shared.cluster ^ identity.rotate_left(32)) >> 16) as u32);
-        topics.push(Arc::new(Topic { name: name.into(), id, partitions, ends }));
+        topics.push(Arc::new(Topic { name: name.into(), id, partitions, ends, starts }));
         let mut identities = self.shared.identities();
         identities.push(identity);
         Ok(topics.len() - 1)
@@ -375,6 +384,13 @@ impl Shared {
         let (_, block) = last.into_inner()?;
         let records = block::decode(&block).map_err(LogError::Store)?;
         Ok(records.last().map(|record| (record.offset + 1, record.appended_at)))
+    }
+
+    /// Where a partition starts: later than at 0 where the log let go of records.
+    fn start(&self, identity: u64, partition: u32) -> Result<u64, LogError> {
+        let range = record_key(identity, partition, 0)..=record_key(identity, partition, u64::MAX);
+        let Some(first) = self.records.range(range).next() else { return Ok(0) };
+        Ok(block::head(&first.into_inner()?.1).map_err(LogError::Store)?.first)
     }
 
     fn available(&self) -> Result<u64, LogError> {
