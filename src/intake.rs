@@ -230,7 +230,7 @@ impl Intake {
                 let has_personal = self.decoder.model().entities[event.entity].has_personal;
                 let sealed = if has_personal { self.sealing.seal(key, bytes) } else { None };
                 let drafted = match &sealed {
-                    Some(sealed) => draft.push_beside(topic, key, &sealed.body, sealed.beside()),
+                    Some(sealed) => draft.push_sealed(topic, key, &sealed.body, sealed.sealed.as_deref()),
                     None => draft.push(topic, key, bytes),
                 };
                 Ok((drafted, event.envelope.id))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::event::personal::{self, Cut};
 use crate::keys::Keys;
 use crate::model::Model;
-use crate::source::log::{Beside, LogRecord, Opened, Seals};
+use crate::source::log::{LogRecord, Opened, Seals};
 
 /// Seals what is somebody's own in events of entities with personal fields.
 #[derive(Clone)]
@@ -20,13 +20,7 @@ pub struct Sealing {
 pub struct Sealed {
     pub body: Vec<u8>,
     /// Whose it is, and what was taken out of the body; none where the key is destroyed.
-    pub beside: Option<Vec<u8>>,
-}
-
-impl Sealed {
-    pub fn beside(&self) -> Beside<'_> {
-        self.beside.as_deref().map_or(Beside::Gone, Beside::Sealed)
-    }
+    pub sealed: Option<Vec<u8>>,
 }
 
 impl Sealing {
@@ -45,14 +39,14 @@ impl Sealing {
         // Without a subject it is nobody's event, and lies beside those of its record's key.
         let named = subject.as_deref().filter(|subject| subject.as_bytes() != key);
         let whose = named.map_or_else(|| String::from_utf8_lossy(key), Into::into);
-        let beside = self.keys.key(&entity.event, &whose).map(|with| {
+        let sealed = self.keys.key(&entity.event, &whose).map(|with| {
             let mut beside = Vec::with_capacity(entity.event.len() + personal.len() + 32);
             put(&mut beside, entity.event.as_bytes());
             put(&mut beside, named.unwrap_or_default().as_bytes());
             beside.extend_from_slice(&with.seal(&body, &personal));
             beside
         });
-        Some(Sealed { body, beside })
+        Some(Sealed { body, sealed })
     }
 }
 
@@ -70,21 +64,14 @@ impl Seals for Sealing {
     }
 
     fn seal_anew(&self, record: &LogRecord<'_>) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-        let (event, was_cut) = match record.beside {
-            Beside::Nothing => (record.bytes.into(), false),
-            Beside::Gone => (std::borrow::Cow::Borrowed(record.bytes), true),
-            Beside::Sealed(sealed) => match self.open(record.key, record.bytes, sealed) {
-                Opened::Whole(event) => (event.into(), false),
-                Opened::Gone | Opened::Damaged => (record.bytes.into(), true),
-            },
+        let opened = match record.sealed.map(|sealed| self.open(record.key, record.bytes, sealed)) {
+            Some(Opened::Whole(event)) => Some(event),
+            Some(Opened::Damaged) => return None,
+            // What is missing stays so; and of what is left some may be somebody's own by now.
+            Some(Opened::Gone) | None => None,
         };
-        let mut sealed = self.seal(record.key, &event)?;
-        if was_cut {
-            // What is missing from it already cannot come back.
-            sealed.beside = None;
-        }
-        let is_same = sealed.body == record.bytes && sealed.beside() == record.beside;
-        (!is_same).then_some((sealed.body, sealed.beside))
+        let Sealed { body, sealed } = self.seal(record.key, opened.as_deref().unwrap_or(record.bytes))?;
+        (body != record.bytes || sealed.as_deref() != record.sealed).then_some((body, sealed))
     }
 }
 

@@ -16,8 +16,6 @@ pub struct Head<'e> {
     pub route: Route<'e>,
     pub key: &'e str,
     pub time: Instant,
-    /// Whether it lost what was somebody's own.
-    pub is_cut: bool,
 }
 
 /// Reads the event's patch and attributes, judges its checks, and says what it does.
@@ -81,7 +79,7 @@ pub fn read(
         Happening::Erased => StoredAction::Erase,
         Happening::Changed | Happening::Deleted => StoredAction::Change,
     };
-    judge(&Data { entity, start, kept, root }, head.is_cut)?;
+    judge(&Data { entity, start, kept, root })?;
     for effect in head.route.effects {
         let (field, slot) = match effect {
             Effect::Set { field, value } => (*field, Slot::Enum(*value)),
@@ -142,12 +140,9 @@ impl Operands for Data<'_> {
     }
 }
 
-fn judge(data: &Data<'_>, is_cut: bool) -> Result<(), Rejection> {
+fn judge(data: &Data<'_>) -> Result<(), Rejection> {
     let entity = data.entity;
     for check in &entity.checks {
-        if is_cut && check.rule.fields.iter().any(|field| entity.fields[*field].personal) {
-            continue;
-        }
         if check.rule.holds(data) == Some(false) {
             let named = |field: &&usize| data.kept.patch[data.start..].iter().any(|(known, _)| known == *field);
             let field = check.rule.fields.iter().find(named).or(check.rule.fields.first());

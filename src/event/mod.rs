@@ -159,20 +159,12 @@ pub struct Decoder {
     /// An event of more bytes is refused.
     event_bytes_max: usize,
     routes: Arc<Routes>,
-    /// Whether the events that it reads may be without what was somebody's own.
-    of_cut: bool,
 }
 
 impl Decoder {
     pub fn new(model: Arc<Model>, order_by: Vec<OrderBy>, event_bytes_max: usize) -> Decoder {
         let routes = Arc::new(Routes::new(&model));
-        Decoder { model, order_by, event_bytes_max, routes, of_cut: false }
-    }
-
-    /// The same for events that lost what was somebody's own when that was erased: they were judged with it, and a check that
-    /// asks for it says nothing about what is left.
-    pub fn of_cut(&self) -> Decoder {
-        Decoder { of_cut: true, ..self.clone() }
+        Decoder { model, order_by, event_bytes_max, routes }
     }
 
     pub fn model(&self) -> &Arc<Model> {
@@ -230,7 +222,7 @@ impl Decoder {
         let route = self.routes.find(&self.model, root.spanned(parts.kind), domains)?;
         let by_sequence = self.order_by(self.model.entities[route.entity].domain) == OrderBy::Sequence;
         let required = envelope::require(&parts, by_sequence, kept)?;
-        let head = data::Head { route, key: root.spanned(required.subject), time: required.time, is_cut: self.of_cut };
+        let head = data::Head { route, key: root.spanned(required.subject), time: required.time };
         let action = data::read(&members, root, &self.model, head, kept)?;
         Ok(Stored {
             entity: route.entity,

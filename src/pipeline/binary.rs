@@ -93,7 +93,7 @@ mod tests {
     fn read(headers: Headers<'_>) -> Result<String, Box<Rejection>> {
         let headers: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|(name, value)| (*name, Some(*value))).collect();
         let (at, value) = (Instant::EPOCH, Some(b"{}".as_slice()));
-        let raw = Raw { offset: 1, at, basis: Basis::Append, key: None, value, headers: &headers, is_cut: false };
+        let raw = Raw { offset: 1, at, basis: Basis::Append, key: None, value, headers: &headers };
         assert!(is_binary(&raw));
         let mut out = Vec::new();
         let read = structured(&raw, true, &mut out);

@@ -38,8 +38,6 @@ pub enum Carries {
 /// Translates records; its buffers are used again.
 pub struct Translator {
     decoder: Decoder,
-    /// The same for records that lost what was somebody's own.
-    of_cut: Decoder,
     /// By topic.
     formats: Arc<[Format]>,
     metrics: Arc<Metrics>,
@@ -53,8 +51,8 @@ pub struct Translator {
 impl Translator {
     pub fn new(decoder: Decoder, formats: Arc<[Format]>, metrics: Arc<Metrics>) -> Translator {
         let (text, value, key) = (Vec::new(), Vec::new(), Vec::new());
-        let (of_cut, connect, names) = (decoder.of_cut(), Connect::new(), Names::default());
-        Translator { decoder, of_cut, formats, metrics, connect, names, text, value, key }
+        let (connect, names) = (Connect::new(), Names::default());
+        Translator { decoder, formats, metrics, connect, names, text, value, key }
     }
 
     /// Asks for schemas again that were not there or were wrong: somebody may have mended them.
@@ -74,8 +72,7 @@ impl Translator {
     /// Puts the record's events into the batch, or why they cannot be read. The error is why it cannot be read now, and
     /// is to be tried again.
     pub fn push(&mut self, topic: usize, raw: &Raw<'_>, batch: &mut Batch) -> Result<(), String> {
-        let Translator { decoder, of_cut, formats, metrics, connect, names, text, value, key } = self;
-        let decoder = if raw.is_cut { of_cut } else { decoder };
+        let Translator { decoder, formats, metrics, connect, names, text, value, key } = self;
         let format = &formats[topic];
         let from = batch.len();
         let outcome = match read(connect, format, raw, value, key) {

@@ -124,7 +124,6 @@ impl Retrier {
                 key: beside.and_then(|beside| beside.key.as_deref()),
                 value: beside.is_none_or(|beside| beside.has_value).then_some(&*letter.bytes),
                 headers: &headers,
-                is_cut: false,
             };
             let topic = self.numbers.topic(letter.place);
             translator.push(topic, &raw, batch).map_err(NotNow)?;

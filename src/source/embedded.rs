@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::log::{Beside, Log, LogError};
+use super::log::{Log, LogError};
 use super::{Asked, Extent, Found, HEARTBEAT, Raw, Registrar, Sink, Source, Taken};
 use crate::freshness::Basis;
 use crate::model::value::Instant;
@@ -84,8 +84,7 @@ impl Embedded {
                 return ControlFlow::Break(());
             }
             let (key, value) = (Some(record.key), Some(record.bytes));
-            let is_cut = record.beside == Beside::Gone;
-            let raw = Raw { offset, at, basis: Basis::Append, key, value, headers: &[], is_cut };
+            let raw = Raw { offset, at, basis: Basis::Append, key, value, headers: &[] };
             match sink.take(feed.partition, &raw) {
                 Taken::Yes => {
                     *next = offset + 1;

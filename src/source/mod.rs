@@ -26,8 +26,6 @@ pub struct Raw<'a> {
     /// None for a tombstone.
     pub value: Option<&'a [u8]>,
     pub headers: &'a [(&'a str, Option<&'a [u8]>)],
-    /// Whether the value lost what was somebody's own, who was erased.
-    pub is_cut: bool,
 }
 
 /// A partition that a source has found.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 use staygraph::clock;
+use staygraph::keys::Keys;
 use staygraph::source::log::Log;
 
 use crate::support::{Service, append, event, folder, root, run};
@@ -173,4 +174,131 @@ fn what_told_of_somebody_is_nowhere_any_more() {
     assert_eq!(now["person"]["name"], json!("Bob"));
     assert_eq!(person(&service, "quill", ""), gone);
     until_gone(&service, data.path(), "read again");
+}
+
+/// Whether a person's key is destroyed, by the file.
+fn is_destroyed(data: &Path, key: &str) -> bool {
+    Keys::open(&data.join("keys"), None).unwrap().key("person", key).is_none()
+}
+
+#[test]
+fn a_kill_in_the_middle_brings_nothing_back() {
+    let data = folder();
+    for round in 0..4 {
+        let service = Service::start(data.path());
+        let key = format!("p{round}");
+        service.write(&[event("person.registered", &key, 1, json!({ "name": telling(&key), "country": "NO" }))]);
+        service.write(&[event("person.erased", &key, 2, json!({}))]);
+        // The key may be destroyed by now, or half so, or not.
+        service.kill();
+    }
+    fs::write(data.path().join("keys.new"), b"half a write").unwrap();
+    let service = Service::start(data.path());
+    let all = service.read("{ people { nodes { name completeness } } }", "")["people"]["nodes"].clone();
+    assert_eq!(all, json!(vec![json!({ "name": null, "completeness": "ERASED" }); 4]));
+    until_gone(&service, data.path(), "killed");
+    service.signal("TERM");
+    assert_eq!(service.ended(), Some(0));
+    assert!((0..4).all(|round| is_destroyed(data.path(), &format!("p{round}"))));
+    assert!(!data.path().join("keys.new").exists());
+}
+
+#[test]
+fn all_that_a_merge_ever_joined_are_reached_and_a_key_file_of_before_changes_nothing() {
+    let data = folder();
+    let service = Service::start(data.path());
+    let first = fs::read(data.path().join("keys")).unwrap();
+    let at = service.write(&[
+        event("person.registered", "ann", 1, json!({ "name": telling("ann") })),
+        event("person.registered", "anna", 1, json!({ "name": telling("anna") })),
+        event("person.registered", "bob", 1, json!({ "name": "Bob" })),
+        event("person.merged", "ann", 2, json!({ "into": "anna", "why": telling("why") })),
+        event("person.erased", "ann", 3, json!({})),
+    ]);
+    service.read("{ people { totalCount } }", &at);
+    until_gone(&service, data.path(), "merged");
+    service.signal("TERM");
+    assert_eq!(service.ended(), Some(0));
+    let destroyed = |data: &Path| ["ann", "anna", "bob"].map(|key| is_destroyed(data, key));
+    assert_eq!(destroyed(data.path()), [true, true, false]);
+
+    fs::write(data.path().join("keys"), first).unwrap();
+    assert_eq!(destroyed(data.path()), [false; 3]);
+    let service = Service::start(data.path());
+    let all = service.read("{ people { nodes { name } } }", "")["people"]["nodes"].clone();
+    assert_eq!(all, json!([{ "name": null }, { "name": "Bob" }]));
+    until_gone(&service, data.path(), "put back");
+    service.signal("TERM");
+    assert_eq!(service.ended(), Some(0));
+    assert_eq!(destroyed(data.path()), [true, true, false]);
+}
+
+#[test]
+fn without_its_keys_a_log_is_refused() {
+    let data = folder();
+    let service = Service::start(data.path());
+    service.write(&[event("person.registered", "ann", 1, json!({ "name": "Ann" }))]);
+    service.kill();
+    let keys = data.path().join("keys");
+    let whole = fs::read(&keys).unwrap();
+    let model = root("model.graphql");
+    let serve = [
+        "serve",
+        "--data",
+        data.path().to_str().unwrap(),
+        "--model",
+        model.to_str().unwrap(),
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let mut damaged = whole.clone();
+    damaged[20] ^= 1;
+    let other = folder();
+    drop(Keys::open(&other.path().join("keys"), None).unwrap());
+    let others = fs::read(other.path().join("keys")).unwrap();
+    for (bytes, said) in [
+        (None, "is missing: put it back from its copy"),
+        (Some(damaged), "is damaged"),
+        (Some(others), "of another log"),
+    ] {
+        match bytes {
+            None => fs::remove_file(&keys).unwrap(),
+            Some(bytes) => fs::write(&keys, bytes).unwrap(),
+        }
+        let (code, _, err) = run(&serve);
+        assert!(code == 1 && err.contains(said), "{code} {said}: {err}");
+    }
+    fs::write(&keys, whole).unwrap();
+    let service = Service::start(data.path());
+    assert_eq!(service.read("{ person(key: \"ann\") { name } }", "")["person"]["name"], json!("Ann"));
+}
+
+#[test]
+fn what_becomes_personal_later_is_sealed_at_the_next_start() {
+    let data = folder();
+    let model = data.path().join("model.graphql");
+    let write = |personal: &str| {
+        let text = format!("type Person @entity(domain: \"people\", event: \"person\") {{ name: String{personal} }}");
+        fs::write(&model, text).unwrap();
+    };
+    write("");
+    let service = Service::start_with(data.path(), &model, &[]);
+    service.write(&[event(
+        "person.registered",
+        "quill",
+        1,
+        json!({ "name": telling("name"), "more": telling("more") }),
+    )]);
+    service.kill();
+    assert!(!on_disk(data.path()).is_empty(), "nothing of it is personal");
+    write(" @personal");
+    let service = Service::start_with(data.path(), &model, &[]);
+    assert_eq!(on_disk(data.path()), Vec::<String>::new());
+    assert_eq!(service.read("{ person(key: \"quill\") { name } }", "")["person"]["name"], json!(telling("name")));
+    // And back: what is sealed stays so, and is read.
+    service.kill();
+    write("");
+    let service = Service::start_with(data.path(), &model, &[]);
+    assert_eq!(service.read("{ person(key: \"quill\") { name } }", "")["person"]["name"], json!(telling("name")));
+    assert_eq!(on_disk(data.path()), Vec::<String>::new());
 }

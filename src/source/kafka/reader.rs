@@ -95,7 +95,7 @@ impl Feed {
         let headers = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
         let headers = headers.unwrap_or_else(|_| vec![(NAME_UNREADABLE, None)]);
         let (key, value) = (message.key(), message.payload());
-        let raw = Raw { offset, at, basis, key, value, headers: &headers, is_cut: false };
+        let raw = Raw { offset, at, basis, key, value, headers: &headers };
         match sink.take(self.known.partition, &raw) {
             Taken::Yes => {
                 self.next = offset + 1;

@@ -13,27 +13,14 @@ pub struct LogRecord<'a> {
     pub appended_at: Instant,
     pub key: &'a [u8],
     pub bytes: &'a [u8],
-    pub beside: Beside<'a>,
-}
-
-/// What a record has beside its body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Beside<'a> {
-    /// The body is whole.
-    #[default]
-    Nothing,
-    /// What was taken out of the body, sealed.
-    Sealed(&'a [u8]),
-    /// Nothing any more: the body is without it for good.
-    Gone,
+    /// What was taken out of it, sealed.
+    pub sealed: Option<&'a [u8]>,
 }
 
 const FORMAT: u8 = 1;
 
 /// The record has a sealed part.
 const SEALED: u8 = 1;
-/// Something is missing from the record's body.
-const GONE: u8 = 2;
 
 /// Bytes before the first record.
 const HEAD: usize = 21;
@@ -46,13 +33,8 @@ pub fn begin(capacity: usize) -> Vec<u8> {
 }
 
 /// Lays a record behind the others.
-pub fn lay(block: &mut Vec<u8>, key: &[u8], body: &[u8], beside: Beside<'_>) {
-    let (flags, sealed) = match beside {
-        Beside::Nothing => (0, None),
-        Beside::Sealed(sealed) => (SEALED, Some(sealed)),
-        Beside::Gone => (GONE, None),
-    };
-    block.push(flags);
+pub fn lay(block: &mut Vec<u8>, key: &[u8], body: &[u8], sealed: Option<&[u8]>) {
+    block.push(if sealed.is_some() { SEALED } else { 0 });
     for part in [key, body].into_iter().chain(sealed) {
         block.extend_from_slice(&(part.len() as u32).to_be_bytes());
         block.extend_from_slice(part);
@@ -102,13 +84,12 @@ pub fn decode(block: &[u8]) -> Result<Vec<LogRecord<'_>>, String> {
     for index in 0..u64::from(count) {
         let flags = take(&mut rest, 1)?[0];
         let (key, bytes) = (part(&mut rest)?, part(&mut rest)?);
-        let beside = match flags {
-            0 => Beside::Nothing,
-            SEALED => Beside::Sealed(part(&mut rest)?),
-            GONE => Beside::Gone,
+        let sealed = match flags {
+            0 => None,
+            SEALED => Some(part(&mut rest)?),
             _ => return Err("a record with flags that this version does not know".into()),
         };
-        records.push(LogRecord { offset: first + index, appended_at, key, bytes, beside });
+        records.push(LogRecord { offset: first + index, appended_at, key, bytes, sealed });
     }
     if rest.is_empty() { Ok(records) } else { Err("a block with bytes after its last record".into()) }
 }
@@ -136,25 +117,23 @@ mod tests {
     fn a_block_comes_back_and_a_cut_one_does_not() {
         let at = Instant::from_micros(1_700_000_000_123_456);
         let (mut block, mut other) = (begin(0), begin(100));
-        lay(&mut block, b"k", b"{}", Beside::Nothing);
-        lay(&mut other, b"", b"", Beside::Sealed(b"sealed"));
-        lay(&mut other, b"l", b"1", Beside::Sealed(b""));
-        lay(&mut other, b"m", b"2", Beside::Gone);
+        lay(&mut block, b"k", b"{}", None);
+        lay(&mut other, b"", b"", Some(&b"sealed"[..]));
+        lay(&mut other, b"l", b"1", Some(&b""[..]));
         join(&mut block, &other);
-        finish(&mut block, at, 41, 4);
+        finish(&mut block, at, 41, 3);
         let read = decode(&block).unwrap();
-        let record = |offset, key, bytes, beside| LogRecord { offset, appended_at: at, key, bytes, beside };
+        let record = |offset, key, bytes, sealed| LogRecord { offset, appended_at: at, key, bytes, sealed };
         let expected = [
-            record(41, &b"k"[..], &b"{}"[..], Beside::Nothing),
-            record(42, b"", b"", Beside::Sealed(b"sealed")),
-            record(43, b"l", b"1", Beside::Sealed(b"")),
-            record(44, b"m", b"2", Beside::Gone),
+            record(41, &b"k"[..], &b"{}"[..], None),
+            record(42, b"", b"", Some(&b"sealed"[..])),
+            record(43, b"l", b"1", Some(&b""[..])),
         ];
         assert_eq!(read, expected);
         for length in 0..block.len() {
             assert!(decode(&block[..length]).is_err(), "{length}");
         }
-        for flags in 3..=u8::MAX {
+        for flags in 2..=u8::MAX {
             block[HEAD] = flags;
             assert!(decode(&block).is_err(), "{flags}");
         }
@@ -166,7 +145,7 @@ mod tests {
         block.extend([0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1]);
         block.extend([0, 0, 0, 0, 1, b'k', 0, 0, 0, 2, b'{', b'}']);
         let appended_at = Instant::from_micros(9);
-        let expected = LogRecord { offset: 7, appended_at, key: b"k", bytes: b"{}", beside: Beside::Nothing };
+        let expected = LogRecord { offset: 7, appended_at, key: b"k", bytes: b"{}", sealed: None };
         assert_eq!(decode(&block), Ok(vec![expected]));
     }
 }

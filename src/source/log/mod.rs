@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-pub use block::{Beside, LogRecord};
+pub use block::LogRecord;
 pub use draft::{Appended, Draft, Drafted, Stretch};
 pub use partitioner::partition_of;
 pub use sealed::{Opened, Seals};
@@ -384,13 +384,6 @@ impl Shared {
         let (_, block) = last.into_inner()?;
         let records = block::decode(&block).map_err(LogError::Store)?;
         Ok(records.last().map(|record| (record.offset + 1, record.appended_at)))
-    }
-
-    /// Where a partition starts: later than at 0 where the log let go of records.
-    fn start(&self, identity: u64, partition: u32) -> Result<u64, LogError> {
-        let range = record_key(identity, partition, 0)..=record_key(identity, partition, u64::MAX);
-        let Some(first) = self.records.range(range).next() else { return Ok(0) };
-        Ok(block::head(&first.into_inner()?.1).map_err(LogError::Store)?.first)
     }
 
     fn available(&self) -> Result<u64, LogError> {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use fjall::PersistMode;
 
-use super::{Log, LogError, block, record_key};
+use super::{Log, LogError, Shared, block, record_key};
 use crate::model::value::Instant;
 
 impl Log {
@@ -59,6 +59,15 @@ impl Log {
             batch.commit()?;
         }
         Ok(start)
+    }
+}
+
+impl Shared {
+    /// Where a partition starts: later than at 0 where the log let go of records.
+    pub(super) fn start(&self, identity: u64, partition: u32) -> Result<u64, LogError> {
+        let range = record_key(identity, partition, 0)..=record_key(identity, partition, u64::MAX);
+        let Some(first) = self.records.range(range).next() else { return Ok(0) };
+        Ok(block::head(&first.into_inner()?.1).map_err(LogError::Store)?.first)
     }
 }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use fjall::{KeyspaceCreateOptions, PersistMode};
 
-use super::block::{self, Beside, LogRecord};
-use super::{COMMIT_BYTES_MAX, Log, LogError, Shared, read_topic, record_key};
+use super::{COMMIT_BYTES_MAX, Log, LogError, LogRecord, Shared, block, read_topic, record_key};
 
 /// Bytes of a journal after which the store begins another at its next flush: 64,000,000, and some more.
 const JOURNAL_BYTES: u64 = 72 << 20;
@@ -38,10 +37,10 @@ impl Shared {
         record: LogRecord<'_>,
         show: &mut impl FnMut(LogRecord<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, LogError> {
-        let (Beside::Sealed(sealed), Some(seals)) = (record.beside, self.seals.get()) else { return Ok(show(record)) };
+        let (Some(sealed), Some(seals)) = (record.sealed, self.seals.get()) else { return Ok(show(record)) };
         match seals.open(record.key, record.bytes, sealed) {
-            Opened::Whole(bytes) => Ok(show(LogRecord { bytes: &bytes, beside: Beside::Nothing, ..record })),
-            Opened::Gone => Ok(show(LogRecord { beside: Beside::Gone, ..record })),
+            Opened::Whole(bytes) => Ok(show(LogRecord { bytes: &bytes, sealed: None, ..record })),
+            Opened::Gone => Ok(show(LogRecord { sealed: None, ..record })),
             Opened::Damaged => {
                 Err(LogError::Store(format!("the sealed part of the record at offset {} is damaged", record.offset)))
             }
@@ -140,11 +139,8 @@ fn write_anew(records: &[LogRecord<'_>], seals: &dyn Seals) -> Option<(Vec<u8>, 
     let mut block = block::begin(0);
     for (record, anew) in records.iter().zip(&anew) {
         match anew {
-            None => block::lay(&mut block, record.key, record.bytes, record.beside),
-            Some((body, sealed)) => {
-                let beside = sealed.as_deref().map_or(Beside::Gone, Beside::Sealed);
-                block::lay(&mut block, record.key, body, beside);
-            }
+            None => block::lay(&mut block, record.key, record.bytes, record.sealed),
+            Some((body, sealed)) => block::lay(&mut block, record.key, body, sealed.as_deref()),
         }
     }
     block::finish(&mut block, first.appended_at, first.offset, records.len() as u32);
