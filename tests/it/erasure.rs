@@ -88,6 +88,15 @@ fn until_gone(service: &Service, data: &Path, when: &str) {
     }
 }
 
+/// Starts a service and waits until it has read its log.
+fn start(data: &Path, model: &Path) -> Service {
+    let (service, began) = (Service::start_with(data, model, &[]), Instant::now());
+    while service.get("/health/ready", &[]).status != 200 {
+        assert!(began.elapsed() < SOON);
+    }
+    service
+}
+
 fn person(service: &Service, key: &str, at: &str) -> Json {
     let query = format!("{{ person(key: \"{key}\") {{ completeness name email phone country attributes }} }}");
     service.read(&query, at)["person"].clone()
@@ -110,7 +119,7 @@ fn what_told_of_somebody_is_nowhere_any_more() {
         append(&log, topic, bodies.map(|body| body.to_string()));
     }
     assert!(!on_disk(data.path()).is_empty(), "the test sees what is there");
-    let service = Service::start(data.path());
+    let service = start(data.path(), &root("model.graphql"));
     assert_eq!(on_disk(data.path()), Vec::<String>::new(), "what lay open is sealed at the start");
     let at = service.write(&[
         event("person.profile-changed", "quill", 3, json!({ "phone": telling("phone"), "nick": telling("nick") })),
@@ -168,7 +177,7 @@ fn what_told_of_somebody_is_nowhere_any_more() {
     assert_eq!(on_disk(data.path()), Vec::<String>::new(), "no key, no value");
 
     // The whole log again.
-    let service = Service::start(data.path());
+    let service = start(data.path(), &root("model.graphql"));
     let gone = json!({ "completeness": "ERASED", "name": null, "email": null, "phone": null, "country": "FI", "attributes": null });
     let now = service.read("{ person(key: \"bob\") { name } projection { deadLetters { totalCount } } }", "");
     assert_eq!(now["person"]["name"], json!("Bob"));
@@ -185,7 +194,7 @@ fn is_destroyed(data: &Path, key: &str) -> bool {
 fn a_kill_in_the_middle_brings_nothing_back() {
     let data = folder();
     for round in 0..4 {
-        let service = Service::start(data.path());
+        let service = start(data.path(), &root("model.graphql"));
         let key = format!("p{round}");
         service.write(&[event("person.registered", &key, 1, json!({ "name": telling(&key), "country": "NO" }))]);
         service.write(&[event("person.erased", &key, 2, json!({}))]);
@@ -193,7 +202,7 @@ fn a_kill_in_the_middle_brings_nothing_back() {
         service.kill();
     }
     fs::write(data.path().join("keys.new"), b"half a write").unwrap();
-    let service = Service::start(data.path());
+    let service = start(data.path(), &root("model.graphql"));
     let all = service.read("{ people { nodes { name completeness } } }", "")["people"]["nodes"].clone();
     assert_eq!(all, json!(vec![json!({ "name": null, "completeness": "ERASED" }); 4]));
     until_gone(&service, data.path(), "killed");
@@ -206,7 +215,7 @@ fn a_kill_in_the_middle_brings_nothing_back() {
 #[test]
 fn all_that_a_merge_ever_joined_are_reached_and_a_key_file_of_before_changes_nothing() {
     let data = folder();
-    let service = Service::start(data.path());
+    let service = start(data.path(), &root("model.graphql"));
     let first = fs::read(data.path().join("keys")).unwrap();
     let at = service.write(&[
         event("person.registered", "ann", 1, json!({ "name": telling("ann") })),
@@ -224,7 +233,7 @@ fn all_that_a_merge_ever_joined_are_reached_and_a_key_file_of_before_changes_not
 
     fs::write(data.path().join("keys"), first).unwrap();
     assert_eq!(destroyed(data.path()), [false; 3]);
-    let service = Service::start(data.path());
+    let service = start(data.path(), &root("model.graphql"));
     let all = service.read("{ people { nodes { name } } }", "")["people"]["nodes"].clone();
     assert_eq!(all, json!([{ "name": null }, { "name": "Bob" }]));
     until_gone(&service, data.path(), "put back");
@@ -236,7 +245,7 @@ fn all_that_a_merge_ever_joined_are_reached_and_a_key_file_of_before_changes_not
 #[test]
 fn without_its_keys_a_log_is_refused() {
     let data = folder();
-    let service = Service::start(data.path());
+    let service = start(data.path(), &root("model.graphql"));
     service.write(&[event("person.registered", "ann", 1, json!({ "name": "Ann" }))]);
     service.kill();
     let keys = data.path().join("keys");
@@ -269,7 +278,7 @@ fn without_its_keys_a_log_is_refused() {
         assert!(code == 1 && err.contains(said), "{code} {said}: {err}");
     }
     fs::write(&keys, whole).unwrap();
-    let service = Service::start(data.path());
+    let service = start(data.path(), &root("model.graphql"));
     assert_eq!(service.read("{ person(key: \"ann\") { name } }", "")["person"]["name"], json!("Ann"));
 }
 
@@ -282,7 +291,7 @@ fn what_becomes_personal_later_is_sealed_at_the_next_start() {
         fs::write(&model, text).unwrap();
     };
     write("");
-    let service = Service::start_with(data.path(), &model, &[]);
+    let service = start(data.path(), &model);
     service.write(&[event(
         "person.registered",
         "quill",
@@ -292,13 +301,13 @@ fn what_becomes_personal_later_is_sealed_at_the_next_start() {
     service.kill();
     assert!(!on_disk(data.path()).is_empty(), "nothing of it is personal");
     write(" @personal");
-    let service = Service::start_with(data.path(), &model, &[]);
+    let service = start(data.path(), &model);
     assert_eq!(on_disk(data.path()), Vec::<String>::new());
     assert_eq!(service.read("{ person(key: \"quill\") { name } }", "")["person"]["name"], json!(telling("name")));
     // And back: what is sealed stays so, and is read.
     service.kill();
     write("");
-    let service = Service::start_with(data.path(), &model, &[]);
+    let service = start(data.path(), &model);
     assert_eq!(service.read("{ person(key: \"quill\") { name } }", "")["person"]["name"], json!(telling("name")));
     assert_eq!(on_disk(data.path()), Vec::<String>::new());
 }

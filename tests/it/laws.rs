@@ -199,11 +199,8 @@ fn state_is_a_function_of_the_set(specs: &[Spec], plans: [&Plan; 2], modes: Mode
 
 /// The same logs once the keys of the erased are destroyed.
 fn without_personal(world: &World, mut logs: Vec<world::Log>) -> Vec<world::Log> {
-    let all = |what: fn(&World, usize, &[(u64, Vec<u8>)]) -> Vec<Id>| {
-        logs.iter().enumerate().flat_map(|(partition, log)| what(world, partition, log)).collect::<BTreeSet<Id>>()
-    };
     let facts: Vec<Fact> = logs.iter().enumerate().flat_map(|(partition, log)| world.facts(partition, log)).collect();
-    let refused = all(World::refused);
+    let refused = logs.iter().enumerate().flat_map(|(partition, log)| world.refused(partition, log)).collect();
     let oracle = Oracle::new(&world.model, &world.rules, &facts, &refused);
     for (partition, log) in logs.iter_mut().enumerate() {
         for record in log {
