@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use crate::event::{Buffer, Code, Decoder, Event, Rejection};
+use crate::ids::{By, DomainId};
 use crate::limits::EVENTS_MAX;
 use crate::position::{Entry, Position};
 use crate::sealing::Sealing;
@@ -162,11 +163,11 @@ pub struct Intake {
     decoder: Decoder,
     sealing: Sealing,
     /// By domain: the topic that its events are written to; none where another source holds them.
-    topics: Vec<Option<usize>>,
+    topics: By<DomainId, Option<usize>>,
 }
 
 impl Intake {
-    pub fn new(log: Arc<Log>, decoder: Decoder, sealing: Sealing, topics: Vec<Option<usize>>) -> Intake {
+    pub fn new(log: Arc<Log>, decoder: Decoder, sealing: Sealing, topics: By<DomainId, Option<usize>>) -> Intake {
         Intake { log, decoder, sealing, topics }
     }
 
@@ -205,7 +206,7 @@ impl Intake {
     }
 
     /// Refuses an event of a domain that the embedded log does not hold.
-    fn elsewhere(&self, domain: usize, event: &Event<'_>) -> Box<Rejection> {
+    fn elsewhere(&self, domain: DomainId, event: &Event<'_>) -> Box<Rejection> {
         let name = &self.decoder.model().domains[domain].name;
         Box::new(Rejection {
             code: Code::UnknownEntity,

@@ -1,12 +1,13 @@
 //! staygraph: the query side of an event-sourced vacation-rental company.
 //!
-//! Rooms in reading order: what a domain is ([`model`]), what happened to it ([`event`], [`cdc`], [`position`]), what that comes to
+//! Rooms in reading order: what its numbers count ([`ids`]), what a domain is ([`model`]), what happened to it ([`event`], [`cdc`], [`position`]), what that comes to
 //! ([`graph`], [`projection`]), how fresh that is ([`freshness`]) and what can be asked of it ([`query`]). Those are pure:
 //! no clock, no files, no network, no threads. Above them lie the edges: where events come from ([`source`], [`encoding`],
 //! [`intake`]), what of them is sealed ([`sealing`], [`keys`]), the loop ([`pipeline`]), what is published ([`serving`]), and what people and programs hold on to ([`api`],
 //! [`http`], [`cli`], [`demo`]). [`app`] alone wires them together. ARCHITECTURE.md says which room may know which.
 #![deny(unsafe_code)]
 
+pub mod ids;
 pub mod limits;
 pub mod model;
 
@@ -16,6 +17,8 @@ pub mod position;
 
 pub mod graph;
 pub mod projection;
+
+pub mod checkpoint;
 
 pub mod freshness;
 pub mod query;
@@ -30,6 +33,7 @@ pub mod pipeline;
 pub mod sealing;
 pub mod serving;
 pub mod source;
+pub mod store;
 
 pub mod api;
 pub mod app;

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::model::Builder;
 use loom::thread;
 
+use ids::{By, EntityId, Slot};
 use record::Record;
 use slots::{Garbage, Pin, Pins, Slots};
 
@@ -25,9 +26,17 @@ mod record {
     pub type Record = std::sync::Arc<[u8]>;
 }
 
+#[path = "../src/ids.rs"]
+#[expect(dead_code, reason = "the engine counts more than the models do")]
+mod ids;
+
 #[path = "../src/graph/slots.rs"]
 #[expect(dead_code, reason = "the graph needs more of it than the models do")]
 mod slots;
+
+/// The one entity of some models, and its slot.
+const SOLE: EntityId = EntityId(0);
+const ONE: Slot = Slot(0);
 
 /// What readers take, as `View` is: the version, and with its last clone its pin goes.
 type Published = loom::sync::Mutex<loom::sync::Arc<Pin>>;
@@ -36,14 +45,14 @@ type Published = loom::sync::Mutex<loom::sync::Arc<Pin>>;
 const HISTORY: [(u64, &[u64]); 3] = [(1, &[2, 3, 4]), (1, &[3, 4]), (3, &[])];
 
 /// The record of an entity as of a version; none before its slot was made.
-fn expected(entity: usize, sequence: u64) -> Option<Record> {
-    let (made, replaced) = HISTORY[entity];
+fn expected(entity: EntityId, sequence: u64) -> Option<Record> {
+    let (made, replaced) = HISTORY[entity.index()];
     let last = replaced.iter().copied().filter(|at| *at <= sequence).max().unwrap_or(made);
-    (made <= sequence).then(|| [entity as u8, last as u8].into())
+    (made <= sequence).then(|| [entity.0 as u8, last as u8].into())
 }
 
 struct World {
-    slots: Vec<Slots>,
+    slots: By<EntityId, Slots>,
     pins: Arc<Pins>,
     published: Published,
 }
@@ -67,9 +76,9 @@ enum Writing {
 impl Writer {
     fn new() -> Writer {
         let pins: Arc<Pins> = Arc::default();
-        let slots: Vec<Slots> = HISTORY.iter().map(|_| Slots::default()).collect();
-        for (entity, (made, _)) in HISTORY.iter().enumerate().filter(|(_, (made, _))| *made == 1) {
-            slots[entity].write(0, *made, std::iter::once((0, [entity as u8, 1].into())));
+        let slots: By<EntityId, Slots> = HISTORY.iter().map(|_| Slots::default()).collect();
+        for ((entity, slots), (made, _)) in slots.entries().zip(HISTORY).filter(|(_, (made, _))| *made == 1) {
+            slots.write(0, made, std::iter::once((ONE, [entity.0 as u8, 1].into())));
         }
         let published = Published::new(loom::sync::Arc::new(pins.pin(1)));
         Writer { world: Arc::new(World { slots, pins, published }), garbage: Garbage::default() }
@@ -79,10 +88,10 @@ impl Writer {
     fn publish(&mut self, sequence: u64, writing: Writing) {
         let (world, mut fresh) = (self.world.clone(), Vec::new());
         let under = if writing == Writing::TooEarly { sequence - 1 } else { sequence };
-        for (entity, (made, replaced)) in HISTORY.iter().enumerate() {
+        for ((entity, slots), (made, replaced)) in world.slots.entries().zip(&HISTORY) {
             let record = || expected(entity, sequence).expect("the slot is made by now");
             if (*made == sequence || replaced.contains(&sequence))
-                && world.slots[entity].write(0, under, std::iter::once((0, record())))
+                && slots.write(0, under, std::iter::once((ONE, record())))
             {
                 fresh.push(entity);
             }
@@ -116,12 +125,12 @@ impl World {
     /// Every slot holds what the version says, whichever way it is looked at.
     fn check(&self, sequence: u64) {
         let mut page = Vec::new();
-        for (entity, slots) in self.slots.iter().enumerate() {
+        for (entity, slots) in self.slots.entries() {
             let record = expected(entity, sequence);
-            assert_eq!(slots.at(0, sequence), record, "entity {entity} at {sequence}");
+            assert_eq!(slots.at(ONE, sequence), record, "{entity:?} at {sequence}");
             slots.page_at(0, sequence, &mut page);
-            let whole: Vec<(u32, Record)> = record.into_iter().map(|record| (0, record)).collect();
-            assert_eq!(page, whole, "the page of entity {entity} at {sequence}");
+            let whole: Vec<(Slot, Record)> = record.into_iter().map(|record| (ONE, record)).collect();
+            assert_eq!(page, whole, "the page of {entity:?} at {sequence}");
         }
     }
 
@@ -200,10 +209,11 @@ fn a_held_version_costs_one_record_a_slot() {
     let mut builder = Builder::new();
     builder.max_branches = 10_000;
     builder.check(|| {
-        let (slots, pins) = ([Slots::default()], Arc::<Pins>::default());
+        let (all, pins) = (By::from_iter([Slots::default()]), Arc::<Pins>::default());
+        let slots = &all[SOLE];
         let mut garbage = Garbage::default();
-        let record = |slot: u32, sequence: u64| -> Record { [slot as u8, sequence as u8].into() };
-        let write = |sequence| slots[0].write(0, sequence, (0..2).map(|slot| (slot, record(slot, sequence))));
+        let record = |slot: Slot, sequence: u64| -> Record { [slot.0 as u8, sequence as u8].into() };
+        let write = |sequence| slots.write(0, sequence, (0..2).map(Slot).map(|slot| (slot, record(slot, sequence))));
         assert!(!write(1), "there is nothing older than the first version");
         let mut held = vec![pins.pin(1)];
         let mut newest = None;
@@ -211,10 +221,10 @@ fn a_held_version_costs_one_record_a_slot() {
             assert!(write(sequence));
             // The version before is let go only now, as a reader of the newest lets go of it.
             let before = newest.replace(pins.pin(sequence));
-            garbage.collect(&slots, &pins.all(), 1);
-            garbage.add(0, 0);
+            garbage.collect(&all, &pins.all(), 1);
+            garbage.add(SOLE, 0);
             // Kept for whoever holds them, and for the version before.
-            assert!(slots[0].older(2) <= 2 * (held.len() + 1), "{} records at {sequence}", slots[0].older(2));
+            assert!(slots.older(2) <= 2 * (held.len() + 1), "{} records at {sequence}", slots.older(2));
             // The one page waits for the next collection, and once for each of those pins.
             assert!(garbage.backlog() <= held.len() + 2, "{} at {sequence}", garbage.backlog());
             match sequence {
@@ -225,49 +235,50 @@ fn a_held_version_costs_one_record_a_slot() {
                 _ => drop(before),
             }
             for pin in &held {
-                (0..2).for_each(|slot| {
-                    assert_eq!(slots[0].at(slot, pin.sequence()), Some(record(slot, pin.sequence())));
+                (0..2).map(Slot).for_each(|slot| {
+                    assert_eq!(slots.at(slot, pin.sequence()), Some(record(slot, pin.sequence())));
                 });
             }
         }
         held.clear();
-        garbage.collect(&slots, &pins.all(), 0);
-        assert_eq!((slots[0].older(2), garbage.backlog()), (0, 0));
+        garbage.collect(&all, &pins.all(), 0);
+        assert_eq!((slots.older(2), garbage.backlog()), (0, 0));
     });
 }
 
 /// Two hold versions of one page, which is not written any more, and let go one after the other.
 fn let_go(analyst_first: bool) {
     Builder::new().check(move || {
-        let (slots, pins) = ([Slots::default()], Arc::<Pins>::default());
+        let (all, pins) = (By::from_iter([Slots::default()]), Arc::<Pins>::default());
+        let slots = &all[SOLE];
         let mut garbage = Garbage::default();
         let record = |sequence: u64| -> Record { [sequence as u8].into() };
-        slots[0].write(0, 1, std::iter::once((0, record(1))));
+        slots.write(0, 1, std::iter::once((ONE, record(1))));
         let analyst = pins.pin(1);
         let mut newest: Option<Pin> = None;
         let mut publish = |sequence: u64, writes: bool| {
             if writes {
-                assert!(slots[0].write(0, sequence, std::iter::once((0, record(sequence)))));
+                assert!(slots.write(0, sequence, std::iter::once((ONE, record(sequence)))));
             }
             let before = newest.replace(pins.pin(sequence));
-            garbage.collect(&slots, &pins.all(), 1);
+            garbage.collect(&all, &pins.all(), 1);
             if writes {
-                garbage.add(0, 0);
+                garbage.add(SOLE, 0);
             }
             before
         };
         publish(2, true);
         let reader = publish(3, true).expect("version 2 came before");
         publish(4, false);
-        assert_eq!(slots[0].older(1), 2, "one for the analyst, one for the reader");
+        assert_eq!(slots.older(1), 2, "one for the analyst, one for the reader");
         let (first, second) = if analyst_first { (analyst, reader) } else { (reader, analyst) };
         drop(first);
         publish(5, false);
-        assert_eq!(slots[0].at(0, second.sequence()), Some(record(second.sequence())));
-        assert_eq!(slots[0].older(1), 1, "one for who is left");
+        assert_eq!(slots.at(ONE, second.sequence()), Some(record(second.sequence())));
+        assert_eq!(slots.older(1), 1, "one for who is left");
         drop(second);
         publish(6, false);
-        assert_eq!(slots[0].older(1), 0);
+        assert_eq!(slots.older(1), 0);
         assert_eq!(garbage.backlog(), 0);
     });
 }
@@ -279,25 +290,25 @@ fn a_record_goes_with_the_last_who_needs_it() {
 }
 
 #[test]
-#[should_panic = "entity"]
+#[should_panic = "EntityId"]
 fn a_reader_without_a_pin_is_caught() {
     explore("no pin", 2, 4, Writing::Right, &[World::read_unpinned]);
 }
 
 #[test]
-#[should_panic = "entity"]
+#[should_panic = "EntityId"]
 fn a_pin_that_comes_late_is_caught() {
     explore("late pin", 2, 4, Writing::Right, &[World::read_pinned_late]);
 }
 
 #[test]
-#[should_panic = "entity"]
+#[should_panic = "EntityId"]
 fn a_write_into_a_published_version_is_caught() {
     explore("too early", 2, 3, Writing::TooEarly, &[World::read]);
 }
 
 #[test]
-#[should_panic = "entity"]
+#[should_panic = "EntityId"]
 fn a_collection_that_overlooks_a_version_is_caught() {
     explore("greedy", 2, 4, Writing::Greedy, &[World::read]);
 }

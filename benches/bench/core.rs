@@ -8,6 +8,7 @@ use std::time::{Duration, Instant as Clock};
 use super::support::{Numbers, percentile, rate, resident, say, timed};
 use hashbrown::HashMap;
 use staygraph::event::{Batch, Decoder, Event, OrderBy};
+use staygraph::ids::{DomainId, EntityId, FieldId, PartitionId, TopicId};
 use staygraph::model::Model;
 use staygraph::model::cell::Cell;
 use staygraph::model::value::Instant;
@@ -27,6 +28,11 @@ type Thing @entity(domain: "things", event: "thing") {
 }
 enum Status { NEW @on(events: ["made"]) OLD GONE }
 "#;
+
+/// The model's one entity, and those of its fields that are read.
+const THING: EntityId = EntityId(0);
+const LEVEL: FieldId = FieldId(4);
+const LINKS: [FieldId; 2] = [FieldId(6), FieldId(7)];
 
 /// Events a batch, and so a version.
 const BATCH: usize = 1000;
@@ -80,9 +86,9 @@ fn changed(numbers: &mut Numbers, version: u64, entities: u64) -> String {
 fn batches(decoder: &Decoder, first: u64, events: u64, mut event: impl FnMut(u64) -> String) -> Vec<Batch> {
     let starts = (first..first + events).step_by(BATCH);
     let batch = |start: u64| {
-        let mut batch = Batch::new(0);
+        let mut batch = Batch::new(PartitionId(0));
         for number in start..(start + BATCH as u64).min(first + events) {
-            batch.push(decoder, &[0], number, Instant::EPOCH, event(number - first).as_bytes());
+            batch.push(decoder, &[DomainId(0)], number, Instant::EPOCH, event(number - first).as_bytes());
         }
         batch
     };
@@ -125,7 +131,7 @@ impl Columns {
         }
         self.stamps[slot] = version;
         for (field, cell) in event.patch.iter() {
-            match (field, cell) {
+            match (field.index(), cell) {
                 (0, Cell::String(text)) => self.names[slot] = text.into(),
                 (1, Cell::String(text)) => self.places[slot] = text.into(),
                 (2, Cell::Date(date)) => self.numbers[0][slot] = i64::from(date.0),
@@ -134,7 +140,7 @@ impl Columns {
                 (5, Cell::Enum(value)) => self.numbers[3][slot] = i64::from(value),
                 (_, Cell::String(key)) => {
                     let target = self.slot(key);
-                    let link = field - 6;
+                    let link = field.index() - 6;
                     let old = std::mem::replace(&mut self.links[link][slot], target as u32);
                     if old != u32::MAX {
                         self.sources[link][old as usize].retain(|source| *source != slot as u32);
@@ -149,8 +155,8 @@ impl Columns {
 
 fn projector(model: &Arc<Model>) -> Projector {
     let rules = DomainRules { order_by: OrderBy::Sequence, report_gaps: true };
-    let mut projector = Projector::new(model.clone(), vec![rules], Topic::of_domains(model, "log"), 1000);
-    projector.add(Partition { topic: 0, log: LogId(1), number: 0, lost: None }, 0);
+    let mut projector = Projector::new(model.clone(), vec![rules].into(), Topic::of_domains(model, "log"), 1000);
+    projector.add(Partition { topic: TopicId(0), log: LogId(1), origin: LogId(1), number: 0, lost: None }, 0);
     projector
 }
 
@@ -185,18 +191,19 @@ fn read(newest: &Mutex<Arc<Snapshot>>, entities: u64, stop: &AtomicBool) -> (Vec
         let view = &snapshot.graph;
         for _ in 0..16 {
             let key = key(numbers.below(entities));
-            let (level, took) = timed(|| view.find(0, &key).map(|slot| view.node(0, slot).value(4).is_null()));
+            let (level, took) = timed(|| view.find(THING, &key).map(|thing| view.node(thing).value(LEVEL).is_null()));
             std::hint::black_box(level);
             points.push(took.as_nanos() as u64);
         }
         let key = key(numbers.below(entities));
+        let named_by = |slot| LINKS.into_iter().flat_map(move |link| view.sources(THING, link, slot));
         let (sum, took) = timed(|| {
             let mut nodes = 0;
-            let Some(slot) = view.find(0, &key) else { return 0 };
-            for first in view.sources(0, 6, slot).chain(view.sources(0, 7, slot)).take(10) {
-                nodes += usize::from(!view.node(0, first).value(4).is_null());
-                for second in view.sources(0, 6, first).chain(view.sources(0, 7, first)).take(10) {
-                    nodes += usize::from(!view.node(0, second).value(4).is_null());
+            let Some(thing) = view.find(THING, &key) else { return 0 };
+            for first in named_by(thing.slot).take(10) {
+                nodes += usize::from(!view.node(THING.node(first)).value(LEVEL).is_null());
+                for second in named_by(first).take(10) {
+                    nodes += usize::from(!view.node(THING.node(second)).value(LEVEL).is_null());
                 }
             }
             nodes
@@ -212,8 +219,8 @@ fn analyse(newest: &Mutex<Arc<Snapshot>>, stop: &AtomicBool) {
     let Ok(snapshot) = newest.lock().map(|newest| newest.clone()) else { return };
     while !stop.load(Ordering::Relaxed) {
         let mut sum = 0i64;
-        let _ = snapshot.graph.each::<()>(0, |_, node| {
-            if let Cell::Int(level) = node.value(4) {
+        let _ = snapshot.graph.each::<()>(THING, |_, node| {
+            if let Cell::Int(level) = node.value(LEVEL) {
                 sum += level;
             }
             if stop.load(Ordering::Relaxed) {
@@ -228,7 +235,7 @@ fn analyse(newest: &Mutex<Arc<Snapshot>>, stop: &AtomicBool) {
 fn measure(entities: u64) {
     println!("\n== {entities} entities, 1.75 links each; a version every {BATCH} events");
     let model = Arc::new(Model::parse(MODEL, "bench.graphql").unwrap_or_else(|faults| panic!("{faults:?}")));
-    let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence], 1 << 20);
+    let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence].into(), 1 << 20);
     let mut numbers = Numbers(42);
     let creates = batches(&decoder, 0, entities, |number| made(&mut numbers, number, entities));
     let updates = entities.min(1_000_000);
@@ -240,8 +247,8 @@ fn measure(entities: u64) {
     let mut floor = Columns::default();
     let before = resident();
     let (_, took) = timed(|| {
-        creates.iter().flat_map(Batch::records).for_each(|record| {
-            if let Ok(event) = &record.outcome {
+        creates.iter().flat_map(Batch::items).for_each(|item| {
+            if let Ok(event) = &item.outcome {
                 floor.apply(event);
             }
         })
@@ -250,8 +257,8 @@ fn measure(entities: u64) {
     say("floor: bytes an entity", &format!("{}", (resident() - before) / entities as usize));
     let second = round(2);
     let (_, floor_took) = timed(|| {
-        second.iter().flat_map(Batch::records).for_each(|record| {
-            if let Ok(event) = &record.outcome {
+        second.iter().flat_map(Batch::items).for_each(|item| {
+            if let Ok(event) = &item.outcome {
                 floor.apply(event);
             }
         })
@@ -277,7 +284,7 @@ fn measure(entities: u64) {
         ),
     );
     let (memory, (lineage, stamps)) =
-        newest.lock().map(|newest| (newest.graph.memory(0), newest.graph.beside(0))).unwrap_or_default();
+        newest.lock().map(|newest| (newest.graph.memory(THING), newest.graph.beside(THING))).unwrap_or_default();
     let each = |bytes: usize| bytes as f64 / memory.slots as f64;
     let core = memory.records - lineage - stamps + memory.pages + memory.keys + memory.links;
     say(

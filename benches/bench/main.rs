@@ -1,4 +1,4 @@
-//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way`, `-- answers`, `-- posts`, `-- crowd`, `-- kafka` a part.
+//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way`, `-- answers`, `-- posts`, `-- crowd`, `-- starts`, `-- kafka` a part.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -9,6 +9,7 @@ mod kafka;
 mod peers;
 mod plain;
 mod posts;
+mod starts;
 mod support;
 mod way;
 
@@ -44,6 +45,9 @@ fn main() {
     }
     if wanted("crowd") {
         crowd::run(sizes.first().copied().unwrap_or(30));
+    }
+    if wanted("starts") {
+        starts::run(sizes.first().copied().unwrap_or(5_000_000));
     }
     if wanted("way") {
         way::run(sizes.first().copied().unwrap_or(1_000_000));

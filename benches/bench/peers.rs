@@ -9,6 +9,7 @@ use super::support::{percentile, resident, say, timed};
 use serde_json::{Value as Json, json};
 use staygraph::event::{Batch, Decoder, OrderBy};
 use staygraph::graph::{Bounds, View, paths};
+use staygraph::ids::{By, DomainId, EntityId, FieldId, NodeId, Slot};
 use staygraph::model::value::Instant;
 use staygraph::model::{Model, SHIPPED};
 use staygraph::position::LogId;
@@ -16,15 +17,17 @@ use staygraph::projection::{DomainRules, Partition, Projector, Topic};
 use staygraph::query::{Arguments, Page, Reading, Seal, Source, page, total};
 
 fn load(model: &Arc<Model>) -> (Projector, View) {
-    let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence; model.domains.len()], 1 << 20);
+    let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence; model.domains.len()].into(), 1 << 20);
     let rules = DomainRules { order_by: OrderBy::Sequence, report_gaps: true };
     let topics = Topic::of_domains(model, "log");
-    let mut projector = Projector::new(model.clone(), vec![rules; model.domains.len()], topics, 1_000_000);
-    for topic in 0..model.domains.len() {
-        projector.add(Partition { topic, log: LogId(topic as u32), number: 0, lost: None }, 0);
-    }
-    let mut batches: Vec<Batch> = (0..model.domains.len()).map(Batch::new).collect();
-    let mut offsets = vec![0u64; model.domains.len()];
+    let partitions: Vec<Partition> = topics
+        .ids()
+        .map(|topic| Partition { topic, log: LogId(topic.0), origin: LogId(topic.0), number: 0, lost: None })
+        .collect();
+    let mut projector = Projector::new(model.clone(), vec![rules; model.domains.len()].into(), topics, 1_000_000);
+    let batches = partitions.into_iter().map(|partition| Batch::new(projector.add(partition, 0)));
+    let mut batches: By<DomainId, Batch> = batches.collect();
+    let mut offsets: By<DomainId, u64> = vec![0; model.domains.len()].into();
     for name in ["base", "trickle"] {
         let path = format!("{}/assets/demo/{name}.ndjson.zst", env!("CARGO_MANIFEST_DIR"));
         let file = std::fs::File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -40,7 +43,8 @@ fn load(model: &Arc<Model>) -> (Projector, View) {
             offsets[domain] += 1;
             if batches[domain].len() == 3000 {
                 projector.apply(&batches[domain], Instant::EPOCH);
-                batches[domain].clear(domain);
+                let partition = batches[domain].partition;
+                batches[domain].clear(partition);
             }
         }
     }
@@ -70,10 +74,10 @@ fn ask(name: &str, aim_micros: f64, mut question: impl FnMut() -> usize) {
 }
 
 /// Reads the first fields of a node, as an answer would.
-fn fields(view: &View, entity: usize, slot: u32, count: usize) -> usize {
-    let node = view.node(entity, slot);
-    let fields = view.model().entities[entity].fields.len().min(count);
-    (0..fields).filter(|field| !std::hint::black_box(node.value(*field)).is_null()).count()
+fn fields(view: &View, id: NodeId, count: usize) -> usize {
+    let node = view.node(id);
+    let fields = view.model().entities[id.entity].fields.ids().take(count);
+    fields.filter(|field| !std::hint::black_box(node.value(*field)).is_null()).count()
 }
 
 struct Bench {
@@ -86,7 +90,7 @@ impl Bench {
         Reading::new(self.view.clone(), true, Box::new(|| false))
     }
 
-    fn arguments(&self, reading: &Reading, entity: usize, arguments: &Json) -> Arguments {
+    fn arguments(&self, reading: &Reading, entity: EntityId, arguments: &Json) -> Arguments {
         let read = Arguments::read(
             reading.model(),
             entity,
@@ -97,12 +101,12 @@ impl Bench {
         read.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn slot(&self, entity: usize, key: &str) -> u32 {
+    fn node(&self, entity: EntityId, key: &str) -> NodeId {
         self.view.find(entity, key).unwrap_or_else(|| panic!("{key} is in the demo"))
     }
 
     /// A page with its fields read, and its total where that is asked for.
-    fn page(&self, entity: usize, source: Source, given: &Json, fields_read: usize, with_total: bool) -> usize {
+    fn page(&self, entity: EntityId, source: Source, given: &Json, fields_read: usize, with_total: bool) -> usize {
         let reading = self.reading();
         let arguments = self.arguments(&reading, entity, given);
         let found = page(&reading, entity, source, &arguments).unwrap_or_else(|error| panic!("{error}"));
@@ -113,18 +117,18 @@ impl Bench {
             };
             std::hint::black_box(counted.unwrap_or_else(|error| panic!("{error}")));
         }
-        found.slots.iter().map(|slot| fields(&self.view, entity, *slot, fields_read).min(1)).sum()
+        found.slots.iter().map(|slot| fields(&self.view, entity.node(*slot), fields_read).min(1)).sum()
     }
 
     /// The cursor after some pages.
-    fn cursor(&self, entity: usize, source: Source, given: &Json, pages: usize) -> Json {
+    fn cursor(&self, entity: EntityId, source: Source, given: &Json, pages: usize) -> Json {
         let mut given = given.clone();
         for _ in 0..pages {
             let reading = self.reading();
             let arguments = self.arguments(&reading, entity, &given);
             let found = page(&reading, entity, source, &arguments).unwrap_or_else(|error| panic!("{error}"));
             let last = found.slots.last().copied().unwrap_or_default();
-            given["after"] = Page::cursor(&reading, entity, last, &arguments.order, &self.seal).into();
+            given["after"] = Page::cursor(&reading, entity.node(last), &arguments.order, &self.seal).into();
         }
         given
     }
@@ -139,8 +143,8 @@ pub fn run() {
         (entity("Person"), entity("Property"), entity("Price"), entity("Reservation"));
     println!("the demo's data decoded and applied in {took:?}; {} versions pinned", projector.pinned());
     let mut slots = 0;
-    for (index, description) in model.entities.iter().enumerate() {
-        let (memory, (lineage, stamps)) = (view.memory(index), view.beside(index));
+    for (entity, description) in model.entities.entries() {
+        let (memory, (lineage, stamps)) = (view.memory(entity), view.beside(entity));
         slots += memory.slots;
         let each = |bytes: usize| bytes as f64 / memory.slots.max(1) as f64;
         say(
@@ -162,27 +166,24 @@ pub fn run() {
 
     let bench = Bench { view, seal: Seal::new(&[7; 32]) };
     let view = &bench.view;
-    let reverse = |entity: usize, name: &str| {
+    let reverse = |entity: EntityId, name: &str| {
         let found = model.entities[entity].reverses.iter().position(|reverse| reverse.name == name);
         found.unwrap_or_else(|| panic!("{name} is a reverse link"))
     };
-    let field = |entity: usize, name: &str| {
+    let field = |entity: EntityId, name: &str| {
         model.entities[entity].field_named(name).unwrap_or_else(|| panic!("{name} is a field"))
     };
     let key = "hb-50001";
-    ask("one node by key", f64::NAN, || {
-        view.find(reservation, key).map_or(0, |slot| fields(view, reservation, slot, 1))
-    });
-    ask("Q1 one by key, 10 fields", 27.0, || {
-        view.find(reservation, key).map_or(0, |slot| fields(view, reservation, slot, 10))
-    });
+    ask("one node by key", f64::NAN, || view.find(reservation, key).map_or(0, |stay| fields(view, stay, 1)));
+    ask("Q1 one by key, 10 fields", 27.0, || view.find(reservation, key).map_or(0, |stay| fields(view, stay, 10)));
 
     // A host of ten properties or more.
-    let busy = |entity: usize, link_entity: usize, link: usize, least: usize| {
-        (0..view.slots(entity)).find(|slot| view.degree(link_entity, link, *slot) >= least).unwrap_or_default()
+    let busy = |entity: EntityId, link_entity: EntityId, link: FieldId, least: usize| {
+        let found = view.slots(entity).find(|slot| view.degree(link_entity, link, *slot) >= least);
+        entity.node(found.unwrap_or_default())
     };
     let host = busy(person, property, field(property, "host"), 10);
-    let host_key = view.node(person, host).key().to_owned();
+    let host_key = view.node(host).key().to_owned();
     let (hosted, stays, guested, priced) = (
         reverse(person, "properties"),
         reverse(property, "reservations"),
@@ -193,38 +194,39 @@ pub fn run() {
         let reading = bench.reading();
         let Some(host) = view.find(person, &host_key) else { return 0 };
         let first = bench.arguments(&reading, property, &json!({ "first": 10 }));
-        let properties =
-            page(&reading, property, Source::Reverse { entity: person, slot: host, reverse: hosted }, &first);
-        let mut nodes = fields(view, person, host, 8).min(1);
+        let properties = page(&reading, property, Source::Reverse { of: host, reverse: hosted }, &first);
+        let mut nodes = fields(view, host, 8).min(1);
         for slot in properties.map(|page| page.slots).unwrap_or_default() {
-            nodes += fields(view, property, slot, 8).min(1);
-            let source = Source::Reverse { entity: property, slot, reverse: stays };
+            let home = property.node(slot);
+            nodes += fields(view, home, 8).min(1);
+            let source = Source::Reverse { of: home, reverse: stays };
             let first = bench.arguments(&reading, reservation, &json!({ "first": 10 }));
             let stays = page(&reading, reservation, source, &first).map(|page| page.slots).unwrap_or_default();
-            nodes += stays.into_iter().map(|slot| fields(view, reservation, slot, 8).min(1)).sum::<usize>();
+            nodes += stays.into_iter().map(|slot| fields(view, reservation.node(slot), 8).min(1)).sum::<usize>();
         }
         nodes
     });
     let guest = busy(person, reservation, field(reservation, "guest"), 20);
-    let guest_key = view.node(person, guest).key().to_owned();
+    let guest_key = view.node(guest).key().to_owned();
     ask("Q3 a guest's 20 stays, property, host, 5 prices", 43.0, || {
         let reading = bench.reading();
         let Some(guest) = view.find(person, &guest_key) else { return 0 };
-        let source = Source::Reverse { entity: person, slot: guest, reverse: guested };
+        let source = Source::Reverse { of: guest, reverse: guested };
         let first = bench.arguments(&reading, reservation, &json!({ "first": 20 }));
         let mut nodes = 1;
         for slot in page(&reading, reservation, source, &first).map(|page| page.slots).unwrap_or_default() {
-            nodes += fields(view, reservation, slot, 8).min(1);
-            let node = view.node(reservation, slot);
+            let stay = reservation.node(slot);
+            nodes += fields(view, stay, 8).min(1);
+            let node = view.node(stay);
             let Some(home) = view.follow(&node, field(reservation, "property"), property) else { continue };
-            nodes += fields(view, property, home, 8).min(1);
-            if let Some(host) = view.follow(&view.node(property, home), field(property, "host"), person) {
-                nodes += fields(view, person, host, 3).min(1);
+            nodes += fields(view, home, 8).min(1);
+            if let Some(host) = view.follow(&view.node(home), field(property, "host"), person) {
+                nodes += fields(view, host, 3).min(1);
             }
             let first = bench.arguments(&reading, price, &json!({ "first": 5 }));
-            let source = Source::Reverse { entity: property, slot: home, reverse: priced };
+            let source = Source::Reverse { of: home, reverse: priced };
             let prices = page(&reading, price, source, &first).map(|page| page.slots).unwrap_or_default();
-            nodes += prices.into_iter().map(|slot| fields(view, price, slot, 4).min(1)).sum::<usize>();
+            nodes += prices.into_iter().map(|slot| fields(view, price.node(slot), 4).min(1)).sum::<usize>();
         }
         nodes
     });
@@ -236,7 +238,7 @@ pub fn run() {
     ask("Q4 the hotels' stays of two weeks, sorted, 50, total", 65.0, || {
         bench.page(reservation, Source::All, &between, 8, true)
     });
-    let city = Source::Reverse { entity: property, slot: bench.slot(property, "hotel-H2"), reverse: stays };
+    let city = Source::Reverse { of: bench.node(property, "hotel-H2"), reverse: stays };
     let cancelled = json!({ "filter": { "status": { "eq": "CANCELLED" } }, "first": 50 });
     let third = bench.cursor(reservation, city, &cancelled, 2);
     ask("Q5 the city hotel's cancelled stays, third page", 41.0, || bench.page(reservation, city, &third, 8, true));
@@ -249,13 +251,12 @@ pub fn run() {
     ask("page 41 of them, 8 fields of each read", f64::NAN, || bench.page(reservation, city, &forty_first, 8, true));
 
     // Two guests who stayed in two homes of one host.
-    let of = |property_of: u32| view.sources(reservation, field(reservation, "property"), property_of);
-    let guest_of = |stay: u32| view.follow(&view.node(reservation, stay), field(reservation, "guest"), person);
-    let homes: Vec<u32> =
-        view.sources(property, field(property, "host"), host).filter(|home| of(*home).next().is_some()).collect();
-    let guests: Vec<u32> = homes.iter().filter_map(|home| guest_of(of(*home).next()?)).collect();
-    let (guest, other) = (guests.first().copied().unwrap_or_default(), guests.last().copied().unwrap_or_default());
-    let (from, to) = ((person as u32, guest), (person as u32, other));
+    let of = |home: Slot| view.sources(reservation, field(reservation, "property"), home);
+    let guest_of = |stay: Slot| view.follow(&view.node(reservation.node(stay)), field(reservation, "guest"), person);
+    let homes: Vec<Slot> =
+        view.sources(property, field(property, "host"), host.slot).filter(|home| of(*home).next().is_some()).collect();
+    let guests: Vec<NodeId> = homes.iter().filter_map(|home| guest_of(of(*home).next()?)).collect();
+    let (from, to) = (guests.first().copied().unwrap_or_default(), guests.last().copied().unwrap_or_default());
     let bounds = Bounds { hops_max: 6, visited_max: 100_000, first: 1, via: &[] };
     ask("Q7 a shortest path of two people, 6 hops at most", 43.0, || {
         let found = paths(view, from, to, &bounds, |_| Ok::<(), ()>(())).unwrap_or_default();

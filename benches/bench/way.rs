@@ -181,8 +181,22 @@ pub fn hydrated(service: &Service) -> Duration {
     panic!("the service is not ready after {READY_SECONDS_MAX} s");
 }
 
+/// Appends lines to a log at rest.
+pub fn append(lines: &Path, data: &Path) {
+    let status = Command::new(BINARY)
+        .arg("append")
+        .arg(lines)
+        .args(["--model", "model.graphql", "--data"])
+        .arg(data)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "the events cannot be appended");
+}
+
 /// Posts batches for some seconds and gives how many events a second were taken.
-fn flood(service: &Service, seconds: u64) -> f64 {
+pub fn flood(service: &Service, seconds: u64) -> f64 {
     let (mut numbers, started, mut events) = (Numbers(3), Instant::now(), 0u64);
     while started.elapsed() < Duration::from_secs(seconds) {
         let mut body = String::new();
@@ -224,16 +238,7 @@ pub fn run(entities: u64) {
     let bytes = std::fs::metadata(&lines).map_or(0, |metadata| metadata.len());
     say("bytes an event", &format!("{}", bytes / (2 * entities)));
     let started = Instant::now();
-    let status = Command::new(BINARY)
-        .arg("append")
-        .arg(&lines)
-        .args(["--model", "model.graphql", "--data"])
-        .arg(&data)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(status.is_ok_and(|status| status.success()), "the events cannot be appended");
+    append(&lines, &data);
     say(
         "judged and appended to a log at rest",
         &format!("{:.0} k/s", 2.0 * entities as f64 / started.elapsed().as_secs_f64() / 1000.0),

@@ -15,6 +15,7 @@ use super::plan::{
     OfProjection, OfQuery, OfStep, OfValue, Plan,
 };
 use super::schema::Schema;
+use crate::ids::{DomainId, EntityId, FieldId};
 use crate::limits::PLAN_FIELDS_MAX;
 use crate::model::{Kind, Model};
 
@@ -57,7 +58,7 @@ struct Compiler<'d> {
     document: &'d Valid<ExecutableDocument>,
     condition: &'d dyn Fn(&str) -> bool,
     lists: Vec<List>,
-    domains: BTreeSet<usize>,
+    domains: BTreeSet<DomainId>,
     operational: bool,
     /// How many were made.
     fields: usize,
@@ -192,7 +193,7 @@ impl<'d> Compiler<'d> {
         })
     }
 
-    fn touch(&mut self, entity: usize) {
+    fn touch(&mut self, entity: EntityId) {
         self.domains.insert(self.model.entities[entity].domain);
     }
 
@@ -213,11 +214,11 @@ impl<'d> Compiler<'d> {
                 }
                 // Whom these find is not known before: every domain may be among them.
                 "search" => {
-                    (0..this.model.entities.len()).for_each(|entity| this.touch(entity));
+                    this.model.entities.ids().for_each(|entity| this.touch(entity));
                     OfQuery::Search { call: this.call(field)?, of: this.hit(sets)? }
                 }
                 "paths" => {
-                    (0..this.model.entities.len()).for_each(|entity| this.touch(entity));
+                    this.model.entities.ids().for_each(|entity| this.touch(entity));
                     OfQuery::Paths { call: this.call(field)?, of: this.path(sets)? }
                 }
                 "freshness" => {
@@ -233,10 +234,10 @@ impl<'d> Compiler<'d> {
                     OfQuery::Catalog(this.value("Catalog", sets)?)
                 }
                 "_service" => OfQuery::Service(this.value("_Service", sets)?),
-                _ => match this.model.entities.iter().position(|entity| entity.singular == name) {
+                _ => match this.model.entities.find(|entity| entity.singular == name) {
                     Some(entity) => OfQuery::One { entity, call: this.call(field)?, of: this.node(entity, sets)? },
                     None => {
-                        let entity = this.model.entities.iter().position(|entity| entity.plural == name);
+                        let entity = this.model.entities.find(|entity| entity.plural == name);
                         OfQuery::Many(this.many(entity.unwrap_or_default(), field, sets)?)
                     }
                 },
@@ -247,7 +248,7 @@ impl<'d> Compiler<'d> {
     fn any(&mut self, sets: &Sets<'d>) -> Made<OfAny> {
         // What is there is not known before: only what is selected of its links is touched for sure.
         let before = self.domains.clone();
-        let of = (0..self.model.entities.len()).map(|entity| {
+        let of = self.model.entities.ids().map(|entity| {
             let of = self.node(entity, sets)?;
             let is_linked = |field: &Field<OfNode>| matches!(field.what, OfNode::Link { .. } | OfNode::Reverse { .. });
             if !of.iter().any(is_linked) {
@@ -258,7 +259,7 @@ impl<'d> Compiler<'d> {
         of.collect()
     }
 
-    fn node(&mut self, entity: usize, sets: &Sets<'d>) -> Made<Fields<OfNode>> {
+    fn node(&mut self, entity: EntityId, sets: &Sets<'d>) -> Made<Fields<OfNode>> {
         self.touch(entity);
         let described = &self.model.entities[entity];
         self.each(sets, &described.name, |this, field, sets| {
@@ -287,11 +288,11 @@ impl<'d> Compiler<'d> {
         })
     }
 
-    fn attribute(&mut self, entity: usize, field: usize, sets: &Sets<'d>) -> Made<OfNode> {
+    fn attribute(&mut self, entity: EntityId, field: FieldId, sets: &Sets<'d>) -> Made<OfNode> {
         let described = &self.model.entities[entity].fields[field];
         let personal = described.personal;
         Ok(match described.kind {
-            Kind::Link { entity, .. } => OfNode::Link { field, entity, of: self.node(entity, sets)? },
+            Kind::Link(entity) => OfNode::Link { field, entity, of: self.node(entity, sets)? },
             Kind::Money => OfNode::Parts { field, personal, of: self.parts("Money", sets)? },
             Kind::GeoPoint => OfNode::Parts { field, personal, of: self.parts("GeoPoint", sets)? },
             _ => OfNode::Value { field, personal },
@@ -310,7 +311,7 @@ impl<'d> Compiler<'d> {
         })
     }
 
-    fn many(&mut self, entity: usize, field: &'d Selected, sets: &Sets<'d>) -> Made<Many> {
+    fn many(&mut self, entity: EntityId, field: &'d Selected, sets: &Sets<'d>) -> Made<Many> {
         let outer = std::mem::take(&mut self.domains);
         self.touch(entity);
         let of = self.connection(entity, sets)?;
@@ -322,7 +323,7 @@ impl<'d> Compiler<'d> {
         Ok(Many { list: self.lists.len() - 1, entity, counts, of })
     }
 
-    fn connection(&mut self, entity: usize, sets: &Sets<'d>) -> Made<Fields<OfConnection>> {
+    fn connection(&mut self, entity: EntityId, sets: &Sets<'d>) -> Made<Fields<OfConnection>> {
         let of_type = format!("{}Connection", self.model.entities[entity].name);
         self.each(sets, &of_type, |this, field, sets| {
             Ok(match field.name.as_str() {
@@ -336,7 +337,7 @@ impl<'d> Compiler<'d> {
         })
     }
 
-    fn edge(&mut self, entity: usize, sets: &Sets<'d>) -> Made<Fields<OfEdge>> {
+    fn edge(&mut self, entity: EntityId, sets: &Sets<'d>) -> Made<Fields<OfEdge>> {
         let of_type = format!("{}Edge", self.model.entities[entity].name);
         self.each(sets, &of_type, |this, field, sets| {
             Ok(match field.name.as_str() {
@@ -400,6 +401,7 @@ impl<'d> Compiler<'d> {
                     let of = this.value("DeadLetterConnection", sets)?;
                     OfProjection::DeadLetters { call: this.call(field)?, of }
                 }
+                "digest" => OfProjection::Digest(this.value("Digest", sets)?),
                 _ => OfProjection::Value(this.of_value("Projection", field, sets)?),
             })
         })

@@ -17,6 +17,7 @@ use super::plan::{Bound, List};
 use super::run::OnError;
 use super::{Context, Schema, reach, run};
 use crate::freshness::{Demand, Otherwise};
+use crate::ids::DomainId;
 use crate::limits::{INLINE_BYTES_MAX, INLINE_STEPS_MAX, Limits, VALUES_MAX};
 use crate::model::Model;
 use crate::query::{BAD_USER_INPUT, Reading, Seal};
@@ -100,7 +101,7 @@ struct Task {
     prepared: Prepared,
     bound: Vec<Arc<Bound>>,
     /// The domains that it can touch.
-    domains: Vec<usize>,
+    domains: Vec<DomainId>,
     personal: bool,
     notes_plans: bool,
     on_error: OnError,
@@ -111,7 +112,7 @@ struct Executed {
     errors: Vec<ApiError>,
     /// The answer's beginning: `{"data":…`.
     text: Vec<u8>,
-    touched: Vec<usize>,
+    touched: Vec<DomainId>,
     by_name: bool,
     plans: Option<Vec<Json>>,
 }
@@ -263,7 +264,7 @@ impl Api {
     }
 
     /// The freshness of an answer that is given now.
-    fn freshness(&self, pinned: &Pinned, touched: &[usize], unmet: Vec<String>) -> AnswerFreshness {
+    fn freshness(&self, pinned: &Pinned, touched: &[DomainId], unmet: Vec<String>) -> AnswerFreshness {
         AnswerFreshness::of(&self.model, &self.serving, pinned, touched, unmet, self.serving.now())
     }
 
@@ -289,18 +290,18 @@ impl Api {
         Ok((pinned, turn, short))
     }
 
-    fn overloaded(&self, domains: &[usize]) -> Answer {
+    fn overloaded(&self, domains: &[DomainId]) -> Answer {
         let message = "the service answers as many requests as it may: ask again later";
         let refusal = self.refusal(&self.serving.pin(), &[ApiError::new(OVERLOADED, message)], domains);
         Answer { outcome: Outcome::Overloaded, ..refusal }
     }
 
-    fn failed(&self, pinned: &Pinned, domains: &[usize]) -> Answer {
+    fn failed(&self, pinned: &Pinned, domains: &[DomainId]) -> Answer {
         let error = ApiError::new(super::error::INTERNAL, "the query failed inside the service; its log says why");
         Answer { outcome: Outcome::Failed, ..self.refusal(pinned, &[error], domains) }
     }
 
-    fn not_fresh_enough(&self, pinned: &Pinned, short: &[Short], domains: &[usize]) -> Answer {
+    fn not_fresh_enough(&self, pinned: &Pinned, short: &[Short], domains: &[DomainId]) -> Answer {
         let partitions = short.iter().map(|short| {
             let status = short.partition.map(|partition| &pinned.freshness.partitions[partition]);
             json!({
@@ -327,7 +328,7 @@ impl Api {
     }
 
     /// An answer to a request that was not executed.
-    fn refusal(&self, pinned: &Pinned, errors: &[ApiError], domains: &[usize]) -> Answer {
+    fn refusal(&self, pinned: &Pinned, errors: &[ApiError], domains: &[DomainId]) -> Answer {
         let freshness = self.freshness(pinned, domains, Vec::new());
         Answer {
             body: body(errors, None, &freshness, None),

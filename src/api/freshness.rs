@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Context, json};
 use crate::freshness::{DomainStatus, Moment, PartitionStatus, Status};
+use crate::ids::{DomainId, PartitionId};
 use crate::model::Model;
 use crate::model::value::Instant;
 use crate::projection::Snapshot;
@@ -30,7 +31,7 @@ impl AnswerFreshness {
         model: &Model,
         serving: &Serving,
         pinned: &Pinned,
-        touched: &[usize],
+        touched: &[DomainId],
         unmet: Vec<String>,
         now: Moment,
     ) -> AnswerFreshness {
@@ -47,7 +48,7 @@ impl AnswerFreshness {
     }
 
     /// An `AnswerFreshness` of some domains: of the same version as the answer's, as it was when that was taken.
-    pub fn of_part(context: &Context, domains: &[usize]) -> Json {
+    pub fn of_part(context: &Context, domains: &[DomainId]) -> Json {
         let Context { reading, serving, pinned, .. } = context;
         let part = AnswerFreshness::of(reading.model(), serving, pinned, domains, Vec::new(), pinned.at);
         let worst = part.domains.iter().find(|(_, status)| status.status == part.status);
@@ -106,12 +107,12 @@ impl AnswerFreshness {
     }
 
     /// The answer's ETag, where it touched a domain: a hash of all that the answer is a function of.
-    pub fn etag(&self, basis: &Basis, pinned: &Pinned, touched: &[usize]) -> Option<String> {
+    pub fn etag(&self, basis: &Basis, pinned: &Pinned, touched: &[DomainId]) -> Option<String> {
         if self.position.is_empty() {
             return None;
         }
         let snapshot = &pinned.snapshot;
-        let all: Vec<usize> = (0..snapshot.counters.len()).collect();
+        let all: Vec<DomainId> = snapshot.counters.ids().collect();
         let touched = if basis.by_name { &all } else { touched };
         // Dead letters that are read once more change the graph and no position; so does reading a log again with schemas that
         // were missing before: then fewer are dead.
@@ -145,23 +146,23 @@ fn text(at: Option<Instant>) -> Option<String> {
 }
 
 /// A `DomainFreshness`.
-pub fn domain(model: &Model, pinned: &Pinned, domain: usize) -> Json {
+pub fn domain(model: &Model, pinned: &Pinned, domain: DomainId) -> Json {
     let (snapshot, freshness) = (&pinned.snapshot, &pinned.freshness);
     let status = &freshness.domains[domain];
-    let partitions = freshness.partitions.iter().enumerate();
-    let partitions = partitions.filter(|(place, _)| snapshot.topic(*place).domains.contains(&domain));
+    let partitions = freshness.partitions.entries();
+    let partitions = partitions.filter(|(id, _)| snapshot.topic(*id).domains.contains(&domain));
     json!({
         "domain": model.domains[domain].name, "status": status.status.name(), "cause": status.cause.name(),
         "reason": status.reason(), "asOf": text(status.as_of), "asOfBasis": status.as_of.map(|_| status.as_of_basis.name()),
         "stalenessMs": status.staleness_ms, "lagEvents": status.lag_events, "caughtUpInMs": status.caught_up_in_ms,
-        "partitions": partitions.map(|(place, status)| partition(snapshot, place, status)).collect::<Vec<_>>(),
+        "partitions": partitions.map(|(id, status)| partition(snapshot, id, status)).collect::<Vec<_>>(),
     })
 }
 
-fn partition(snapshot: &Snapshot, place: usize, status: &PartitionStatus) -> Json {
-    let topic = snapshot.topic(place);
+fn partition(snapshot: &Snapshot, id: PartitionId, status: &PartitionStatus) -> Json {
+    let topic = snapshot.topic(id);
     json!({
-        "source": topic.source.as_ref(), "topic": topic.name.as_ref(), "partition": snapshot.partitions[place].number,
+        "source": topic.source.as_ref(), "topic": topic.name.as_ref(), "partition": snapshot.partitions[id].number,
         "start": status.start, "applied": status.applied, "end": status.end, "contactAt": text(status.contact_at),
         "lagEvents": status.lag_events, "asOf": text(status.as_of), "stalenessMs": status.staleness_ms,
         "appliedPerSecond": status.applied_per_second, "appendedPerSecond": status.appended_per_second,

@@ -27,6 +27,7 @@ pub use document::is_mutation;
 pub use documents::{Documents, Source, Trusted};
 pub use error::ApiError;
 pub use execute::{Answer, Api, Outcome, Request};
+pub use operations::checkpoint;
 pub use run::OnError;
 pub use schema::{Schema, make};
 
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use crate::ids::NodeId;
 use crate::projection::DeadLetter;
 use crate::query::{Reading, Seal};
 use crate::serving::{Pinned, Serving};
@@ -48,15 +50,15 @@ pub struct Context {
     pub seal: Seal,
     /// Entities that a search for paths visits at most.
     pub visited_max: usize,
-    /// By entity and slot: the numbers of its dead letters. Made when it is first asked for.
-    rejected: OnceCell<HashMap<(usize, u32), Vec<usize>>>,
+    /// By node: the numbers of its dead letters. Made when it is first asked for.
+    rejected: OnceCell<HashMap<NodeId, Vec<usize>>>,
     /// The catalogue, and of how many values it is. Made when it is first asked for.
     catalog: OnceCell<(Json, usize)>,
 }
 
 impl Context {
     /// The dead letters of a node, oldest first.
-    fn rejected(&self, entity: usize, slot: u32) -> impl Iterator<Item = &DeadLetter> {
+    fn rejected(&self, id: NodeId) -> impl Iterator<Item = &DeadLetter> {
         let letters = &self.pinned.snapshot.dead_letters;
         let by_node = self.rejected.get_or_init(|| {
             let mut by_node: HashMap<_, Vec<usize>> = HashMap::new();
@@ -65,6 +67,6 @@ impl Context {
             }
             by_node
         });
-        by_node.get(&(entity, slot)).into_iter().flatten().filter_map(|number| letters.get(*number))
+        by_node.get(&id).into_iter().flatten().filter_map(|number| letters.get(*number))
     }
 }

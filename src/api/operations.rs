@@ -4,12 +4,14 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Context, freshness};
 use crate::graph::EventRef;
+use crate::ids::{DomainId, EntityId};
 use crate::model::Model;
 use crate::model::value::Value;
-use crate::projection::{Catalogue, DeadLetter, Disagreement, Example, Seen};
+use crate::projection::{self, Catalogue, DeadLetter, Digest, Disagreement, Example, Seen};
 use crate::query::QueryError;
+use crate::serving::Checkpoint;
 
-fn domain_named(model: &Model, name: &str) -> Result<usize, QueryError> {
+fn domain_named(model: &Model, name: &str) -> Result<DomainId, QueryError> {
     model.domain_named(name).ok_or_else(|| {
         let near = crate::model::nearest(name, model.domains.iter().map(|domain| domain.name.as_str()));
         QueryError::bad_input(format!("there is no domain `{name}`{near}"))
@@ -17,24 +19,57 @@ fn domain_named(model: &Model, name: &str) -> Result<usize, QueryError> {
 }
 
 /// The domains that are asked for; all where none is named.
-pub fn domains_named(context: &Context, given: &Map<String, Json>) -> Result<Vec<usize>, QueryError> {
+pub fn domains_named(context: &Context, given: &Map<String, Json>) -> Result<Vec<DomainId>, QueryError> {
     let model = context.reading.model();
     match given.get("domains").and_then(Json::as_array) {
         Some(names) => names.iter().map(|name| domain_named(model, name.as_str().unwrap_or_default())).collect(),
-        None => Ok((0..model.domains.len()).collect()),
+        None => Ok(model.domains.ids().collect()),
     }
 }
 
-pub fn domains(context: &Context, wanted: &[usize]) -> Result<Json, QueryError> {
+pub fn domains(context: &Context, wanted: &[DomainId]) -> Result<Json, QueryError> {
     // Each partition of each domain is written out.
     context.reading.steps((wanted.len() * context.pinned.freshness.partitions.len()) as u64)?;
     let model = context.reading.model();
     Ok(wanted.iter().map(|domain| freshness::domain(model, &context.pinned, *domain)).collect())
 }
 
+/// A checkpoint, as clients have it.
+pub fn checkpoint(checkpoint: &Checkpoint) -> Json {
+    let Checkpoint { id, at, position, model, bytes, location } = checkpoint;
+    json!({ "id": id, "at": at, "position": position, "model": model, "bytes": bytes, "location": location })
+}
+
+/// What the version says, as one number. Made once a version, however often it is asked for.
+pub fn digest(context: &Context) -> Result<Json, QueryError> {
+    let (snapshot, model) = (&context.pinned.snapshot, context.reading.model());
+    let digests = context.serving.digests(snapshot.version, || {
+        let mut all = Vec::new();
+        for entity in model.entities.ids() {
+            let mut outcome = Ok(());
+            let digest = projection::digest(&snapshot.graph, entity, || {
+                outcome = context.reading.steps(projection::DIGEST_STEP);
+                outcome.is_ok()
+            });
+            outcome?;
+            all.extend(digest);
+        }
+        Ok::<_, QueryError>(all)
+    })?;
+    let names = model.entities.iter().map(|entity| entity.name.as_str());
+    let named: Vec<(&str, Digest)> = names.zip(digests.iter().copied()).collect();
+    let of_entity =
+        |(name, digest): &(&str, Digest)| json!({ "entity": name, "count": digest.count, "value": digest.text() });
+    Ok(json!({
+        "position": snapshot.position().to_string(),
+        "value": Digest::of_all(named.iter().copied()),
+        "entities": named.iter().map(of_entity).collect::<Vec<_>>(),
+    }))
+}
+
 pub fn projection(context: &Context) -> Result<Json, QueryError> {
     let (snapshot, serving) = (&context.pinned.snapshot, &context.serving);
-    let all: Vec<usize> = (0..context.reading.model().domains.len()).collect();
+    let all: Vec<DomainId> = context.reading.model().domains.ids().collect();
     let total = |count: fn(&crate::projection::Counters) -> u64| snapshot.counters.iter().map(count).sum::<u64>();
     let domains = domains(context, &all)?;
     Ok(json!({
@@ -47,6 +82,7 @@ pub fn projection(context: &Context) -> Result<Json, QueryError> {
         "duplicates": total(|counters| counters.duplicates),
         "conflicts": total(|counters| counters.conflicts),
         "domains": domains,
+        "checkpoints": serving.checkpoints().iter().map(checkpoint).collect::<Vec<_>>(),
     }))
 }
 
@@ -107,7 +143,7 @@ pub fn event_ref(event: &EventRef<'_>) -> Json {
 pub fn catalog(context: &Context) -> Result<&Json, QueryError> {
     let (made, values) = context.catalog.get_or_init(|| {
         let model = context.reading.model();
-        let entities = (0..model.entities.len()).map(|entity| catalog_entity(context, model, entity));
+        let entities = model.entities.ids().map(|entity| catalog_entity(context, model, entity));
         let made = json!({ "entities": entities.collect::<Vec<Json>>() });
         let values = super::json::count(&made);
         (made, values)
@@ -116,10 +152,10 @@ pub fn catalog(context: &Context) -> Result<&Json, QueryError> {
     Ok(made)
 }
 
-fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
-    let entity = &model.entities[index];
-    let counts = context.reading.counts(index);
-    let catalogue = &context.pinned.snapshot.catalogue[index];
+fn catalog_entity(context: &Context, model: &Model, id: EntityId) -> Json {
+    let entity = &model.entities[id];
+    let counts = context.reading.counts(id);
+    let catalogue = &context.pinned.snapshot.catalogue[id];
     let topics = context.pinned.snapshot.topics.iter().filter(|topic| topic.domains.contains(&entity.domain));
     let mut topics: Vec<&str> = topics.map(|topic| topic.name.as_ref()).collect();
     topics.dedup();
@@ -144,14 +180,14 @@ fn catalog_entity(context: &Context, model: &Model, index: usize) -> Json {
     });
     let dead = catalogue.dead_letters.iter().map(|(code, count)| json!({ "name": code.name(), "count": count }));
     json!({
-        "name": entity.name, "domain": model.domain_of(index).name, "topics": topics,
+        "name": entity.name, "domain": model.domain_of(id).name, "topics": topics,
         "count": counts.listed, "references": counts.references, "incomplete": counts.incomplete,
         "deleted": counts.deleted, "erased": counts.erased,
         "fields": fields.collect::<Vec<_>>(), "breaches": breaches.collect::<Vec<_>>(),
         "eventTypes": catalogue.event_types.iter().map(seen).collect::<Vec<_>>(),
         "producers": catalogue.producers.iter().map(seen).collect::<Vec<_>>(),
         "drift": drift.collect::<Vec<_>>(), "deadLetters": dead.collect::<Vec<_>>(),
-        "lastWords": last_words(catalogue), "disagreements": disagreements(context, model, index),
+        "lastWords": last_words(catalogue), "disagreements": disagreements(context, model, id),
     })
 }
 
@@ -163,9 +199,9 @@ fn last_words(catalogue: &Catalogue) -> Vec<Json> {
 }
 
 /// Fields of which producers say different things. What is personal is not shown to who may not see it.
-fn disagreements(context: &Context, model: &Model, index: usize) -> Vec<Json> {
+fn disagreements(context: &Context, model: &Model, id: EntityId) -> Vec<Json> {
     let disagreement = |found: &Disagreement| {
-        let field = &model.entities[index].fields[found.field];
+        let field = &model.entities[id].fields[found.field];
         let hidden = field.personal && !context.reading.personal;
         let claim = |(producer, value): &(std::sync::Arc<str>, Value)| {
             let mut text = Vec::new();
@@ -174,11 +210,11 @@ fn disagreements(context: &Context, model: &Model, index: usize) -> Vec<Json> {
             json!({ "producer": producer.as_ref(), "value": value })
         };
         let example = |example: &Example| {
-            let node = context.reading.node(index, example.slot);
+            let node = context.reading.node(id.node(example.slot));
             json!({ "key": node.key(), "claims": example.claims.iter().map(claim).collect::<Vec<_>>() })
         };
         let examples: Vec<Json> = found.examples.iter().map(example).collect();
         json!({ "field": field.name, "count": found.count, "examples": examples })
     };
-    context.pinned.snapshot.catalogue[index].disagreements.iter().map(disagreement).collect()
+    context.pinned.snapshot.catalogue[id].disagreements.iter().map(disagreement).collect()
 }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 use super::coerce::{self, Variables, Wrong};
 use super::reach;
 use super::schema::Schema;
+use crate::ids::{By, DomainId, EntityId, FieldId};
 use crate::limits::VALUES_MAX;
 use crate::model::Model;
 use crate::query::{Arguments, QueryError, Seal};
@@ -22,7 +23,7 @@ pub struct Plan {
     pub root: Fields<OfQuery>,
     pub lists: Vec<List>,
     /// The domains that it can touch, whatever its variables are.
-    pub domains: Vec<usize>,
+    pub domains: Vec<DomainId>,
     /// Whether `freshness`, `projection` or `catalog` are asked for: they change though no event comes.
     pub operational: bool,
     /// Bytes that its last answer had: the next one begins with as much room.
@@ -62,14 +63,14 @@ impl<T> Field<T> {
 }
 
 /// By entity: what is selected of it, where any may come.
-pub type OfAny = Vec<Fields<OfNode>>;
+pub type OfAny = By<EntityId, Fields<OfNode>>;
 
 pub enum OfQuery {
     Typename,
     Node { call: Call, of: OfAny },
     Nodes { call: Call, of: OfAny },
     Entities { call: Call, of: OfAny },
-    One { entity: usize, call: Call, of: Fields<OfNode> },
+    One { entity: EntityId, call: Call, of: Fields<OfNode> },
     Many(Many),
     Search { call: Call, of: Fields<OfHit> },
     Paths { call: Call, of: Fields<OfPath> },
@@ -82,7 +83,7 @@ pub enum OfQuery {
 }
 
 pub enum OfNode {
-    Typename(usize),
+    Typename(EntityId),
     Id,
     Key,
     Completeness,
@@ -92,9 +93,9 @@ pub enum OfNode {
     LastEvent(Fields<OfValue>),
     Attributes,
     Freshness(Fields<OfValue>),
-    Value { field: usize, personal: bool },
-    Parts { field: usize, personal: bool, of: Fields<OfParts> },
-    Link { field: usize, entity: usize, of: Fields<OfNode> },
+    Value { field: FieldId, personal: bool },
+    Parts { field: FieldId, personal: bool, of: Fields<OfParts> },
+    Link { field: FieldId, entity: EntityId, of: Fields<OfNode> },
     Reverse { reverse: usize, many: Many },
 }
 
@@ -102,14 +103,14 @@ pub enum OfNode {
 pub struct Many {
     /// Its place in [`Plan::lists`].
     pub list: usize,
-    pub entity: usize,
+    pub entity: EntityId,
     /// Whether the total is wanted.
     pub counts: bool,
     pub of: Fields<OfConnection>,
 }
 
 pub enum OfConnection {
-    Typename(usize),
+    Typename(EntityId),
     Edges(Fields<OfEdge>),
     Nodes(Fields<OfNode>),
     PageInfo(Fields<OfPageInfo>),
@@ -118,7 +119,7 @@ pub enum OfConnection {
 }
 
 pub enum OfEdge {
-    Typename(usize),
+    Typename(EntityId),
     Cursor,
     Node(Fields<OfNode>),
 }
@@ -165,6 +166,7 @@ pub enum OfStep {
 pub enum OfProjection {
     Value(OfValue),
     DeadLetters { call: Call, of: Fields<OfValue> },
+    Digest(Fields<OfValue>),
 }
 
 /// Of a value that is JSON already.
@@ -232,10 +234,10 @@ fn has_variable(value: &Literal) -> bool {
 
 /// A list's arguments.
 pub struct List {
-    pub entity: usize,
+    pub entity: EntityId,
     pub call: Call,
     /// The domains of what is selected of its nodes.
-    pub domains: Vec<usize>,
+    pub domains: Vec<DomainId>,
     /// Read, where they are constant: for who may see personal data, and for who may not.
     fixed: [OnceLock<Arc<Bound>>; 2],
 }
@@ -244,11 +246,11 @@ pub struct List {
 pub struct Bound {
     pub arguments: Result<Arguments, QueryError>,
     /// The domains that the list depends on.
-    pub domains: Vec<usize>,
+    pub domains: Vec<DomainId>,
 }
 
 impl List {
-    pub fn new(entity: usize, call: Call, domains: Vec<usize>) -> List {
+    pub fn new(entity: EntityId, call: Call, domains: Vec<DomainId>) -> List {
         List { entity, call, domains, fixed: Default::default() }
     }
 

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value as Json};
 
+use crate::ids::{DomainId, EntityId};
 use crate::model::Model;
 
 /// Shows each entity that a list's coerced arguments lead to.
-pub fn of_list(model: &Model, entity: usize, given: &Map<String, Json>, touch: &mut impl FnMut(usize)) {
+pub fn of_list(model: &Model, entity: EntityId, given: &Map<String, Json>, touch: &mut impl FnMut(EntityId)) {
     touch(entity);
     if let Some(filter) = given.get("filter") {
         of_filter(model, entity, filter, touch);
@@ -22,7 +23,7 @@ pub fn of_list(model: &Model, entity: usize, given: &Map<String, Json>, touch: &
 }
 
 /// The domains that global ids, or a gateway's representations, name.
-pub fn of_ids<'a>(model: &'a Model, given: &'a Map<String, Json>) -> impl Iterator<Item = usize> + 'a {
+pub fn of_ids<'a>(model: &'a Model, given: &'a Map<String, Json>) -> impl Iterator<Item = DomainId> + 'a {
     let values = given.values().flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
     let named = values.filter_map(|value| match value {
         Json::String(id) => Some(id.split_once(':')?.0),
@@ -31,12 +32,12 @@ pub fn of_ids<'a>(model: &'a Model, given: &'a Map<String, Json>) -> impl Iterat
     named.filter_map(|name| Some(model.entities[model.entity_named(name)?].domain))
 }
 
-fn link(model: &Model, entity: usize, name: &str) -> Option<usize> {
+fn link(model: &Model, entity: EntityId, name: &str) -> Option<EntityId> {
     let entity = &model.entities[entity];
     entity.fields[entity.field_named(name)?].kind.link()
 }
 
-fn of_filter(model: &Model, entity: usize, filter: &Json, touch: &mut impl FnMut(usize)) {
+fn of_filter(model: &Model, entity: EntityId, filter: &Json, touch: &mut impl FnMut(EntityId)) {
     for (name, value) in filter.as_object().into_iter().flatten() {
         if matches!(name.as_str(), "and" | "or") {
             value.as_array().into_iter().flatten().for_each(|part| of_filter(model, entity, part, touch));

@@ -26,14 +26,14 @@ pub fn read(text: &[u8]) -> Result<Val, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     // What serde does not take for UTF-8 holds no number that is asked for.
     let mut numerals = Numerals::of(std::str::from_utf8(text).unwrap_or_default());
-    let read = Reader(&mut numerals).deserialize(&mut deserializer);
+    let read = ValueReader(&mut numerals).deserialize(&mut deserializer);
     read.and_then(|value| deserializer.end().map(|()| value)).map_err(place)
 }
 
 /// Reads a value. serde makes doubles of numbers, so their digits are read beside.
-struct Reader<'r, 't>(&'r mut Numerals<'t>);
+struct ValueReader<'r, 't>(&'r mut Numerals<'t>);
 
-impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
+impl<'de> DeserializeSeed<'de> for ValueReader<'_, '_> {
     type Value = Val;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Val, D::Error> {
@@ -41,7 +41,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Reader<'_, '_> {
+impl<'de> Visitor<'de> for ValueReader<'_, '_> {
     type Value = Val;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Val, A::Error> {
         let mut all = Vec::new();
-        while let Some(item) = items.next_element_seed(Reader(self.0))? {
+        while let Some(item) = items.next_element_seed(ValueReader(self.0))? {
             all.push(item);
         }
         Ok(all.into_iter().collect())
@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Val, A::Error> {
         let mut all = Map::default();
         while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(Reader(self.0))?;
+            let value = members.next_value_seed(ValueReader(self.0))?;
             if all.insert(Val::utf8_str(name), value).is_some() {
                 return Err(A::Error::custom("a name stands twice"));
             }

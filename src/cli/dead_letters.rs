@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
-use super::service::service_url;
+use super::service::{agent, answer, service_url};
 use super::{Failure, counted, misused, one, say};
 use crate::config::LogOptions;
 use crate::event::Code;
@@ -113,23 +113,6 @@ impl DeadLetters {
             }
         }
     }
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).build().into()
-}
-
-/// An answer's body, or what the service says against it.
-fn answer(to: &str, sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Vec<u8>, Failure> {
-    let mut response = sent.map_err(|error| one(format!("{to} does not answer: {error}")))?;
-    let status = response.status();
-    let body = response.body_mut().with_config().limit(1 << 30).read_to_vec();
-    let body = body.map_err(|error| one(format!("{to} broke off: {error}")))?;
-    if status.is_success() {
-        return Ok(body);
-    }
-    let problem: Json = serde_json::from_slice(&body).unwrap_or_default();
-    Err(one(problem["detail"].as_str().unwrap_or(status.as_str()).to_owned()))
 }
 
 fn post(to: &str, what: &str, id: Option<String>, wanted: &Wanted) -> Result<Json, Failure> {

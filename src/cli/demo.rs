@@ -112,7 +112,7 @@ fn project(app: &app::App, log: &Log, stop: &Stop) {
     let serving = &app.api.serving;
     let position = || {
         let snapshot = serving.snapshot();
-        let targets = (0..snapshot.applied.len()).filter_map(|partition| serving.target(partition));
+        let targets = snapshot.applied.ids().filter_map(|partition| serving.target(partition));
         (snapshot.applied.iter().sum::<u64>(), targets.sum::<u64>())
     };
     let mut progress = Progress::new("projecting", Unit::Records, Some(position().1));

@@ -12,6 +12,7 @@ use crate::cdc::{Logged, Mapping, Message, Outcome};
 use crate::config::{Config, LogOptions, ModelText, Options};
 use crate::encoding::{Connect, EncodingError, json_of};
 use crate::event::{Buffer, Code, Decoder, Rejection};
+use crate::ids::DomainId;
 use crate::model::value::Instant;
 use crate::telemetry::{Told, start_logs, tell};
 
@@ -119,7 +120,7 @@ struct Trial<'a> {
     mapping: &'a Mapping,
     connect: Connect,
     decoder: Decoder,
-    domains: Vec<usize>,
+    domains: Vec<DomainId>,
     buffer: Buffer,
     tally: Tally,
 }

@@ -1,6 +1,7 @@
 //! What a person types.
 
 mod append;
+mod checkpoint;
 mod dead_letters;
 mod demo;
 mod map;
@@ -47,6 +48,8 @@ enum Command {
     Append(append::Append),
     /// What could not be applied: list it, look at it, read it once more, take it away.
     DeadLetters(dead_letters::DeadLetters),
+    /// Have a running service take a checkpoint now, and wait until it is safe.
+    Checkpoint(checkpoint::Checkpoint),
     /// Check the model and the configuration: silent when they are right.
     Check {
         #[command(flatten)]
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Serve { options } => serve(&options, &logs),
         Command::Append(append) => append.run(&logs),
         Command::DeadLetters(letters) => letters.run(&logs),
+        Command::Checkpoint(checkpoint) => checkpoint.run(&logs),
         Command::Check { options } => check(&options, &logs),
         Command::Map(map) => map.run(&logs),
         Command::Schema { options } => schema(&options, &logs),

@@ -1,5 +1,9 @@
 //! A running service, as commands name it.
 
+use serde_json::Value as Json;
+
+use super::{Failure, one};
+
 /// The URL of a service: what names a host alone means HTTP. The error completes clap's "invalid value for …".
 pub fn service_url(text: &str) -> Result<String, String> {
     let wrong =
@@ -20,6 +24,23 @@ pub fn service_url(text: &str) -> Result<String, String> {
         return wrong();
     }
     Ok(format!("{scheme}://{}", rest.trim_end_matches('/')))
+}
+
+pub fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+/// An answer's body, or what the service says against it.
+pub fn answer(to: &str, sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Vec<u8>, Failure> {
+    let mut response = sent.map_err(|error| one(format!("{to} does not answer: {error}")))?;
+    let status = response.status();
+    let body = response.body_mut().with_config().limit(1 << 30).read_to_vec();
+    let body = body.map_err(|error| one(format!("{to} broke off: {error}")))?;
+    if status.is_success() {
+        return Ok(body);
+    }
+    let problem: Json = serde_json::from_slice(&body).unwrap_or_default();
+    Err(one(problem["detail"].as_str().unwrap_or(status.as_str()).to_owned()))
 }
 
 #[cfg(test)]

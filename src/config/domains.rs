@@ -8,6 +8,7 @@ use super::{DomainConfig, SourceConfig, SourceKind, TopicConfig};
 use crate::encoding::{Encoding, Registry};
 use crate::event::OrderBy;
 use crate::freshness::Thresholds;
+use crate::ids::{By, DomainId, TopicId};
 use crate::model::{Model, nearest};
 use crate::projection::{Boundaries, DomainRules};
 use crate::source::kafka::{Fault, KafkaConfig};
@@ -33,9 +34,9 @@ fn property_place(places: &Places, source: &str, property: &str) -> String {
 
 /// The sources, topics and domains of a file.
 pub struct Sourced {
-    pub domains: Vec<DomainConfig>,
+    pub domains: By<DomainId, DomainConfig>,
     pub sources: Vec<SourceConfig>,
-    pub topics: Vec<TopicConfig>,
+    pub topics: By<TopicId, TopicConfig>,
     pub boundaries: Vec<Boundaries>,
     pub dead_letters: Option<(usize, String)>,
 }
@@ -54,10 +55,10 @@ pub fn read(
         let place = places.of(&["domains", name]);
         faults.push(format!("{place}: [domains.{name}] is no domain of the model{near}"));
     }
-    let mut all_topics: Vec<TopicConfig> = Vec::new();
+    let mut all_topics: By<TopicId, TopicConfig> = By::default();
     let left_out = FileDomain::default();
-    let mut domains = Vec::new();
-    for domain in &model.domains {
+    let mut domains = By::default();
+    for (id, domain) in model.domains.entries() {
         let given = file.domains.get(&domain.name).unwrap_or(&left_out);
         let at = |key: &str| places.of(&["domains", &domain.name, key]);
         let duration = |given: Option<Millis<0>>, default: i64| given.map_or(default, |given| given.0);
@@ -145,15 +146,17 @@ pub fn read(
                     known.encoding.name(),
                     encoding.name()
                 )),
-                Some(known) => known.domains.push(domains.len()),
-                None => all_topics.push(TopicConfig {
-                    source,
-                    name: topic.clone(),
-                    domains: vec![domains.len()],
-                    encoding,
-                    mapping: None,
-                    tells_boundaries: false,
-                }),
+                Some(known) => known.domains.push(id),
+                None => {
+                    all_topics.push(TopicConfig {
+                        source,
+                        name: topic.clone(),
+                        domains: vec![id],
+                        encoding,
+                        mapping: None,
+                        tells_boundaries: false,
+                    });
+                }
             }
         }
         domains.push(DomainConfig {

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::options::{LogOptions, Options};
-use super::written::{Millis, Retention};
+use super::written::{Millis, Positive, Retention};
 use crate::model::nearest;
 
 /// What only the file says.
@@ -24,10 +24,12 @@ pub struct Sections {
     pub dead_letters: Option<FileDeadLetters>,
     pub documents: Option<FileDocuments>,
     pub log: FileLog,
+    pub checkpoints: Option<FileCheckpoints>,
 }
 
 /// The keys of [`Sections`] and of [`LogOptions`]; all others are [`Options`].
-const SECTIONS: [&str; 7] = ["sources", "domains", "mappings", "transactions", "dead_letters", "documents", "log"];
+const SECTIONS: [&str; 8] =
+    ["sources", "domains", "mappings", "transactions", "dead_letters", "documents", "checkpoints", "log"];
 const LOGS: [&str; 2] = ["log_format", "verbose"];
 
 #[derive(Debug, Deserialize)]
@@ -114,6 +116,16 @@ pub struct FileDocuments {
     pub files: Vec<PathBuf>,
     #[serde(default)]
     pub only: bool,
+}
+
+/// Where checkpoints lie, and how many.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileCheckpoints {
+    pub url: Option<String>,
+    pub every: Option<Millis<1000>>,
+    pub keep: Option<Positive>,
+    pub write: Option<bool>,
 }
 
 /// A table's rows into canonical events.

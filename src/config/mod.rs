@@ -1,5 +1,6 @@
 //! Each room's options gathered: flags beat the environment, which beats the file. Read once, and unknown keys refused.
 
+mod checkpoints;
 mod documents;
 mod domains;
 mod file;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use crate::cdc::Mapping;
 use crate::encoding::{Encoding, Registry};
 use crate::freshness::Thresholds;
+use crate::ids::{By, DomainId, TopicId};
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::projection::{Boundaries, DomainRules};
@@ -22,6 +24,7 @@ use crate::telemetry::LogFormat;
 use domains::Sourced;
 use file::File;
 
+pub use checkpoints::{CheckpointConfig, CheckpointPlace};
 pub use documents::{Documents, KnownDocument};
 pub use options::{DEPTH_MAX, LogOptions, Options};
 pub use written::{Address, Retention, Written, written};
@@ -57,7 +60,7 @@ pub struct TopicConfig {
     pub source: usize,
     pub name: String,
     /// The domains that it may carry.
-    pub domains: Vec<usize>,
+    pub domains: Vec<DomainId>,
     pub encoding: Encoding,
     /// What makes events of a table's rows, where it carries those.
     pub mapping: Option<Arc<Mapping>>,
@@ -69,13 +72,12 @@ pub struct TopicConfig {
 #[derive(Debug)]
 pub struct Config {
     pub model: Model,
-    /// By the model's domains.
-    pub domains: Vec<DomainConfig>,
+    pub domains: By<DomainId, DomainConfig>,
     pub sources: Vec<SourceConfig>,
     /// Where dead letters are written beside: a source and a topic of it.
     pub dead_letters: Option<(usize, String)>,
     /// In the order in which the domains name them. A domain's first is where its events are written.
-    pub topics: Vec<TopicConfig>,
+    pub topics: By<TopicId, TopicConfig>,
     /// Databases whose transactions become visible at once.
     pub boundaries: Vec<Boundaries>,
     pub listen: String,
@@ -92,6 +94,7 @@ pub struct Config {
     pub cors_headers: Vec<String>,
     /// The documents that are known from the start.
     pub documents: Documents,
+    pub checkpoints: CheckpointConfig,
     /// What is taken, and will surprise.
     pub warnings: Vec<String>,
 }
@@ -138,6 +141,7 @@ impl Config {
             return Err(in_order(faults));
         }
         let documents = documents::read(&sections, &places, folder, &mut faults);
+        let checkpoints = checkpoints::read(&sections, &places, &data_dir, &mut faults);
         if !faults.is_empty() {
             return Err(in_order(faults));
         }
@@ -145,6 +149,7 @@ impl Config {
         let count = |given: Option<written::Positive>, default: usize| given.map_or(default, written::Positive::usize);
         Ok(Config {
             documents,
+            checkpoints,
             domains,
             sources,
             topics,

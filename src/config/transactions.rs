@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::TopicConfig;
 use super::file::{FileTransactions, Places, Sections};
+use crate::ids::{By, DomainId, TopicId};
 use crate::model::nearest;
 use crate::projection::Boundaries;
 
@@ -14,7 +15,7 @@ const HOLD_MS_MAX: i64 = 10_000;
 pub fn read(
     file: &Sections,
     places: &Places,
-    topics: &mut Vec<TopicConfig>,
+    topics: &mut By<TopicId, TopicConfig>,
     faults: &mut Vec<String>,
 ) -> Vec<Boundaries> {
     let mut all: Vec<Boundaries> = Vec::new();
@@ -31,13 +32,13 @@ pub fn read(
         match tables(given, topics) {
             Ok(tables) => {
                 let is_taken =
-                    |table: &usize| all.iter().any(|other| other.tables.values().any(|known| known == table));
+                    |table: &TopicId| all.iter().any(|other| other.tables.values().any(|known| known == table));
                 if let Some(table) = tables.values().find(|table| is_taken(table)) {
                     faults.push(of(format!("`{}` is another's table already", topics[*table].name)));
                     continue;
                 }
                 let of_tables = || tables.values().filter_map(|table| topics.get(*table));
-                let mut domains: Vec<usize> = of_tables().flat_map(|table| table.domains.clone()).collect();
+                let mut domains: Vec<DomainId> = of_tables().flat_map(|table| table.domains.clone()).collect();
                 domains.sort_unstable();
                 domains.dedup();
                 let Some(first) = of_tables().next() else { continue };
@@ -54,8 +55,7 @@ pub fn read(
                     let (first, other) = (&first.name, &other.name);
                     faults.push(of(format!("its tables are read from two sources, `{first}` and `{other}`")));
                 }
-                all.push(Boundaries { topic: topics.len(), tables, hold_max_ms });
-                topics.push(boundaries);
+                all.push(Boundaries { topic: topics.push(boundaries), tables, hold_max_ms });
             }
             Err(fault) => faults.push(of(fault)),
         }
@@ -65,22 +65,22 @@ pub fn read(
 
 /// The topics of a database's tables by the names of those: what the file says, and `<prefix>.<table>` where the prefix is the
 /// boundaries' own.
-fn tables(given: &FileTransactions, topics: &[TopicConfig]) -> Result<HashMap<Box<str>, usize>, String> {
-    let mapped = || topics.iter().enumerate().filter(|(_, topic)| topic.mapping.is_some());
+fn tables(given: &FileTransactions, topics: &By<TopicId, TopicConfig>) -> Result<HashMap<Box<str>, TopicId>, String> {
+    let mapped = || topics.entries().filter(|(_, topic)| topic.mapping.is_some());
     let mut tables = HashMap::new();
     if let Some((prefix, _)) = given.topic.rsplit_once('.') {
-        for (index, topic) in mapped() {
+        for (id, topic) in mapped() {
             if let Some(table) = topic.name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.')) {
-                tables.insert(table.into(), index);
+                tables.insert(table.into(), id);
             }
         }
     }
     for (table, name) in &given.tables {
-        let Some((index, _)) = mapped().find(|(_, topic)| topic.name == *name) else {
+        let Some((id, _)) = mapped().find(|(_, topic)| topic.name == *name) else {
             let near = nearest(name, mapped().map(|(_, topic)| topic.name.as_str()));
             return Err(format!("its table `{table}` is in topic `{name}`, which has no [[mappings]]{near}"));
         };
-        tables.insert(table.as_str().into(), index);
+        tables.insert(table.as_str().into(), id);
     }
     match tables.is_empty() {
         false => Ok(tables),

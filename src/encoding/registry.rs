@@ -137,7 +137,7 @@ impl Registry {
         }
         let (settled, fetched) = mpsc::sync_channel(1);
         let inner = self.0.clone();
-        let asks = move || drop(settled.send(inner.settle(id, Instant::now())));
+        let asks = move || drop(settled.send(inner.fetch_and_keep(id, Instant::now())));
         if let Err(error) = std::thread::Builder::new().name("schemas".into()).spawn(asks) {
             self.0.forget(id);
             return Err(self.0.client.away(&format!("cannot be asked: no thread: {error}")));
@@ -163,7 +163,7 @@ impl Inner {
     }
 
     /// Fetches a schema, and keeps what came of it.
-    fn settle(&self, id: u32, asked_at: Instant) -> Result<Arc<Schema>, EncodingError> {
+    fn fetch_and_keep(&self, id: u32, asked_at: Instant) -> Result<Arc<Schema>, EncodingError> {
         let fetched = self.fetch(id).map(Arc::new);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.remove(&id);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::buffer::Stored;
 use super::{Buffer, Code, Commit, Decoder, End, Envelope, Event, Part, Rejection, Truncation};
+use crate::ids::{DomainId, PartitionId};
 use crate::limits::NAMES_MAX;
 use crate::model::value::Instant;
 
 /// Consecutive records of one partition, decoded. It is emptied and filled again rather than made anew.
 #[derive(Debug)]
 pub struct Batch {
-    /// An index of the projector's partitions.
-    pub partition: usize,
+    pub partition: PartitionId,
     /// Where the partition stands once the batch is applied: after its last record, unless it is set. Offsets need not
     /// be dense.
     pub next_offset: u64,
@@ -42,7 +42,7 @@ struct Line {
 
 /// One event of a record, decoded or refused. Several may be of one record.
 #[derive(Clone, Copy, Debug)]
-pub struct Record<'a> {
+pub struct Item<'a> {
     pub offset: u64,
     pub appended_at: Instant,
     /// Its place in the order of the database that it comes from, where it comes from one.
@@ -72,7 +72,7 @@ pub struct Beside {
 pub type Header = (Box<str>, Option<Box<[u8]>>);
 
 impl Batch {
-    pub fn new(partition: usize) -> Batch {
+    pub fn new(partition: PartitionId) -> Batch {
         Batch {
             partition,
             next_offset: 0,
@@ -88,7 +88,7 @@ impl Batch {
     }
 
     /// Empties it for other records, and keeps its memory.
-    pub fn clear(&mut self, partition: usize) {
+    pub fn clear(&mut self, partition: PartitionId) {
         self.partition = partition;
         self.next_offset = 0;
         self.truncations.clear();
@@ -128,7 +128,7 @@ impl Batch {
 
     /// Decodes an event into the batch; one that is refused is kept with its bytes. `domains` are the topic's, none where any
     /// will do.
-    pub fn push(&mut self, decoder: &Decoder, domains: &[usize], offset: u64, appended_at: Instant, bytes: &[u8]) {
+    pub fn push(&mut self, decoder: &Decoder, domains: &[DomainId], offset: u64, appended_at: Instant, bytes: &[u8]) {
         let outcome = decoder.read(bytes, domains, &mut self.buffer);
         let outcome = outcome.map_err(|rejection| Refused { rejection, bytes: bytes.into(), beside: None });
         self.lines.push(Line { offset, appended_at, commit: None, outcome });
@@ -140,8 +140,9 @@ impl Batch {
     pub fn push_made(
         &mut self,
         decoder: &Decoder,
-        domains: &[usize],
-        (offset, appended_at): (u64, Instant),
+        domains: &[DomainId],
+        offset: u64,
+        appended_at: Instant,
         commit: Option<Commit>,
         bytes: &[u8],
     ) -> Result<(), Box<Rejection>> {
@@ -204,19 +205,19 @@ impl Batch {
         refused.for_each(|refused| of(&mut refused.rejection));
     }
 
-    /// The records from an offset on and before another, as [`Batch::records_in`] numbers them.
+    /// The items from an offset on and before another, as [`Batch::items_in`] numbers them.
     pub fn between(&self, from: u64, until: u64) -> Range<usize> {
         let before = |offset: u64| self.lines.partition_point(|line| line.offset < offset);
         before(from)..before(until)
     }
 
-    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.records_in(0..self.lines.len())
+    pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        self.items_in(0..self.lines.len())
     }
 
     #[inline]
-    pub fn records_in(&self, range: Range<usize>) -> impl Iterator<Item = Record<'_>> {
-        self.lines[range].iter().map(|line| Record {
+    pub fn items_in(&self, range: Range<usize>) -> impl Iterator<Item = Item<'_>> {
+        self.lines[range].iter().map(|line| Item {
             offset: line.offset,
             appended_at: line.appended_at,
             commit: line.commit,

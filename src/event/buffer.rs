@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::tape::{Span, Tape, Token};
 use super::{Action, Envelope, Event};
+use crate::ids::{EntityId, FieldId};
 use crate::model::cell::{Cell, List};
 use crate::model::value::{Date, GeoPoint, Instant, Money};
 
@@ -17,7 +18,7 @@ pub struct Buffer {
 /// What is read off the tape.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
-    pub patch: Vec<(usize, Slot)>,
+    pub patch: Vec<(FieldId, Slot)>,
     /// Names in the tape's text, values in `made`.
     pub attributes: Vec<(Span, Span)>,
     pub extensions: Vec<Span>,
@@ -50,7 +51,7 @@ pub enum Slot {
 /// An event whose texts lie in the buffer.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    pub entity: usize,
+    pub entity: EntityId,
     pub key: Span,
     pub action: StoredAction,
     pub id: Span,
@@ -134,7 +135,7 @@ impl Slot {
 impl Kept {
     /// The field's value among those from `start` on; `Null` where there is none.
     #[inline]
-    pub fn cell<'a>(&'a self, start: usize, field: usize, text: &'a str) -> Cell<'a> {
+    pub fn cell<'a>(&'a self, start: usize, field: FieldId, text: &'a str) -> Cell<'a> {
         let slot = self.patch.get(start..).unwrap_or_default().iter().find(|(known, _)| *known == field);
         slot.map_or(Cell::Null, |(_, slot)| slot.cell(text, &self.made, &self.packed))
     }
@@ -188,7 +189,7 @@ impl Buffer {
         texts
             + tape.tokens.capacity() * size_of::<Token>()
             + tape.quotes.capacity() * size_of::<u64>()
-            + kept.patch.capacity() * size_of::<(usize, Slot)>()
+            + kept.patch.capacity() * size_of::<(FieldId, Slot)>()
             + kept.attributes.capacity() * size_of::<(Span, Span)>()
             + kept.extensions.capacity() * size_of::<Span>()
     }
@@ -262,7 +263,7 @@ impl fmt::Debug for Buffer {
 /// The fields that an event sets, each once; `Null` clears. A link's value is the other's key.
 #[derive(Clone, Copy)]
 pub struct Patch<'a> {
-    slots: &'a [(usize, Slot)],
+    slots: &'a [(FieldId, Slot)],
     buffer: &'a Buffer,
 }
 
@@ -276,7 +277,7 @@ impl<'a> Patch<'a> {
     }
 
     #[inline]
-    pub fn iter(self) -> impl Iterator<Item = (usize, Cell<'a>)> {
+    pub fn iter(self) -> impl Iterator<Item = (FieldId, Cell<'a>)> {
         let Buffer { tape, kept } = self.buffer;
         self.slots.iter().map(|(field, slot)| (*field, slot.cell(&tape.text, &kept.made, &kept.packed)))
     }

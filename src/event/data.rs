@@ -4,8 +4,9 @@ use super::buffer::{Kept, Slot, StoredAction};
 use super::envelope::Members;
 use super::routes::{Happening, Route};
 use super::tape::{Node, Span, Token};
-use super::values::{self, Reader};
+use super::values::{self, ValueReader};
 use super::{Code, Rejection};
+use crate::ids::{FieldId, Id};
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
 use crate::model::{Effect, Entity, Model, Operands};
@@ -51,22 +52,22 @@ pub fn read(
     let merges = head.route.happening == Happening::Merged;
     let start = kept.patch.len();
     // Producers tend to write the fields in the model's order: each is looked for from the one before on.
-    let mut expected = 0;
+    let mut expected = FieldId(0);
     for (span, value) in data.iter().flat_map(|data| data.members()) {
         let name = root.spanned(span);
         if merges && name == "into" {
             continue;
         }
         match field_of(entity, name, expected) {
-            Some(index) => {
-                expected = index + 1;
-                let field = &entity.fields[index];
+            Some(id) => {
+                expected = FieldId(id.0 + 1);
+                let field = &entity.fields[id];
                 if field.derived.is_some() {
                     return Err(bad_field(name, "is derived from other fields, and no event may set it"));
                 }
-                let mut reader = Reader { model, personal: field.personal, kept: &mut *kept };
+                let mut reader = ValueReader { model, personal: field.personal, kept: &mut *kept };
                 let slot = reader.read(value, &field.kind).map_err(|why| bad_field(name, &why))?;
-                kept.patch.push((index, slot));
+                kept.patch.push((id, slot));
             }
             None => {
                 let value = value.write(&mut kept.made);
@@ -93,10 +94,10 @@ pub fn read(
     Ok(action)
 }
 
-fn field_of(entity: &Entity, name: &str, expected: usize) -> Option<usize> {
-    let (before, after) = entity.fields.split_at_checked(expected)?;
-    let found = after.iter().position(|field| field.wire_name == name).map(|index| expected + index);
-    found.or_else(|| before.iter().position(|field| field.wire_name == name))
+fn field_of(entity: &Entity, name: &str, expected: FieldId) -> Option<FieldId> {
+    let (before, after) = entity.fields.split_at_checked(expected.index())?;
+    let found = after.iter().position(|field| field.wire_name == name).map(|index| expected.index() + index);
+    found.or_else(|| before.iter().position(|field| field.wire_name == name)).map(FieldId::of)
 }
 
 fn survivor(data: Option<Node<'_>>, key: &str) -> Result<Span, Rejection> {
@@ -132,7 +133,7 @@ struct Data<'a> {
 }
 
 impl Operands for Data<'_> {
-    fn value(&self, field: usize) -> Cell<'_> {
+    fn value(&self, field: FieldId) -> Cell<'_> {
         match &self.entity.fields[field].derived {
             Some(rule) => rule.evaluate(self).unwrap_or(Cell::Null),
             None => self.kept.cell(self.start, field, self.root.kept_text()),
@@ -144,7 +145,7 @@ fn judge(data: &Data<'_>) -> Result<(), Rejection> {
     let entity = data.entity;
     for check in &entity.checks {
         if check.rule.holds(data) == Some(false) {
-            let named = |field: &&usize| data.kept.patch[data.start..].iter().any(|(known, _)| known == *field);
+            let named = |field: &&FieldId| data.kept.patch[data.start..].iter().any(|(known, _)| known == *field);
             let field = check.rule.fields.iter().find(named).or(check.rule.fields.first());
             let field = field.map(|field| format!("data.{}", entity.fields[*field].wire_name));
             return Err(Rejection::at(Code::CheckFailed, field, format!("the data break the check `{}`", check.text)));

@@ -20,10 +20,11 @@ mod values;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::ids::{By, DomainId, EntityId};
 use crate::model::Model;
 use crate::model::value::Instant;
 
-pub use batch::{Batch, Beside, Record, Refused};
+pub use batch::{Batch, Beside, Item, Refused};
 pub use buffer::{Attributes, Buffer, Extensions, Patch};
 pub use commit::{Commit, End, Part, Transaction, Truncation};
 pub use numerals::{Numerals, is_exact, plain};
@@ -47,7 +48,7 @@ pub enum OrderBy {
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
     /// An index of the model's entities.
-    pub entity: usize,
+    pub entity: EntityId,
     pub key: &'a str,
     pub action: Action<'a>,
     pub envelope: Envelope<'a>,
@@ -154,15 +155,14 @@ impl Rejection {
 #[derive(Clone, Debug)]
 pub struct Decoder {
     model: Arc<Model>,
-    /// By domain.
-    order_by: Vec<OrderBy>,
+    order_by: By<DomainId, OrderBy>,
     /// An event of more bytes is refused.
     event_bytes_max: usize,
     routes: Arc<Routes>,
 }
 
 impl Decoder {
-    pub fn new(model: Arc<Model>, order_by: Vec<OrderBy>, event_bytes_max: usize) -> Decoder {
+    pub fn new(model: Arc<Model>, order_by: By<DomainId, OrderBy>, event_bytes_max: usize) -> Decoder {
         let routes = Arc::new(Routes::new(&model));
         Decoder { model, order_by, event_bytes_max, routes }
     }
@@ -171,7 +171,7 @@ impl Decoder {
         &self.model
     }
 
-    pub fn order_by(&self, domain: usize) -> OrderBy {
+    pub fn order_by(&self, domain: DomainId) -> OrderBy {
         self.order_by.get(domain).copied().unwrap_or_default()
     }
 
@@ -180,7 +180,7 @@ impl Decoder {
     pub fn decode<'b>(
         &self,
         bytes: &[u8],
-        domains: &[usize],
+        domains: &[DomainId],
         buffer: &'b mut Buffer,
     ) -> Result<Event<'b>, Box<Rejection>> {
         buffer.clear();
@@ -189,7 +189,7 @@ impl Decoder {
     }
 
     /// Reads one event behind those that the buffer holds. Of one that is refused, nothing stays there.
-    fn read(&self, bytes: &[u8], domains: &[usize], buffer: &mut Buffer) -> Result<Stored, Box<Rejection>> {
+    fn read(&self, bytes: &[u8], domains: &[DomainId], buffer: &mut Buffer) -> Result<Stored, Box<Rejection>> {
         if bytes.len() > self.event_bytes_max {
             let message =
                 format!("the event has {} bytes, and at most {} are taken", bytes.len(), self.event_bytes_max);
@@ -213,7 +213,7 @@ impl Decoder {
     }
 
     /// Judges what was read onto the buffer's tape, in the contract's order.
-    fn judge(&self, domains: &[usize], buffer: &mut Buffer) -> Result<Stored, Rejection> {
+    fn judge(&self, domains: &[DomainId], buffer: &mut Buffer) -> Result<Stored, Rejection> {
         let Buffer { tape, kept } = buffer;
         let before = [kept.patch.len(), kept.attributes.len(), kept.extensions.len()];
         let root = tape.root();

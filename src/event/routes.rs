@@ -1,12 +1,13 @@
 //! What the model says of an event by its type, looked up once for every type that it names.
 
 use super::{Code, Rejection};
+use crate::ids::{DomainId, EntityId};
 use crate::model::{Effect, Model};
 
 /// What an event of a type is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Route<'r> {
-    pub entity: usize,
+    pub entity: EntityId,
     pub happening: Happening,
     /// What it does by happening.
     pub effects: &'r [Effect],
@@ -30,7 +31,7 @@ pub struct Routes(Vec<Vec<Known>>);
 #[derive(Debug)]
 struct Known {
     kind: String,
-    entity: usize,
+    entity: EntityId,
     happening: Happening,
     effects: Vec<Effect>,
 }
@@ -75,7 +76,7 @@ impl Routes {
     }
 
     /// The type's entity and effects; `domains` are the topic's, none where any will do.
-    pub fn find(&self, model: &Model, kind: &str, domains: &[usize]) -> Result<Route<'_>, Rejection> {
+    pub fn find(&self, model: &Model, kind: &str, domains: &[DomainId]) -> Result<Route<'_>, Rejection> {
         let route = match self.known(kind) {
             Some(Known { entity, happening, effects, .. }) => {
                 Route { entity: *entity, happening: *happening, effects, in_model: true }
@@ -100,14 +101,14 @@ fn unknown(message: String) -> Rejection {
 }
 
 /// The entity that a type names, and what follows the dot.
-fn entity_of<'k>(model: &Model, kind: &'k str) -> Result<(usize, &'k str), Rejection> {
+fn entity_of<'k>(model: &Model, kind: &'k str) -> Result<(EntityId, &'k str), Rejection> {
     let (prefix, rest) = kind.split_once('.').unwrap_or((kind, ""));
     if rest.is_empty() {
         return Err(unknown("the type has no dot with something after it: write `<entity>.<past participle>`".into()));
     }
-    let index = model.entity_of_event(prefix).ok_or_else(|| {
+    let entity = model.entity_of_event(prefix).ok_or_else(|| {
         let near = crate::model::nearest(prefix, model.entities.iter().map(|entity| entity.event.as_str()));
         unknown(format!("the model has no entity whose events start with `{}`{near}", super::shorten(prefix)))
     })?;
-    Ok((index, rest))
+    Ok((entity, rest))
 }

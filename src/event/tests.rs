@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::tape::{self, Tape};
 use super::{Action, Batch, Buffer, Code, Decoder, OrderBy, scan, strict};
+use crate::ids::{DomainId, PartitionId};
 use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::{Date, Instant, Money};
@@ -57,7 +58,7 @@ enum Status { NEW @on(events: ["joined"]) GONE }
 
 fn decoder() -> Decoder {
     let model = Model::parse(MODEL, "guests.graphql").unwrap_or_else(|faults| panic!("{faults:?}"));
-    Decoder::new(Arc::new(model), vec![OrderBy::Sequence], 4096)
+    Decoder::new(Arc::new(model), vec![OrderBy::Sequence].into(), 4096)
 }
 
 fn event(kind: &str, data: &str) -> String {
@@ -68,7 +69,7 @@ fn event(kind: &str, data: &str) -> String {
 
 /// The patch as the model's names and what `Debug` says.
 fn patch(decoder: &Decoder, batch: &Batch, index: usize) -> Vec<(String, String)> {
-    let event = batch.records().nth(index).unwrap().outcome.unwrap();
+    let event = batch.items().nth(index).unwrap().outcome.unwrap();
     let fields = &decoder.model().entities[event.entity].fields;
     event.patch.iter().map(|(field, cell)| (fields[field].name.clone(), format!("{cell:?}"))).collect()
 }
@@ -76,13 +77,13 @@ fn patch(decoder: &Decoder, batch: &Batch, index: usize) -> Vec<(String, String)
 #[test]
 fn an_event_lies_in_its_batch() {
     let decoder = decoder();
-    let mut batch = Batch::new(3);
+    let mut batch = Batch::new(PartitionId(3));
     let data = r#"{"friendId":"\u0066","since":"2024-05-01","total":{"currency":"SGD","minor":5},"tags":["a","ö"],"name":null,
         "extra":{"x" : [1, 2.50]}, "shoe size":{"eu" : 42.0}}"#;
     batch.push(&decoder, &[], 4, Instant::EPOCH, event("guest.joined", data).as_bytes());
-    let record = batch.records().next().unwrap();
-    let event = record.outcome.unwrap();
-    assert_eq!((batch.partition, batch.next_offset, batch.len(), record.offset), (3, 5, 1, 4));
+    let item = batch.items().next().unwrap();
+    let event = item.outcome.unwrap();
+    assert_eq!((batch.partition, batch.next_offset, batch.len(), item.offset), (PartitionId(3), 5, 1, 4));
     assert_eq!((event.key, event.action, event.in_model), ("g", Action::Change, true));
     assert_eq!((event.envelope.version, event.envelope.sequence), (Some(7), Some("7")));
     assert_eq!(event.attributes.iter().collect::<Vec<_>>(), [("shoe size", r#"{"eu":42.0}"#)]);
@@ -101,21 +102,20 @@ fn an_event_lies_in_its_batch() {
 #[test]
 fn an_event_judges_its_own_data_only() {
     let decoder = decoder();
-    let mut batch = Batch::new(0);
+    let mut batch = Batch::new(PartitionId(0));
     let bodies = [r#"{"level":5}"#, r#"{"limit":4}"#, r#"{"limit":4,"level":5}"#, r#"{"level":1,"limit":4}"#];
     for (offset, data) in bodies.iter().enumerate() {
         batch.push(&decoder, &[], offset as u64, Instant::EPOCH, event("guest.renamed", data).as_bytes());
     }
-    let codes: Vec<_> =
-        batch.records().map(|record| record.outcome.err().map(|refused| refused.rejection.code)).collect();
+    let codes: Vec<_> = batch.items().map(|item| item.outcome.err().map(|refused| refused.rejection.code)).collect();
     assert_eq!(codes, [None, None, Some(Code::CheckFailed), None]);
     // What was refused left nothing behind.
     let named = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(patch(&decoder, &batch, 3), [named("level", "Int(1)"), named("limit", "Int(4)")]);
-    let refused = batch.records().nth(2).unwrap().outcome.unwrap_err();
+    let refused = batch.items().nth(2).unwrap().outcome.unwrap_err();
     assert_eq!(&*refused.bytes, event("guest.renamed", bodies[2]).as_bytes());
-    batch.clear(1);
-    assert!(batch.is_empty() && batch.records().next().is_none());
+    batch.clear(PartitionId(1));
+    assert!(batch.is_empty() && batch.items().next().is_none());
 }
 
 #[test]
@@ -131,10 +131,10 @@ fn what_every_entity_has_is_in_the_model() {
     ];
     for (kind, data, action, in_model) in cases {
         let text = event(kind, data);
-        let event = decoder.decode(text.as_bytes(), &[0], &mut buffer).unwrap();
+        let event = decoder.decode(text.as_bytes(), &[DomainId(0)], &mut buffer).unwrap();
         assert_eq!((event.action, event.in_model), (action, in_model), "{kind}");
     }
-    let refused = decoder.decode(event("guest.joined", "{}").as_bytes(), &[1], &mut buffer).unwrap_err();
+    let refused = decoder.decode(event("guest.joined", "{}").as_bytes(), &[DomainId(1)], &mut buffer).unwrap_err();
     assert_eq!((refused.code, refused.id.as_deref()), (Code::UnknownEntity, Some("i")));
 }
 

@@ -7,13 +7,13 @@ use crate::model::value::{Date, GeoPoint, Instant, LONG_MAX, Money};
 use crate::model::{Kind, Model};
 
 /// Reads a field's values.
-pub struct Reader<'r> {
+pub struct ValueReader<'r> {
     pub model: &'r Model,
     pub personal: bool,
     pub kept: &'r mut Kept,
 }
 
-impl Reader<'_> {
+impl ValueReader<'_> {
     /// Reads a value, `Null` clearing the field.
     pub fn read(&mut self, value: Node<'_>, kind: &Kind) -> Result<Slot, String> {
         let wanted = |what: &str| Err(format!("must be {what}, not {}", value.noun()));
@@ -44,7 +44,7 @@ impl Reader<'_> {
             (Kind::GeoPoint, _) => Slot::GeoPoint(geo_point(value)?),
             (Kind::Enum(index), Token::Text(span)) => self.enum_value(*index, value.spanned(span))?,
             (Kind::Enum(index), _) => return wanted(&format!("a value of {}", self.model.enums[*index].name)),
-            (Kind::Link { .. }, _) => Slot::String(key(value)?),
+            (Kind::Link(_), _) => Slot::String(key(value)?),
             (Kind::List(item), Token::Array { .. }) => self.list(value, item)?,
             (Kind::List(_), _) => return wanted("an array"),
         })

@@ -1,6 +1,8 @@
-//! A list that grows by segments: nothing that is in it is ever copied to make room, so that no event pays for a million others.
+//! A list by slot that grows by segments: nothing that is in it is ever copied to make room, so that no event pays for a million others.
 
 use std::ops::{Index, IndexMut};
+
+use crate::ids::Slot;
 
 /// Entries a segment, as a power of two.
 const SEGMENT_BITS: u32 = 14;
@@ -35,8 +37,13 @@ impl<T> Column<T> {
         }
     }
 
-    pub fn get(&self, index: usize) -> Option<&T> {
+    pub fn get(&self, slot: Slot) -> Option<&T> {
+        let index = slot.index();
         self.segments.get(index >> SEGMENT_BITS)?.get(index & (SEGMENT - 1))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.segments.iter().flatten()
     }
 
     /// Bytes that it holds, used or not.
@@ -46,16 +53,18 @@ impl<T> Column<T> {
     }
 }
 
-impl<T> Index<usize> for Column<T> {
+impl<T> Index<Slot> for Column<T> {
     type Output = T;
 
-    fn index(&self, index: usize) -> &T {
+    fn index(&self, slot: Slot) -> &T {
+        let index = slot.index();
         &self.segments[index >> SEGMENT_BITS][index & (SEGMENT - 1)]
     }
 }
 
-impl<T> IndexMut<usize> for Column<T> {
-    fn index_mut(&mut self, index: usize) -> &mut T {
+impl<T> IndexMut<Slot> for Column<T> {
+    fn index_mut(&mut self, slot: Slot) -> &mut T {
+        let index = slot.index();
         &mut self.segments[index >> SEGMENT_BITS][index & (SEGMENT - 1)]
     }
 }
@@ -63,17 +72,19 @@ impl<T> IndexMut<usize> for Column<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Id;
 
     #[test]
     fn what_was_pushed_is_there() {
         let mut column = Column::default();
         for number in 0..3 * SEGMENT {
-            assert_eq!((column.len(), column.get(number)), (number, None));
+            assert_eq!((column.len(), column.get(Slot::of(number))), (number, None));
             column.push(number);
         }
-        column[SEGMENT] = 7;
+        let edge = Slot::of(SEGMENT);
+        column[edge] = 7;
         assert_eq!(
-            (column[SEGMENT - 1], column[SEGMENT], column.get(SEGMENT + 1)),
+            (column[Slot::of(SEGMENT - 1)], column[edge], column.get(Slot::of(SEGMENT + 1))),
             (SEGMENT - 1, 7, Some(&(SEGMENT + 1)))
         );
         assert_eq!(column.size(), 3 * SEGMENT * size_of::<usize>());

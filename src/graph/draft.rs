@@ -3,6 +3,7 @@
 use super::bytes::{Reader, put, put_long, put_signed};
 use super::layout::{HEAD, Layout};
 use super::record::{Flags, Merge, Packed, Record, State, bit};
+use crate::ids::{FieldId, NodeId};
 use crate::model::cell::Cell;
 use crate::model::value::LONG_MAX;
 use crate::model::{Entity, Kind, Operands, Rule};
@@ -10,12 +11,11 @@ use crate::model::{Entity, Kind, Operands, Rule};
 /// Changes to one slot's record, until they are committed.
 #[derive(Default)]
 pub struct Draft {
-    pub entity: usize,
-    pub slot: u32,
+    pub id: NodeId,
     pub(super) base: Option<Record>,
     pub(super) flags: Flags,
     /// Fields that changed, each with its value's place in `bytes`; the last one counts.
-    changes: Vec<(usize, usize)>,
+    changes: Vec<(FieldId, usize)>,
     bytes: Vec<u8>,
     attributes: Section,
     missing: Section,
@@ -51,8 +51,8 @@ pub(super) struct Drafted<'a> {
 }
 
 impl Draft {
-    pub(super) fn begin(&mut self, entity: usize, slot: u32, base: Record) {
-        (self.entity, self.slot, self.flags) = (entity, slot, Flags(base[0]));
+    pub(super) fn begin(&mut self, id: NodeId, base: Record) {
+        (self.id, self.flags) = (id, Flags(base[0]));
         self.base = Some(base);
         self.changes.clear();
         self.bytes.clear();
@@ -62,7 +62,7 @@ impl Draft {
     }
 
     /// Sets a field; `Null` clears it. A link's value is its target's slot.
-    pub fn set(&mut self, field: usize, cell: Cell<'_>) {
+    pub fn set(&mut self, field: FieldId, cell: Cell<'_>) {
         self.changes.push((field, self.bytes.len()));
         cell.pack(&mut self.bytes);
     }
@@ -139,7 +139,7 @@ impl Draft {
     pub(super) fn set_merge(&mut self, merge: Option<Merge<'_>>) {
         let out = self.merge.start();
         if let Some(merge) = merge {
-            put(out, u64::from(merge.into));
+            put(out, u64::from(merge.into.0));
             put(out, u64::from(merge.void));
             put_signed(out, merge.order.0.seconds);
             put(out, u64::from(merge.order.0.nanos));
@@ -149,11 +149,11 @@ impl Draft {
     }
 
     /// The fields that were set, some of them twice perhaps.
-    pub(super) fn changed(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn changed(&self) -> impl Iterator<Item = FieldId> + '_ {
         self.changes.iter().map(|(field, _)| *field)
     }
 
-    fn change(&self, field: usize) -> Option<Cell<'_>> {
+    fn change(&self, field: FieldId) -> Option<Cell<'_>> {
         let (_, start) = self.changes.iter().rev().find(|(known, _)| *known == field)?;
         Cell::unpack(&mut &self.bytes[*start..])
     }
@@ -191,7 +191,7 @@ impl<'a> Packed<'a> {
 }
 
 impl Operands for Drafted<'_> {
-    fn value(&self, field: usize) -> Cell<'_> {
+    fn value(&self, field: FieldId) -> Cell<'_> {
         self.cell(field)
     }
 }
@@ -201,7 +201,7 @@ impl<'a> Drafted<'a> {
         Packed { layout: self.layout, bytes: self.draft.base.as_deref().unwrap_or(&[0, 0]) }
     }
 
-    pub fn cell(self, field: usize) -> Cell<'a> {
+    pub fn cell(self, field: FieldId) -> Cell<'a> {
         self.draft.change(field).unwrap_or_else(|| self.base().cell(field))
     }
 
@@ -237,8 +237,8 @@ impl<'a> Drafted<'a> {
         out.resize(fixed + layout.fixed_bytes, 0);
         for (field, start) in &draft.changes {
             let cell = Cell::unpack(&mut &draft.bytes[*start..]).unwrap_or(Cell::Null);
-            let bit = 1u8 << (field % 8);
-            let byte = &mut out[presence + field / 8];
+            let bit = 1u8 << (field.0 % 8);
+            let byte = &mut out[presence + field.index() / 8];
             *byte = if cell.is_null() { *byte & !bit } else { *byte | bit };
             let place = layout.places[*field];
             let width = place.storage.width();

@@ -4,6 +4,7 @@
 //! value (long texts, points), a candidate is checked against its record.
 
 use super::tree::Tree;
+use crate::ids::Slot;
 use crate::model::Kind;
 use crate::model::cell::Cell;
 use crate::model::value::{GeoPoint, YEAR_0000};
@@ -32,7 +33,7 @@ pub enum Pending {
 
 /// Whether a field of this kind can have an index.
 pub fn can_index(kind: &Kind) -> bool {
-    !matches!(kind, Kind::Json | Kind::List(_) | Kind::Link { .. })
+    !matches!(kind, Kind::Json | Kind::List(_) | Kind::Link(_))
 }
 
 impl Index {
@@ -101,11 +102,11 @@ impl Index {
     }
 
     /// The entries whose codes are in the range, both ends included, by code, then slot.
-    pub fn range(&self, range: (Code, Code)) -> Box<dyn DoubleEndedIterator<Item = (Code, u32)> + '_> {
+    pub fn range(&self, range: (Code, Code)) -> Box<dyn DoubleEndedIterator<Item = (Code, Slot)> + '_> {
         fn entries<const N: usize>(
             tree: &Tree<[u32; N]>,
             range: (Code, Code),
-        ) -> Box<dyn DoubleEndedIterator<Item = (Code, u32)> + '_> {
+        ) -> Box<dyn DoubleEndedIterator<Item = (Code, Slot)> + '_> {
             let (low, high) = bounds(range);
             Box::new(tree.range(low..=high).map(split))
         }
@@ -116,7 +117,7 @@ impl Index {
         }
     }
 
-    pub fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = (Code, u32)> + '_> {
+    pub fn iter(&self) -> Box<dyn DoubleEndedIterator<Item = (Code, Slot)> + '_> {
         self.range(ALL)
     }
 }
@@ -125,7 +126,7 @@ impl Index {
 pub const ALL: (Code, Code) = ([0; 3], [u32::MAX; 3]);
 
 impl Pending {
-    pub fn push(&mut self, code: Code, slot: u32, holds: bool) {
+    pub fn push(&mut self, code: Code, slot: Slot, holds: bool) {
         match self {
             Pending::Narrow(changes) => changes.push((entry(code, slot), holds)),
             Pending::Wide(changes) => changes.push((entry(code, slot), holds)),
@@ -152,16 +153,16 @@ impl Pending {
     }
 }
 
-fn entry<const N: usize>(code: Code, slot: u32) -> [u32; N] {
-    std::array::from_fn(|word| if word + 1 == N { slot } else { code[word] })
+fn entry<const N: usize>(code: Code, slot: Slot) -> [u32; N] {
+    std::array::from_fn(|word| if word + 1 == N { slot.0 } else { code[word] })
 }
 
-fn split<const N: usize>(entry: [u32; N]) -> (Code, u32) {
-    (std::array::from_fn(|word| if word + 1 < N { entry[word] } else { 0 }), entry[N - 1])
+fn split<const N: usize>(entry: [u32; N]) -> (Code, Slot) {
+    (std::array::from_fn(|word| if word + 1 < N { entry[word] } else { 0 }), Slot(entry[N - 1]))
 }
 
 fn bounds<const N: usize>((low, high): (Code, Code)) -> ([u32; N], [u32; N]) {
-    (entry(low, 0), entry(high, u32::MAX))
+    (entry(low, Slot::MIN), entry(high, Slot::MAX))
 }
 
 /// A code of 64 bits.

@@ -7,13 +7,15 @@ use std::sync::{PoisonError, RwLock};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
+use crate::ids::Slot;
+
 /// So many that growing one is short.
 const SHARDS: usize = 256;
 
 #[derive(Clone, Copy)]
 struct Entry {
     hash: u32,
-    slot: u32,
+    slot: Slot,
 }
 
 pub struct Keys {
@@ -39,7 +41,7 @@ impl Keys {
     }
 
     /// The slot of a key. `is_it` says whether a slot has it.
-    pub fn find(&self, key: &str, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub fn find(&self, key: &str, is_it: impl Fn(Slot) -> bool) -> Option<Slot> {
         let (shard, hash) = self.hash(key);
         let table = self.shards[shard].read().unwrap_or_else(PoisonError::into_inner);
         table.find(spread(hash), |entry| entry.hash == hash && is_it(entry.slot)).map(|entry| entry.slot)
@@ -47,7 +49,7 @@ impl Keys {
 
     /// The slots that many keys may have, by their hashes alone; none where a key has none. Nothing else is looked at, and no
     /// lock lies between two looks: a processor then fetches several of them at once.
-    pub fn guess<'a>(&self, keys: impl Iterator<Item = &'a str>) -> Vec<Option<u32>> {
+    pub fn guess<'a>(&self, keys: impl Iterator<Item = &'a str>) -> Vec<Option<Slot>> {
         let tables: Vec<_> =
             self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner)).collect();
         let hashes: Vec<(usize, u32)> = keys.map(|key| self.hash(key)).collect();
@@ -56,7 +58,7 @@ impl Keys {
     }
 
     /// Adds a key that is not there; only the writer does.
-    pub fn insert(&self, key: &str, slot: u32) {
+    pub fn insert(&self, key: &str, slot: Slot) {
         let (shard, hash) = self.hash(key);
         let mut table = self.shards[shard].write().unwrap_or_else(PoisonError::into_inner);
         table.insert_unique(spread(hash), Entry { hash, slot }, |entry| spread(entry.hash));

@@ -7,6 +7,7 @@
 //! follow in the order of their fields, each after its length, only where present. A reference has neither breaches,
 //! presence nor cells. The sections are lineage, the rules' own bytes, and, where a flag says so, what is rare.
 
+use crate::ids::{By, EntityId, FieldId, Slot};
 use crate::model::cell::{Cell, List};
 use crate::model::value::{Date, GeoPoint, Instant, Money, YEAR_0000};
 use crate::model::{Entity, Kind, Model};
@@ -46,7 +47,7 @@ impl Storage {
             Kind::Money => Storage::Money,
             Kind::GeoPoint => Storage::Point,
             Kind::Enum(_) => Storage::Enum,
-            Kind::Link { .. } => Storage::Link,
+            Kind::Link(_) => Storage::Link,
             Kind::List(_) => Storage::List,
         }
     }
@@ -85,7 +86,7 @@ impl Storage {
                 out[8..].copy_from_slice(&value.lon.to_bits().to_le_bytes());
             }
             Cell::Enum(value) => out.copy_from_slice(&value.to_le_bytes()),
-            Cell::Link(slot) => out.copy_from_slice(&slot.to_le_bytes()),
+            Cell::Link(slot) => out.copy_from_slice(&slot.0.to_le_bytes()),
             Cell::Null | Cell::Currency(_) | Cell::String(_) | Cell::List(_) | Cell::Json(_) => {}
         }
     }
@@ -114,7 +115,7 @@ impl Storage {
                 lon: f64::from_bits(u64::from_le_bytes(array(&bytes[8..]))),
             }),
             Storage::Enum => Cell::Enum(u16::from_le_bytes(array(bytes))),
-            Storage::Link => Cell::Link(u32::from_le_bytes(array(bytes))),
+            Storage::Link => Cell::Link(Slot(u32::from_le_bytes(array(bytes)))),
             Storage::Text => Cell::String(std::str::from_utf8(bytes).unwrap_or_default()),
             Storage::List => Cell::List(List::of(bytes)),
             Storage::Json => Cell::Json(std::str::from_utf8(bytes).unwrap_or_default()),
@@ -141,53 +142,53 @@ pub struct Place {
 /// One entity's layout.
 #[derive(Debug)]
 pub struct Layout {
-    pub places: Vec<Place>,
+    pub places: By<FieldId, Place>,
     /// The varying fields, in order.
-    pub varying: Vec<usize>,
+    pub varying: Vec<FieldId>,
     pub breach_bytes: usize,
     pub presence_bytes: usize,
     pub fixed_bytes: usize,
     /// The derived fields, each after those that it reads.
-    pub derived: Vec<usize>,
+    pub derived: Vec<FieldId>,
     /// The link fields.
-    pub links: Vec<usize>,
-    /// By field: its place among the links.
-    pub link_of: Vec<Option<usize>>,
+    pub links: Vec<FieldId>,
+    /// Each field's place among the links.
+    pub link_of: By<FieldId, Option<usize>>,
     /// The fields with `@index` that hold no link.
-    pub indexed: Vec<usize>,
-    /// By field: its place among the indexed.
-    pub index_of: Vec<Option<usize>>,
+    pub indexed: Vec<FieldId>,
+    /// Each field's place among the indexed.
+    pub index_of: By<FieldId, Option<usize>>,
     /// The fields with `@search`.
-    pub searchable: Vec<usize>,
+    pub searchable: Vec<FieldId>,
 }
 
 /// Bytes before the breaches: flags and the key's length.
 pub const HEAD: usize = 2;
 
 impl Layout {
-    pub fn all(model: &Model) -> Vec<Layout> {
+    pub fn all(model: &Model) -> By<EntityId, Layout> {
         model.entities.iter().map(Layout::of).collect()
     }
 
     fn of(entity: &Entity) -> Layout {
-        let mut places = Vec::new();
+        let mut places = By::default();
         let (mut fixed_bytes, mut varying) = (0, Vec::new());
-        for (index, field) in entity.fields.iter().enumerate() {
+        for (id, field) in entity.fields.entries() {
             let storage = Storage::of(&field.kind);
             let offset = if storage.width() == 0 { varying.len() } else { fixed_bytes };
             if storage.width() == 0 {
-                varying.push(index);
+                varying.push(id);
             }
             fixed_bytes += storage.width();
             places.push(Place { storage, offset });
         }
-        let those = |wanted: fn(&crate::model::Field) -> bool| -> Vec<usize> {
-            (0..entity.fields.len()).filter(|field| wanted(&entity.fields[*field])).collect()
+        let those = |wanted: fn(&crate::model::Field) -> bool| -> Vec<FieldId> {
+            entity.fields.ids().filter(|field| wanted(&entity.fields[*field])).collect()
         };
         let links = those(|field| field.kind.link().is_some());
         let indexed = those(|field| field.indexed && super::index::can_index(&field.kind));
-        let among = |list: &[usize]| -> Vec<Option<usize>> {
-            (0..entity.fields.len()).map(|field| list.iter().position(|known| *known == field)).collect()
+        let among = |list: &[FieldId]| -> By<FieldId, Option<usize>> {
+            entity.fields.ids().map(|field| list.iter().position(|known| *known == field)).collect()
         };
         let mut derived = Vec::new();
         for field in those(|field| field.derived.is_some()) {
@@ -215,7 +216,7 @@ impl Layout {
 }
 
 /// The model refuses circles, so this ends.
-fn order_derived(entity: &Entity, field: usize, derived: &mut Vec<usize>) {
+fn order_derived(entity: &Entity, field: FieldId, derived: &mut Vec<FieldId>) {
     let Some(rule) = &entity.fields[field].derived else { return };
     if derived.contains(&field) {
         return;

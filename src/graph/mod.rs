@@ -9,8 +9,10 @@
 mod bytes;
 mod column;
 mod counts;
+mod digraph;
 mod draft;
 mod index;
+mod kept;
 mod keys;
 mod layout;
 mod lineage;
@@ -18,30 +20,32 @@ mod names;
 mod near;
 mod paths;
 mod record;
+mod saved;
 mod sets;
 mod slots;
 mod sync;
 mod tree;
 mod validate;
 mod view;
-mod walk;
 mod words;
 
 use std::sync::Arc;
 
 pub use bytes::{Reader, put, put_long, put_signed};
 pub use counts::Counts;
+pub use digraph::{Digraph, Edge};
 pub use draft::Draft;
 pub use index::{ALL, Code, Index, code_of, key_code, prefix_range, text_code, wide};
+pub use kept::Kept;
 pub use lineage::{EventRef, Lineage};
 pub use near::cover;
 pub use paths::{Bounds, Halt, Hop, Path, paths};
 pub use record::{Completeness, Merge, Node, State};
 pub use sets::OWNER_MIN;
 pub use view::{Memory, Owned, View};
-pub use walk::{Edge, Walk};
 pub use words::{fold_case, words, words_of};
 
+use crate::ids::{By, EntityId, Id, NodeId, Slot};
 use crate::model::Model;
 use crate::model::value::Instant;
 use column::Column;
@@ -64,11 +68,10 @@ fn weight(record: &[u8]) -> i64 {
 /// What all versions share.
 struct Shared {
     model: Arc<Model>,
-    layouts: Vec<Layout>,
+    layouts: By<EntityId, Layout>,
     names: names::Names,
-    /// By entity.
-    slots: Vec<Slots>,
-    keys: Vec<keys::Keys>,
+    slots: By<EntityId, Slots>,
+    keys: By<EntityId, keys::Keys>,
     pins: Arc<Pins>,
 }
 
@@ -77,47 +80,47 @@ pub struct Graph {
     shared: Arc<Shared>,
     naming: names::Naming,
     /// By entity and slot: the newest record, for the writer's own looks, which then need no lock.
-    newest: Vec<Column<Record>>,
+    newest: By<EntityId, Column<Record>>,
     /// By entity and slot: how many links and merges name it.
-    named: Vec<Column<u32>>,
-    sets: Vec<Sets>,
-    waiting: Vec<Waiting>,
-    counts: Vec<Counts>,
+    named: By<EntityId, Column<u32>>,
+    sets: By<EntityId, Sets>,
+    waiting: By<EntityId, Waiting>,
+    counts: By<EntityId, Counts>,
     /// What is written now becomes readable as this.
     sequence: u64,
     garbage: Garbage,
-    /// By entity: the slots whose records the next version shows.
-    written: Vec<Vec<u32>>,
+    /// The slots whose records the next version shows.
+    written: By<EntityId, Vec<Slot>>,
     spare: Draft,
     bytes: Vec<u8>,
     /// Slots whose older records are to go as soon as nobody reads them.
-    fading: Vec<(usize, u32)>,
+    fading: Vec<NodeId>,
 }
 
 impl Graph {
     pub fn new(model: Arc<Model>) -> Graph {
         let layouts = Layout::all(&model);
-        let entities = model.entities.len();
-        let sets: Vec<Sets> =
+        let entities = model.entities.ids();
+        let sets: By<_, Sets> =
             model.entities.iter().zip(&layouts).map(|(entity, layout)| Sets::new(entity, layout)).collect();
         Graph {
             naming: names::Naming::default(),
-            newest: (0..entities).map(|_| Column::default()).collect(),
-            named: (0..entities).map(|_| Column::default()).collect(),
+            newest: entities.clone().map(|_| Column::default()).collect(),
+            named: entities.clone().map(|_| Column::default()).collect(),
             waiting: sets.iter().map(Waiting::new).collect(),
             sets,
             counts: model.entities.iter().map(Counts::new).collect(),
             sequence: 1,
             garbage: Garbage::default(),
-            written: vec![Vec::new(); entities],
+            written: entities.clone().map(|_| Vec::new()).collect(),
             spare: Draft::default(),
             bytes: Vec::new(),
             fading: Vec::new(),
             shared: Arc::new(Shared {
                 layouts,
                 names: names::Names::default(),
-                slots: (0..entities).map(|_| Slots::default()).collect(),
-                keys: (0..entities).map(|_| keys::Keys::default()).collect(),
+                slots: entities.clone().map(|_| Slots::default()).collect(),
+                keys: entities.map(|_| keys::Keys::default()).collect(),
                 pins: Arc::default(),
                 model,
             }),
@@ -129,42 +132,42 @@ impl Graph {
     }
 
     /// The slot of a key; an unseen one gets an empty record, which does not exist until something names it.
-    pub fn slot(&mut self, entity: usize, key: &str) -> u32 {
+    pub fn slot(&mut self, entity: EntityId, key: &str) -> Slot {
         self.find(entity, key).unwrap_or_else(|| self.add(entity, key))
     }
 
     /// The slot of a key that was seen.
-    pub fn find(&self, entity: usize, key: &str) -> Option<u32> {
-        self.shared.keys[entity].find(key, |slot| self.has_key(entity, slot, key))
+    pub fn find(&self, entity: EntityId, key: &str) -> Option<Slot> {
+        self.shared.keys[entity].find(key, |slot| self.has_key(entity.node(slot), key))
     }
 
-    fn has_key(&self, entity: usize, slot: u32, key: &str) -> bool {
-        let layout = &self.shared.layouts[entity];
-        let record = self.newest[entity].get(slot as usize);
+    fn has_key(&self, id: NodeId, key: &str) -> bool {
+        let layout = &self.shared.layouts[id.entity];
+        let record = self.newest[id.entity].get(id.slot);
         record.is_some_and(|record| Packed { layout, bytes: record }.key_bytes() == key.as_bytes())
     }
 
     /// The slots of many keys of an entity, none where one is not known yet: what events need, looked up beforehand. Their
     /// records are read, so that they are cached when the events come to them.
-    pub fn find_all(&self, entity: usize, keys: &[&str]) -> Vec<Option<u32>> {
+    pub fn find_all(&self, entity: EntityId, keys: &[&str]) -> Vec<Option<Slot>> {
         if keys.len() < FEW {
             return keys.iter().map(|key| self.find(entity, key)).collect();
         }
         let newest = &self.newest[entity];
         let mut found = self.shared.keys[entity].guess(keys.iter().copied());
-        let lines = |slot: &u32| newest[*slot as usize].iter().step_by(CACHE_LINE).fold(0, |sum, byte| sum ^ byte);
+        let lines = |slot: &Slot| newest[*slot].iter().step_by(CACHE_LINE).fold(0, |sum, byte| sum ^ byte);
         std::hint::black_box(found.iter().flatten().map(lines).fold(0, |sum, line| sum ^ line));
         for (key, found) in keys.iter().zip(&mut found) {
             // Another key with the same hash.
-            if found.is_some_and(|slot| !self.has_key(entity, slot, key)) {
+            if found.is_some_and(|slot| !self.has_key(entity.node(slot), key)) {
                 *found = self.find(entity, key);
             }
         }
         found
     }
 
-    fn add(&mut self, entity: usize, key: &str) -> u32 {
-        let slot = self.newest[entity].len() as u32;
+    fn add(&mut self, entity: EntityId, key: &str) -> Slot {
+        let slot = Slot::of(self.newest[entity].len());
         let record = record::reference(key);
         self.counts[entity].bytes += weight(&record);
         self.newest[entity].push(record);
@@ -174,9 +177,9 @@ impl Graph {
         slot
     }
 
-    /// How many slots an entity has.
-    pub fn slots(&self, entity: usize) -> u32 {
-        self.newest[entity].len() as u32
+    /// All slots of an entity.
+    pub fn slots(&self, entity: EntityId) -> impl Iterator<Item = Slot> + use<> {
+        (0..self.newest[entity].len()).map(Slot::of)
     }
 
     /// Gives a draft's buffers back, where nothing came of it.
@@ -186,16 +189,16 @@ impl Graph {
 
     /// What the rules keep of a draft's entity.
     pub fn stamps<'a>(&'a self, draft: &'a Draft) -> &'a [u8] {
-        draft.stamps(&self.shared.layouts[draft.entity])
+        draft.stamps(&self.shared.layouts[draft.id.entity])
     }
 
-    fn newest(&self, entity: usize, slot: u32) -> Record {
-        self.newest[entity][slot as usize].clone()
+    fn newest(&self, id: NodeId) -> Record {
+        self.newest[id.entity][id.slot].clone()
     }
 
-    /// A slot as the writer sees it: what is published next.
-    pub fn node(&self, entity: usize, slot: u32) -> Node<'_> {
-        Node::new(&self.shared.layouts[entity], &self.shared.names, self.newest(entity, slot))
+    /// A node as the writer sees it: what is published next.
+    pub fn node(&self, id: NodeId) -> Node<'_> {
+        Node::new(&self.shared.layouts[id.entity], &self.shared.names, self.newest(id))
     }
 
     /// A number for a text that many entities share, and the text of a number.
@@ -207,10 +210,10 @@ impl Graph {
         self.shared.names.text(name)
     }
 
-    /// Begins a new record of a slot. It counts once it is committed.
-    pub fn edit(&mut self, entity: usize, slot: u32) -> Draft {
+    /// Begins a new record of a node. It counts once it is committed.
+    pub fn edit(&mut self, id: NodeId) -> Draft {
         let mut draft = std::mem::take(&mut self.spare);
-        draft.begin(entity, slot, self.newest(entity, slot));
+        draft.begin(id, self.newest(id));
         draft
     }
 
@@ -220,13 +223,13 @@ impl Graph {
 
     /// Sets and, where there is no JSON text, removes attributes.
     pub fn change_attributes<'a>(&self, draft: &mut Draft, changes: impl Iterator<Item = (&'a str, Option<&'a str>)>) {
-        draft.change_attributes(&self.shared.layouts[draft.entity], changes);
+        draft.change_attributes(&self.shared.layouts[draft.id.entity], changes);
     }
 
     /// Puts a draft in its slot: derived fields, checks, counts, links and indexes follow.
     pub fn commit(&mut self, mut draft: Draft) {
         let shared = self.shared.clone();
-        let (entity, slot) = (draft.entity, draft.slot);
+        let id @ NodeId { entity, slot } = draft.id;
         let (description, layout) = (&shared.model.entities[entity], &shared.layouts[entity]);
         if draft.flags.state() != State::Reference {
             draft.derive(description, layout);
@@ -240,7 +243,7 @@ impl Graph {
             self.counts[entity].replace(old, new);
             self.waiting[entity].note(description, slot, old, new, draft.changed());
             // In its slot before what it names hears of it: it may name itself.
-            self.put(entity, slot, record.clone());
+            self.put(id, record.clone());
             for link in &layout.links {
                 self.rename(description.fields[*link].kind.link(), old.link(*link), new.link(*link));
             }
@@ -250,8 +253,8 @@ impl Graph {
         self.spare = draft;
     }
 
-    fn put(&mut self, entity: usize, slot: u32, record: Record) {
-        let place = &mut self.newest[entity][slot as usize];
+    fn put(&mut self, NodeId { entity, slot }: NodeId, record: Record) {
+        let place = &mut self.newest[entity][slot];
         self.counts[entity].bytes += weight(&record) - weight(place);
         *place = record;
         self.written[entity].push(slot);
@@ -261,7 +264,7 @@ impl Graph {
     pub fn size(&self) -> usize {
         self.newest.iter().map(Column::size).sum::<usize>()
             + self.named.iter().map(Column::size).sum::<usize>()
-            + self.written.iter().map(|all| all.capacity() * size_of::<u32>()).sum::<usize>()
+            + self.written.iter().map(|all| all.capacity() * size_of::<Slot>()).sum::<usize>()
             + self.waiting.iter().map(Waiting::size).sum::<usize>()
             + self.shared.names.size()
     }
@@ -273,21 +276,21 @@ impl Graph {
     }
 
     /// Something names another target than before.
-    fn rename(&mut self, entity: Option<usize>, from: Option<u32>, to: Option<u32>) {
+    fn rename(&mut self, entity: Option<EntityId>, from: Option<Slot>, to: Option<Slot>) {
         let Some(entity) = entity.filter(|_| from != to) else { return };
         for (target, gain) in [(from, false), (to, true)] {
             let Some(target) = target else { continue };
-            let count = &mut self.named[entity][target as usize];
+            let count = &mut self.named[entity][target];
             *count = if gain { *count + 1 } else { count.saturating_sub(1) };
             if *count == u32::from(gain) {
-                self.set_named(entity, target, gain);
+                self.set_named(entity.node(target), gain);
             }
         }
     }
 
     /// A reference is there as long as something names it.
-    fn set_named(&mut self, entity: usize, slot: u32, named: bool) {
-        let base = self.newest(entity, slot);
+    fn set_named(&mut self, id: NodeId, named: bool) {
+        let (entity, base) = (id.entity, self.newest(id));
         let layout = &self.shared.layouts[entity];
         if !(Packed { layout, bytes: &base }).is_reference() {
             return;
@@ -299,68 +302,62 @@ impl Graph {
         let record: Record = bytes.into();
         self.counts[entity].count(Packed { layout, bytes: &base }, -1);
         self.counts[entity].count(Packed { layout, bytes: &record }, 1);
-        self.put(entity, slot, record);
+        self.put(id, record);
     }
 
-    /// Says whether events of a slot were refused and wait. They name it, so that it can be looked at.
-    pub fn set_rejected(&mut self, entity: usize, slot: u32, rejected: bool) {
-        let mut draft = self.edit(entity, slot);
+    /// Says whether events of a node were refused and wait. They name it, so that it can be looked at.
+    pub fn set_rejected(&mut self, id: NodeId, rejected: bool) {
+        let mut draft = self.edit(id);
         if draft.flags.rejected() == rejected {
             return self.abandon(draft);
         }
         draft.flags.set_rejected(rejected);
         self.commit(draft);
-        self.rename(Some(entity), (!rejected).then_some(slot), rejected.then_some(slot));
+        self.rename(Some(id.entity), (!rejected).then_some(id.slot), rejected.then_some(id.slot));
     }
 
-    /// Sets, replaces or undoes the merge of a slot, and voids the one merge of a cycle that does not count. `may_close` is
-    /// whether the target may lead to the slot already: where it cannot, no chain is walked.
-    pub fn set_merge(
-        &mut self,
-        entity: usize,
-        slot: u32,
-        merge: Option<(u32, (Instant, &str, &str))>,
-        may_close: bool,
-    ) {
-        for member in self.cycle(entity, slot) {
-            self.set_void(entity, member, false);
+    /// Sets, replaces or undoes the merge of a node, and voids the one merge of a cycle that does not count. `may_close` is
+    /// whether the target may lead to the node already: where it cannot, no chain is walked.
+    pub fn set_merge(&mut self, id: NodeId, merge: Option<(Slot, (Instant, &str, &str))>, may_close: bool) {
+        for member in self.cycle(id) {
+            self.set_void(member, false);
         }
-        let mut draft = self.edit(entity, slot);
+        let mut draft = self.edit(id);
         draft.set_merge(merge.map(|(into, order)| Merge { into, order, void: false }));
         self.commit(draft);
         if !may_close {
             return;
         }
-        let order = |member: &u32| {
-            let node = self.node(entity, *member);
+        let order = |member: &NodeId| {
+            let node = self.node(*member);
             node.merge().map(|merge| (merge.order.0, merge.order.1.to_owned(), merge.order.2.to_owned()))
         };
-        if let Some(void) = self.cycle(entity, slot).into_iter().min_by_key(order) {
-            self.set_void(entity, void, true);
+        if let Some(void) = self.cycle(id).into_iter().min_by_key(order) {
+            self.set_void(void, true);
         }
     }
 
-    fn set_void(&mut self, entity: usize, slot: u32, void: bool) {
-        let base = self.newest(entity, slot);
+    fn set_void(&mut self, id: NodeId, void: bool) {
+        let base = self.newest(id);
         let shared = self.shared.clone();
-        let layout = &shared.layouts[entity];
+        let layout = &shared.layouts[id.entity];
         if let Some(merge) = (Packed { layout, bytes: &base }).merge().filter(|merge| merge.void != void) {
-            let mut draft = self.edit(entity, slot);
+            let mut draft = self.edit(id);
             draft.set_merge(Some(Merge { void, ..merge }));
             self.commit(draft);
         }
     }
 
-    /// The members of the cycle of merges that the slot is in; none where it is in none.
-    fn cycle(&self, entity: usize, start: u32) -> Vec<u32> {
+    /// The members of the cycle of merges that a node is in; none where it is in none.
+    fn cycle(&self, NodeId { entity, slot: start }: NodeId) -> Vec<NodeId> {
         let layout = &self.shared.layouts[entity];
         let mut members = Vec::new();
         // The way may lead into a cycle that the start is not in: each time that it has doubled, where it is is remembered
         // (Brent, 1980).
         let (mut slot, mut mark) = (start, start);
         loop {
-            members.push(slot);
-            let record = Packed { layout, bytes: &self.newest[entity][slot as usize] };
+            members.push(entity.node(slot));
+            let record = Packed { layout, bytes: &self.newest[entity][slot] };
             match record.merge().map(|merge| merge.into) {
                 Some(into) if into == start => return members,
                 None => return Vec::new(),
@@ -376,27 +373,25 @@ impl Graph {
     /// Makes all that was written the next version, and drops old records that no version needs any more.
     pub fn publish(&mut self) -> View {
         let shared = &self.shared;
-        for (entity, waiting) in self.waiting.iter_mut().enumerate() {
+        for (entity, waiting) in self.waiting.entries_mut() {
             let (description, layout) = (&shared.model.entities[entity], &shared.layouts[entity]);
-            let degree = |link: usize, target: u32| {
+            let degree = |link: usize, target: Slot| {
                 let target_entity = description.fields[layout.links[link]].kind.link();
-                target_entity
-                    .and_then(|entity| self.named[entity].get(target as usize))
-                    .map_or(0, |count| *count as usize)
+                target_entity.and_then(|entity| self.named[entity].get(target)).map_or(0, |count| *count as usize)
             };
-            let record = |slot: u32, look: &mut dyn FnMut(Packed<'_>)| {
-                look(Packed { layout, bytes: &self.newest[entity][slot as usize] });
+            let record = |slot: Slot, look: &mut dyn FnMut(Packed<'_>)| {
+                look(Packed { layout, bytes: &self.newest[entity][slot] });
             };
             waiting.publish(&mut self.sets[entity], description, degree, record);
         }
         // Pages with records that this version makes old.
         let mut fresh = Vec::new();
-        for (entity, written) in self.written.iter_mut().enumerate() {
+        for (entity, written) in self.written.entries_mut() {
             written.sort_unstable();
             written.dedup();
             for slots in written.chunk_by(|a, b| page_of(*a) == page_of(*b)) {
                 let page = page_of(slots[0]);
-                let records = slots.iter().map(|slot| (*slot, self.newest[entity][*slot as usize].clone()));
+                let records = slots.iter().map(|slot| (*slot, self.newest[entity][*slot].clone()));
                 if shared.slots[entity].write(page, self.sequence, records) {
                     fresh.push((entity, page));
                 }
@@ -412,21 +407,21 @@ impl Graph {
             self.shared.clone(),
             self.sets.clone(),
             self.counts.clone(),
-            self.newest.iter().map(|slots| slots.len() as u32).collect(),
+            self.newest.iter().map(Column::len).collect(),
             pin,
         )
     }
 
     /// Has what a slot held until now go as soon as nobody reads it, and what buffers hold of it now.
-    pub fn fade(&mut self, entity: usize, slot: u32) {
-        self.fading.push((entity, slot));
+    pub fn fade(&mut self, id: NodeId) {
+        self.fading.push(id);
         (self.spare, self.bytes) = (Draft::default(), Vec::new());
     }
 
     /// Drops what is to go and nobody reads any more. Gives whether some of it is still read.
     pub fn drop_faded(&mut self) -> bool {
         let (shared, pins) = (&self.shared, self.shared.pins.all());
-        self.fading.retain(|(entity, slot)| shared.slots[*entity].drop_older(*slot, &pins));
+        self.fading.retain(|id| shared.slots[id.entity].drop_older(id.slot, &pins));
         !self.fading.is_empty()
     }
 

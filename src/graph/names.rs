@@ -19,6 +19,11 @@ impl Names {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// All texts, by their numbers.
+    pub fn all(&self) -> Vec<Arc<str>> {
+        self.texts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub fn text(&self, name: u32) -> Arc<str> {
         let texts = self.texts.read().unwrap_or_else(PoisonError::into_inner);
         texts.get(name as usize).cloned().unwrap_or_default()

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::view::View;
-use super::walk::NodeId;
+use crate::ids::{EntityId, FieldId, NodeId};
 
 /// What a search may cost, and which links it may take.
 pub struct Bounds<'a> {
@@ -13,14 +13,14 @@ pub struct Bounds<'a> {
     /// The most paths.
     pub first: usize,
     /// Links as (entity, field); all where there are none.
-    pub via: &'a [(usize, usize)],
+    pub via: &'a [(EntityId, FieldId)],
 }
 
 /// One step along a link: the entity and field that hold it, and whether it is walked from who names to whom is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hop {
-    pub entity: usize,
-    pub field: usize,
+    pub entity: EntityId,
+    pub field: FieldId,
     pub forward: bool,
 }
 
@@ -56,7 +56,7 @@ pub fn paths<E>(
     from: NodeId,
     to: NodeId,
     bounds: &Bounds<'_>,
-    mut step: impl FnMut(usize) -> Result<(), E>,
+    mut step: impl FnMut(EntityId) -> Result<(), E>,
 ) -> Result<Vec<Path>, Halt<E>> {
     if from == to {
         return Ok(vec![Path { nodes: vec![from], hops: Vec::new() }]);
@@ -87,7 +87,7 @@ pub fn paths<E>(
     Ok(Vec::new())
 }
 
-fn allowed(bounds: &Bounds<'_>, entity: usize, field: usize) -> bool {
+fn allowed(bounds: &Bounds<'_>, entity: EntityId, field: FieldId) -> bool {
     bounds.via.is_empty() || bounds.via.contains(&(entity, field))
 }
 
@@ -95,10 +95,10 @@ fn allowed(bounds: &Bounds<'_>, entity: usize, field: usize) -> bool {
 fn cost(view: &View, side: &Side, bounds: &Bounds<'_>) -> usize {
     let model = view.model();
     let mut cost = 0;
-    for (entity, slot) in side.frontier.iter().map(|(entity, slot)| (*entity as usize, *slot)) {
+    for NodeId { entity, slot } in side.frontier.iter().copied() {
         cost += 1;
-        for (source, description) in model.entities.iter().enumerate() {
-            for (field, link) in description.fields.iter().enumerate() {
+        for (source, description) in model.entities.entries() {
+            for (field, link) in description.fields.entries() {
                 if link.kind.link() == Some(entity) && allowed(bounds, source, field) {
                     cost += view.degree(source, field, slot);
                 }
@@ -114,34 +114,34 @@ impl Side {
         view: &View,
         bounds: &Bounds<'_>,
         limit: usize,
-        step: &mut impl FnMut(usize) -> Result<(), E>,
+        step: &mut impl FnMut(EntityId) -> Result<(), E>,
     ) -> Result<(), Halt<E>> {
         let model = view.model();
         self.depth += 1;
         let mut next = Vec::new();
         for from in std::mem::take(&mut self.frontier) {
-            let (entity, slot) = (from.0 as usize, from.1);
+            let entity = from.entity;
             step(entity).map_err(Halt::Stopped)?;
-            let node = view.node(entity, slot);
-            for (field, description) in model.entities[entity].fields.iter().enumerate() {
+            let node = view.node(from);
+            for (field, description) in model.entities[entity].fields.entries() {
                 let Some(target) = description.kind.link().filter(|_| allowed(bounds, entity, field)) else { continue };
-                if let Some(slot) = view.follow(&node, field, target).filter(|_| node.is_listed()) {
-                    self.reach((target as u32, slot), from, Hop { entity, field, forward: self.is_start }, &mut next);
+                if let Some(target) = view.follow(&node, field, target).filter(|_| node.is_listed()) {
+                    self.reach(target, from, Hop { entity, field, forward: self.is_start }, &mut next);
                 }
             }
             // A node's own links are few; those to it are counted one by one.
             if self.seen.len() > limit {
                 return Err(Halt::Visited);
             }
-            for member in view.merged(entity, slot) {
-                for (source, description) in model.entities.iter().enumerate() {
-                    for (field, link) in description.fields.iter().enumerate() {
+            for member in view.merged(from) {
+                for (source, description) in model.entities.entries() {
+                    for (field, link) in description.fields.entries() {
                         if link.kind.link() != Some(entity) || !allowed(bounds, source, field) {
                             continue;
                         }
                         let hop = Hop { entity: source, field, forward: !self.is_start };
                         for slot in view.sources(source, field, member) {
-                            self.reach((source as u32, slot), from, hop, &mut next);
+                            self.reach(source.node(slot), from, hop, &mut next);
                             if self.seen.len() > limit {
                                 return Err(Halt::Visited);
                             }

@@ -6,6 +6,7 @@ use super::bytes::Reader;
 use super::layout::{HEAD, Layout};
 use super::lineage::EventRef;
 use super::names::Names;
+use crate::ids::{FieldId, Slot};
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
 use crate::model::{Entity, Operands};
@@ -53,7 +54,7 @@ impl Completeness {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Merge<'a> {
     /// The slot it names.
-    pub into: u32,
+    pub into: Slot,
     /// Time, source and id of the event: the smallest merge of a cycle is void.
     pub order: (Instant, &'a str, &'a str),
     /// Whether it is the one of its cycle that does not count.
@@ -195,8 +196,8 @@ impl<'a> Packed<'a> {
         if self.is_reference() { &[] } else { &self.bytes[start..start + self.layout.presence_bytes] }
     }
 
-    pub fn has(self, field: usize) -> bool {
-        bit(self.presence(), field)
+    pub fn has(self, field: FieldId) -> bool {
+        bit(self.presence(), field.index())
     }
 
     pub fn fixed(self) -> &'a [u8] {
@@ -217,7 +218,7 @@ impl<'a> Packed<'a> {
         if self.is_reference() { Reader(&[]) } else { self.tail() }
     }
 
-    pub fn cell(self, field: usize) -> Cell<'a> {
+    pub fn cell(self, field: FieldId) -> Cell<'a> {
         if !self.has(field) {
             return Cell::Null;
         }
@@ -235,7 +236,7 @@ impl<'a> Packed<'a> {
         }
     }
 
-    pub fn link(self, field: usize) -> Option<u32> {
+    pub fn link(self, field: FieldId) -> Option<Slot> {
         match self.cell(field) {
             Cell::Link(slot) => Some(slot),
             _ => None,
@@ -262,7 +263,7 @@ impl<'a> Packed<'a> {
         if reader.is_empty() {
             return None;
         }
-        let (into, void) = (reader.number() as u32, reader.number() == 1);
+        let (into, void) = (Slot(reader.number() as u32), reader.number() == 1);
         let time = Instant { seconds: reader.signed(), nanos: reader.number() as u32 };
         Some(Merge { into, void, order: (time, reader.text(), reader.text()) })
     }
@@ -348,7 +349,7 @@ impl<'v> Node<'v> {
     }
 
     /// A field's value; derived ones too.
-    pub fn value(&self, field: usize) -> Cell<'_> {
+    pub fn value(&self, field: FieldId) -> Cell<'_> {
         self.packed().cell(field)
     }
 
@@ -387,7 +388,7 @@ impl<'v> Node<'v> {
 }
 
 impl Operands for Node<'_> {
-    fn value(&self, field: usize) -> Cell<'_> {
+    fn value(&self, field: FieldId) -> Cell<'_> {
         Node::value(self, field)
     }
 }

@@ -10,6 +10,7 @@ use super::layout::Layout;
 use super::record::Packed;
 use super::tree::Tree;
 use super::words::words_of;
+use crate::ids::{FieldId, Slot};
 use crate::model::Entity;
 
 /// An owner with more neighbours over one link has indexes of its own over them.
@@ -28,7 +29,7 @@ pub struct Sets {
     /// (survivor, alias), of merges that count.
     pub aliases: Tree<[u32; 2]>,
     /// By link: owners of many.
-    pub owners: Vec<Tree<u32>>,
+    pub owners: Vec<Tree<[u32; 1]>>,
     /// By link: (owner, code, source) for each indexed field, and at the end for keys.
     pub owned: Vec<Vec<Tree<[u32; 5]>>>,
 }
@@ -46,11 +47,11 @@ pub struct Waiting {
     aliases: Vec<([u32; 2], bool)>,
     owned: Vec<Vec<OwnedChanges>>,
     /// By link: the owners, as the writer looks them up.
-    owners: Vec<HashSet<u32>>,
+    owners: Vec<HashSet<Slot>>,
 }
 
-fn owned(owner: u32, code: Code, source: u32) -> [u32; 5] {
-    [owner, code[0], code[1], code[2], source]
+fn owned(owner: Slot, code: Code, source: Slot) -> [u32; 5] {
+    [owner.0, code[0], code[1], code[2], source.0]
 }
 
 impl Sets {
@@ -68,11 +69,11 @@ impl Sets {
     }
 
     /// How many link to a target.
-    pub fn neighbours(&self, link: usize, target: u32) -> usize {
+    pub fn neighbours(&self, link: usize, target: Slot) -> usize {
         let tree = &self.links[link];
-        match target.checked_add(1) {
-            Some(next) => tree.rank(&[next, 0]) - tree.rank(&[target, 0]),
-            None => tree.len() - tree.rank(&[target, 0]),
+        match target.0.checked_add(1) {
+            Some(next) => tree.rank(&[next, 0]) - tree.rank(&[target.0, 0]),
+            None => tree.len() - tree.rank(&[target.0, 0]),
         }
     }
 }
@@ -111,16 +112,16 @@ impl Waiting {
     pub fn note(
         &mut self,
         entity: &Entity,
-        slot: u32,
+        slot: Slot,
         old: Packed<'_>,
         new: Packed<'_>,
-        changed: impl Iterator<Item = usize>,
+        changed: impl Iterator<Item = FieldId>,
     ) {
         let merge = |record: Packed<'_>| record.merge().filter(|merge| !merge.void).map(|merge| merge.into);
         let (from, into) = (merge(old), merge(new));
         if from != into {
-            self.aliases.extend(from.map(|from| ([from, slot], false)));
-            self.aliases.extend(into.map(|into| ([into, slot], true)));
+            self.aliases.extend(from.map(|from| ([from.0, slot.0], false)));
+            self.aliases.extend(into.map(|into| ([into.0, slot.0], true)));
         }
         let (was, is) = (old.is_listed(), new.is_listed());
         let layout = new.layout;
@@ -130,7 +131,7 @@ impl Waiting {
             }
         } else if was || is {
             let (old, new) = (was.then_some(old), is.then_some(new));
-            (0..layout.places.len()).for_each(|field| self.field(entity, slot, field, old, new));
+            layout.places.ids().for_each(|field| self.field(entity, slot, field, old, new));
             let key = key_code(old.or(new).map_or("", Packed::key));
             if let Some(keys) = &mut self.keys {
                 keys.push(key, slot, is);
@@ -138,8 +139,18 @@ impl Waiting {
         }
     }
 
+    /// Notes some fields of a listed record as if nothing of them was known.
+    pub fn note_fields(&mut self, entity: &Entity, slot: Slot, record: Packed<'_>, fields: &[FieldId]) {
+        fields.iter().for_each(|field| self.field(entity, slot, *field, None, Some(record)));
+    }
+
+    /// By link: the owners of many.
+    pub fn owners_mut(&mut self) -> &mut [HashSet<Slot>] {
+        &mut self.owners
+    }
+
     /// Notes one field's change, `None` where no list holds the entity.
-    fn field(&mut self, entity: &Entity, slot: u32, field: usize, old: Option<Packed<'_>>, new: Option<Packed<'_>>) {
+    fn field(&mut self, entity: &Entity, slot: Slot, field: FieldId, old: Option<Packed<'_>>, new: Option<Packed<'_>>) {
         let Some(layout) = new.or(old).map(|record| record.layout) else { return };
         let kind = &entity.fields[field].kind;
         if let Some(link) = layout.link_of[field] {
@@ -149,7 +160,7 @@ impl Waiting {
             }
             for (target, record, holds) in [(from, old, false), (to, new, true)] {
                 let (Some(target), Some(record)) = (target, record) else { continue };
-                self.links[link].push(([target, slot], holds));
+                self.links[link].push(([target.0, slot.0], holds));
                 if self.owners[link].contains(&target) {
                     self.own(entity, link, target, slot, record, holds);
                 }
@@ -187,7 +198,7 @@ impl Waiting {
     }
 
     /// Puts a neighbour into its owner's own indexes, or takes it out.
-    fn own(&mut self, entity: &Entity, link: usize, owner: u32, slot: u32, record: Packed<'_>, holds: bool) {
+    fn own(&mut self, entity: &Entity, link: usize, owner: Slot, slot: Slot, record: Packed<'_>, holds: bool) {
         let layout = record.layout;
         for (place, field) in layout.indexed.iter().enumerate() {
             if let Some(code) = code_of(&entity.fields[*field].kind, record.cell(*field)) {
@@ -203,15 +214,16 @@ impl Waiting {
         &mut self,
         sets: &mut Sets,
         entity: &Entity,
-        degree: impl Fn(usize, u32) -> usize,
-        record: impl Fn(u32, &mut dyn FnMut(Packed<'_>)),
+        degree: impl Fn(usize, Slot) -> usize,
+        record: impl Fn(Slot, &mut dyn FnMut(Packed<'_>)),
     ) {
         for link in 0..self.links.len() {
-            let mut touched: Vec<(u32, bool)> = Vec::new();
+            let mut touched: Vec<(Slot, bool)> = Vec::new();
             for ([target, _], holds) in &self.links[link] {
-                let owns = self.owners[link].contains(target);
-                if owns || *holds && degree(link, *target) > OWNER_MIN {
-                    touched.push((*target, owns));
+                let target = Slot(*target);
+                let owns = self.owners[link].contains(&target);
+                if owns || *holds && degree(link, target) > OWNER_MIN {
+                    touched.push((target, owns));
                 }
             }
             sets.links[link].apply(&mut self.links[link]);
@@ -223,19 +235,19 @@ impl Waiting {
                 let becomes = if owns { neighbours > OWNER_MIN / 2 } else { neighbours > OWNER_MIN };
                 if owns && !becomes {
                     self.owners[link].remove(&target);
-                    sets.owners[link].remove(&target);
+                    sets.owners[link].remove(&[target.0]);
                     for (tree, waiting) in sets.owned[link].iter().zip(&mut self.owned[link]) {
-                        waiting.retain(|(entry, _)| entry[0] != target);
+                        waiting.retain(|(entry, _)| entry[0] != target.0);
                         waiting.extend(
-                            tree.range([target, 0, 0, 0, 0]..=[target, u32::MAX, u32::MAX, u32::MAX, u32::MAX])
+                            tree.range([target.0, 0, 0, 0, 0]..=[target.0, u32::MAX, u32::MAX, u32::MAX, u32::MAX])
                                 .map(|entry| (entry, false)),
                         );
                     }
                 } else if !owns && becomes {
                     self.owners[link].insert(target);
-                    sets.owners[link].insert(target);
-                    let sources: Vec<u32> =
-                        sets.links[link].range([target, 0]..=[target, u32::MAX]).map(|[_, source]| source).collect();
+                    sets.owners[link].insert([target.0]);
+                    let pairs = sets.links[link].range([target.0, 0]..=[target.0, u32::MAX]);
+                    let sources: Vec<Slot> = pairs.map(|[_, source]| Slot(source)).collect();
                     for source in sources {
                         record(source, &mut |packed| self.own(entity, link, target, source, packed, true));
                     }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::record::Record;
 use super::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crate::ids::{By, EntityId, Id, Slot};
 
 /// Slots a page.
 pub const PAGE: usize = 64;
@@ -50,8 +51,8 @@ impl Default for Slots {
 }
 
 /// The page of a slot.
-pub fn page_of(slot: u32) -> usize {
-    slot as usize / PAGE
+pub fn page_of(slot: Slot) -> usize {
+    slot.index() / PAGE
 }
 
 /// The segment of a page, and its place there.
@@ -75,27 +76,27 @@ impl Slots {
     }
 
     /// The newest record: for keys, which are the same in all versions.
-    pub fn newest<T>(&self, slot: u32, look: impl FnOnce(&Record) -> T) -> Option<T> {
+    pub fn newest<T>(&self, slot: Slot, look: impl FnOnce(&Record) -> T) -> Option<T> {
         let page = self.read(page_of(slot))?;
-        page.newest.get(slot as usize % PAGE).map(|(_, record)| look(record))
+        page.newest.get(slot.index() % PAGE).map(|(_, record)| look(record))
     }
 
     /// The record as of a sequence; none where the slot is younger.
-    pub fn at(&self, slot: u32, sequence: u64) -> Option<Record> {
-        self.read(page_of(slot))?.at(slot as usize % PAGE, sequence).cloned()
+    pub fn at(&self, slot: Slot, sequence: u64) -> Option<Record> {
+        self.read(page_of(slot))?.at(slot.index() % PAGE, sequence).cloned()
     }
 
     /// Gives a page's records as of a sequence, with their slots. The lock is held for copying the references alone.
-    pub fn page_at(&self, page: usize, sequence: u64, out: &mut Vec<(u32, Record)>) {
+    pub fn page_at(&self, page: usize, sequence: u64, out: &mut Vec<(Slot, Record)>) {
         out.clear();
         let Some(held) = self.read(page) else { return };
         let slots = (0..held.newest.len()).filter_map(|slot| held.at(slot, sequence).map(|record| (slot, record)));
-        out.extend(slots.map(|(slot, record)| ((page * PAGE + slot) as u32, record.clone())));
+        out.extend(slots.map(|(slot, record)| (Slot::of(page * PAGE + slot), record.clone())));
     }
 
     /// Makes records the newest of a page's slots, those of new slots in their order; only the writer does. Gives whether
     /// older ones were kept, which a collection has to look at later.
-    pub fn write(&self, page: usize, sequence: u64, records: impl Iterator<Item = (u32, Record)>) -> bool {
+    pub fn write(&self, page: usize, sequence: u64, records: impl Iterator<Item = (Slot, Record)>) -> bool {
         let (segment, _) = place(page);
         if let Some(segment_cell) = self.segments.get(segment) {
             segment_cell.get_or_init(|| (0..FIRST << segment).map(|_| RwLock::default()).collect());
@@ -103,7 +104,7 @@ impl Slots {
         let Some(mut page) = self.lock_to_write(page) else { return false };
         let Page { newest, older, .. } = &mut *page;
         for (slot, record) in records {
-            let index = slot as usize % PAGE;
+            let index = slot.index() % PAGE;
             match newest.get_mut(index) {
                 Some(newest) => {
                     let (from, record) = std::mem::replace(newest, (sequence, record));
@@ -137,11 +138,11 @@ impl Slots {
     }
 
     /// Drops a slot's older records that no pin needs. Gives whether some are left.
-    pub fn drop_older(&self, slot: u32, pins: &[u64]) -> bool {
+    pub fn drop_older(&self, slot: Slot, pins: &[u64]) -> bool {
         let Some(mut held) = self.lock_to_write(page_of(slot)) else { return false };
         let mut is_left = false;
         held.older.retain(|older| {
-            if u32::from(older.slot) != slot % PAGE as u32 {
+            if usize::from(older.slot) != slot.index() % PAGE {
                 return true;
             }
             let is_needed =
@@ -216,21 +217,22 @@ impl Drop for Pin {
 /// Pages with older records, and when to look at them again.
 #[derive(Default)]
 pub struct Garbage {
-    waiting: VecDeque<(u16, u32)>,
+    /// Entities and pages.
+    waiting: VecDeque<(EntityId, u32)>,
     /// By pin: pages with a record that waits for it.
-    parked: BTreeMap<u64, Vec<(u16, u32)>>,
+    parked: BTreeMap<u64, Vec<(EntityId, u32)>>,
 }
 
 impl Garbage {
-    pub fn add(&mut self, entity: usize, page: usize) {
-        let page = (entity as u16, page as u32);
+    pub fn add(&mut self, entity: EntityId, page: usize) {
+        let page = (entity, page as u32);
         if self.waiting.back() != Some(&page) {
             self.waiting.push_back(page);
         }
     }
 
     /// Looks at as many pages as the budget has, and drops what no pin needs.
-    pub fn collect(&mut self, slots: &[Slots], pins: &[u64], written: usize) {
+    pub fn collect(&mut self, slots: &By<EntityId, Slots>, pins: &[u64], written: usize) {
         let released: Vec<u64> = self.parked.keys().filter(|pin| pins.binary_search(pin).is_err()).copied().collect();
         for pin in released {
             self.waiting.extend(self.parked.remove(&pin).unwrap_or_default());
@@ -238,7 +240,7 @@ impl Garbage {
         for _ in 0..COLLECT_MIN + 2 * written {
             let Some((entity, page)) = self.waiting.pop_front() else { break };
             let park = |pin: u64| self.parked.entry(pin).or_default().push((entity, page));
-            slots[usize::from(entity)].collect(page as usize, pins, park);
+            slots[entity].collect(page as usize, pins, park);
         }
     }
 

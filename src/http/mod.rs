@@ -1,6 +1,7 @@
 //! The routes. HTTP in, HTTP out: what a request means is `api`'s and `intake`'s.
 
 mod bodies;
+mod checkpoints;
 mod dead_letters;
 mod events;
 mod graphql;
@@ -27,7 +28,7 @@ pub use bodies::Room;
 use crate::api::Api;
 use crate::intake::Intake;
 use crate::limits::Limits;
-use crate::pipeline::Retrier;
+use crate::pipeline::{Checkpointing, Retrier};
 use crate::telemetry::{Metrics, Store};
 use crate::threads::Threads;
 
@@ -38,6 +39,7 @@ pub struct Service {
     /// None where no domain is written to here.
     pub intake: Option<Intake>,
     pub retrier: Arc<Retrier>,
+    pub checkpointing: Option<Checkpointing>,
     pub metrics: Arc<Metrics>,
     /// Those whose death ends the service.
     pub threads: Threads,
@@ -74,6 +76,7 @@ pub fn router(service: Service) -> Router {
         .route("/dead-letters/{*id}", get(dead_letters::bytes))
         .route("/dead-letters/retry", post(dead_letters::retry))
         .route("/dead-letters/discard", post(dead_letters::discard))
+        .route("/projection/checkpoints", post(checkpoints::take))
         .route("/", get(pages::home))
         .route("/graphiql", get(pages::graphiql))
         .route("/graphiql/starters.json", get(pages::starters))

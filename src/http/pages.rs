@@ -73,7 +73,7 @@ pub async fn starters(State(service): State<Arc<Service>>) -> Response {
 
 fn first_of_each(model: &Model) -> String {
     let lists = model.entities.iter().map(|entity| {
-        let plain = |kind: &Kind| !matches!(kind, Kind::Link { .. } | Kind::Money | Kind::GeoPoint);
+        let plain = |kind: &Kind| !matches!(kind, Kind::Link(_) | Kind::Money | Kind::GeoPoint);
         let fields: Vec<&str> =
             entity.fields.iter().filter(|field| plain(&field.kind)).map(|field| field.name.as_str()).collect();
         format!("  {}(first: 5) {{\n    totalCount\n    nodes {{ key {} }}\n  }}\n", entity.plural, fields.join(" "))

@@ -61,10 +61,10 @@ pub async fn serve(
         };
         // Who is turned away hears nothing: an answer would cost what there is too little of.
         let Ok(permit) = connections.clone().try_acquire_owned() else { continue };
-        let Some(place) = Place::take(&peers, peer.ip(), limits.peer_connections_max) else { continue };
+        let Some(seat) = Seat::take(&peers, peer.ip(), limits.peer_connections_max) else { continue };
         let connection = graceful.watch(connection(stream, peer, router.clone(), &limits));
         tokio::spawn(async move {
-            let _held = (permit, place);
+            let _held = (permit, seat);
             if let Err(error) = connection.await {
                 tracing::trace!(%error, "a connection ended");
             }
@@ -99,23 +99,23 @@ fn connection(
 }
 
 /// One of an address's connections.
-struct Place {
+struct Seat {
     peers: Arc<DashMap<IpAddr, usize>>,
     peer: IpAddr,
 }
 
-impl Place {
-    fn take(peers: &Arc<DashMap<IpAddr, usize>>, peer: IpAddr, most: usize) -> Option<Place> {
+impl Seat {
+    fn take(peers: &Arc<DashMap<IpAddr, usize>>, peer: IpAddr, most: usize) -> Option<Seat> {
         let mut count = peers.entry(peer).or_default();
         if *count >= most {
             return None;
         }
         *count += 1;
-        Some(Place { peers: peers.clone(), peer })
+        Some(Seat { peers: peers.clone(), peer })
     }
 }
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(mut count) = self.peers.get_mut(&self.peer) {
             *count -= 1;

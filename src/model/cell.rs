@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::value::{Date, GeoPoint, Instant, Money, Value};
+use crate::ids::Slot;
 
 /// One field's value. `Null` is both "cleared" and "never set".
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +24,7 @@ pub enum Cell<'a> {
     /// The place of the value in its enum's declaration.
     Enum(u16),
     /// A link's target: a slot of the graph. Only the graph makes these.
-    Link(u32),
+    Link(Slot),
     List(List<'a>),
     /// JSON as text.
     Json(&'a str),
@@ -99,7 +100,7 @@ impl<'a> Cell<'a> {
             Cell::GeoPoint(value) => put(8, &[&value.lat.to_bits().to_le_bytes(), &value.lon.to_bits().to_le_bytes()]),
             Cell::Currency(code) => put(4, &[&length(&code), &code]),
             Cell::Enum(value) => put(9, &[&value.to_le_bytes()]),
-            Cell::Link(value) => put(10, &[&value.to_le_bytes()]),
+            Cell::Link(Slot(value)) => put(10, &[&value.to_le_bytes()]),
             Cell::List(List(bytes)) => put(11, &[&length(bytes), bytes]),
             Cell::Json(text) => put(12, &[&length(text.as_bytes()), text.as_bytes()]),
         }
@@ -126,7 +127,7 @@ impl<'a> Cell<'a> {
                 lon: f64::from_bits(u64::from_le_bytes(take(bytes)?)),
             }),
             9 => Cell::Enum(u16::from_le_bytes(take(bytes)?)),
-            10 => Cell::Link(u32::from_le_bytes(take(bytes)?)),
+            10 => Cell::Link(Slot(u32::from_le_bytes(take(bytes)?))),
             11 => Cell::List(List(take_long(bytes)?)),
             12 => Cell::Json(std::str::from_utf8(take_long(bytes)?).ok()?),
             _ => return None,
@@ -183,7 +184,7 @@ mod tests {
             Cell::Money(Money { minor: -1, currency: *b"SGD" }),
             Cell::GeoPoint(GeoPoint { lat: 1.25, lon: -103.5 }),
             Cell::Enum(7),
-            Cell::Link(u32::MAX),
+            Cell::Link(Slot::MAX),
             Cell::List(List::of(&items)),
             Cell::Json("{\"a\":1}"),
         ];

@@ -4,9 +4,9 @@ use apollo_compiler::Node;
 use apollo_compiler::ast::{Directive, DirectiveList, Value as AstValue};
 use apollo_compiler::parser::SourceSpan;
 
-use super::reader::{Reader, nearest};
+use super::reader::{ModelReader, nearest};
 
-impl Reader<'_> {
+impl ModelReader<'_> {
     pub(super) fn check_word(&mut self, place: Option<SourceSpan>, what: &str, word: &str) {
         let valid = !word.is_empty()
             && word.len() <= 200

@@ -3,10 +3,11 @@
 use apollo_compiler::ast::Type;
 use apollo_compiler::parser::SourceSpan;
 
-use super::reader::{Reader, nearest};
+use super::reader::{ModelReader, nearest};
 use super::{Kind, Model};
+use crate::ids::{EntityId, Id};
 
-impl Reader<'_> {
+impl ModelReader<'_> {
     /// What a field of this type holds; a fault where there is no such type.
     pub(super) fn kind(
         &mut self,
@@ -35,8 +36,8 @@ impl Reader<'_> {
                     other => scalar(other)
                         .or_else(|| model.enums.iter().position(|known| known.name == other).map(Kind::Enum))
                         .or_else(|| {
-                            let entity = entity_names.iter().position(|known| known == other)?;
-                            Some(Kind::Link { entity, reverse: None })
+                            let entity = EntityId::of(entity_names.iter().position(|known| known == other)?);
+                            Some(Kind::Link(entity))
                         }),
                 };
                 if found.is_none() {

@@ -15,6 +15,8 @@ pub mod value;
 
 use std::collections::HashMap;
 
+use crate::ids::{By, DomainId, EntityId, FieldId};
+
 pub use reader::{Fault, nearest};
 pub use rule::{Operands, Rule};
 
@@ -22,20 +24,22 @@ pub use rule::{Operands, Rule};
 pub const SHIPPED: &str = include_str!("../../model.graphql");
 
 /// A checked model.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Model {
-    pub entities: Vec<Entity>,
+    pub entities: By<EntityId, Entity>,
     pub enums: Vec<Enumeration>,
-    pub domains: Vec<Domain>,
+    pub domains: By<DomainId, Domain>,
     /// Sixteen hex digits that change whenever the model does.
     pub fingerprint: String,
+    /// The model's text as the parser prints it: who keeps a graph keeps with it what its records mean.
+    pub sdl: String,
 }
 
 /// A domain: one topic's worth of entities.
 #[derive(Debug)]
 pub struct Domain {
     pub name: String,
-    pub entities: Vec<usize>,
+    pub entities: Vec<EntityId>,
 }
 
 /// A node type.
@@ -43,14 +47,14 @@ pub struct Domain {
 pub struct Entity {
     pub name: String,
     pub description: Option<String>,
-    pub domain: usize,
+    pub domain: DomainId,
     /// The part of its event types before the first dot.
     pub event: String,
     /// The root field that takes one by its key, e.g. `person`.
     pub singular: String,
     /// The root field that lists them, e.g. `people`.
     pub plural: String,
-    pub fields: Vec<Field>,
+    pub fields: By<FieldId, Field>,
     pub checks: Vec<Check>,
     /// The other sides of links that point here.
     pub reverses: Vec<Reverse>,
@@ -61,7 +65,7 @@ pub struct Entity {
     /// What an event does by happening, by its type's second part.
     pub effects: HashMap<String, Vec<Effect>>,
     /// Field by its name in an event's data.
-    pub by_wire_name: HashMap<String, usize>,
+    pub by_wire_name: HashMap<String, FieldId>,
 }
 
 /// An attribute or a link.
@@ -94,11 +98,8 @@ pub enum Kind {
     GeoPoint,
     /// An index of [`Model::enums`].
     Enum(usize),
-    /// `reverse` is an index of the target's [`Entity::reverses`], where the link has an other side.
-    Link {
-        entity: usize,
-        reverse: Option<usize>,
-    },
+    /// To a node of an entity.
+    Link(EntityId),
     /// A list of scalars.
     List(Box<Kind>),
 }
@@ -118,16 +119,16 @@ pub fn constant_name(name: &str) -> String {
 }
 
 impl Kind {
-    pub fn link(&self) -> Option<usize> {
+    pub fn link(&self) -> Option<EntityId> {
         match self {
-            Kind::Link { entity, .. } => Some(*entity),
+            Kind::Link(entity) => Some(*entity),
             _ => None,
         }
     }
 
     /// Whether a list can be sorted by it.
     pub fn orders(&self) -> bool {
-        !matches!(self, Kind::Json | Kind::GeoPoint | Kind::Link { .. } | Kind::List(_))
+        !matches!(self, Kind::Json | Kind::GeoPoint | Kind::Link(_) | Kind::List(_))
     }
 }
 
@@ -136,9 +137,9 @@ impl Kind {
 pub struct Reverse {
     pub name: String,
     /// The entity that holds the link.
-    pub entity: usize,
+    pub entity: EntityId,
     /// The link's field in that entity.
-    pub field: usize,
+    pub field: FieldId,
 }
 
 /// A condition of an entity's state.
@@ -151,9 +152,9 @@ pub struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The field takes this enum value.
-    Set { field: usize, value: u16 },
+    Set { field: FieldId, value: u16 },
     /// The field takes the event's time.
-    OccurredAt { field: usize },
+    OccurredAt { field: FieldId },
 }
 
 #[derive(Debug)]
@@ -181,19 +182,19 @@ impl Model {
         source::read(text, path)
     }
 
-    pub fn entity_named(&self, name: &str) -> Option<usize> {
-        self.entities.iter().position(|entity| entity.name == name)
+    pub fn entity_named(&self, name: &str) -> Option<EntityId> {
+        self.entities.find(|entity| entity.name == name)
     }
 
-    pub fn entity_of_event(&self, event: &str) -> Option<usize> {
-        self.entities.iter().position(|entity| entity.event == event)
+    pub fn entity_of_event(&self, event: &str) -> Option<EntityId> {
+        self.entities.find(|entity| entity.event == event)
     }
 
-    pub fn domain_named(&self, name: &str) -> Option<usize> {
-        self.domains.iter().position(|domain| domain.name == name)
+    pub fn domain_named(&self, name: &str) -> Option<DomainId> {
+        self.domains.find(|domain| domain.name == name)
     }
 
-    pub fn domain_of(&self, entity: usize) -> &Domain {
+    pub fn domain_of(&self, entity: EntityId) -> &Domain {
         &self.domains[self.entities[entity].domain]
     }
 
@@ -212,15 +213,15 @@ impl Model {
             Kind::Money => "Money".into(),
             Kind::GeoPoint => "GeoPoint".into(),
             Kind::Enum(index) => self.enums[*index].name.clone(),
-            Kind::Link { entity, .. } => self.entities[*entity].name.clone(),
+            Kind::Link(entity) => self.entities[*entity].name.clone(),
             Kind::List(item) => format!("[{}!]", self.type_name(item)),
         }
     }
 }
 
 impl Entity {
-    pub fn field_named(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|field| field.name == name)
+    pub fn field_named(&self, name: &str) -> Option<FieldId> {
+        self.fields.find(|field| field.name == name)
     }
 
     /// Whether the model names this event: by `events`, `@on`, `@occurredAt`, or as every entity's.

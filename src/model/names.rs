@@ -6,7 +6,7 @@ use apollo_compiler::Node;
 use apollo_compiler::ast;
 
 use super::Model;
-use super::reader::Reader;
+use super::reader::ModelReader;
 
 /// Types of the schema that no model changes, or that later releases will serve.
 const TYPES: &[&str] = &[
@@ -49,6 +49,9 @@ const TYPES: &[&str] = &[
     "AsOfBasis",
     "DomainFreshness",
     "PartitionProgress",
+    "Checkpoint",
+    "Digest",
+    "EntityDigest",
     "Projection",
     "DeadLetterConnection",
     "DeadLetterEdge",
@@ -132,7 +135,7 @@ fn made_of_enum(name: &str) -> [String; 2] {
     [name.to_owned(), format!("{name}Filter")]
 }
 
-impl Reader<'_> {
+impl ModelReader<'_> {
     /// No two things of the schema made from the model may have one name.
     pub(super) fn check_names(
         &mut self,

@@ -37,13 +37,13 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Reads a document, and keeps what is wrong with it.
-pub(super) struct Reader<'a> {
+pub(super) struct ModelReader<'a> {
     pub path: &'a str,
     pub sources: SourceMap,
     pub faults: Vec<Fault>,
 }
 
-impl Reader<'_> {
+impl ModelReader<'_> {
     pub(super) fn fault(&mut self, place: Option<SourceSpan>, message: impl Into<String>) {
         let at = place.and_then(|span| span.line_column(&self.sources));
         let (line, column) = at.map_or((1, 1), |at| (at.line, at.column));

@@ -13,10 +13,11 @@ use cel::parser::Parser;
 use super::cell::Cell;
 use super::value::Value;
 use super::{Enumeration, Field, Kind};
+use crate::ids::{By, FieldId};
 
 /// Where a rule reads its operands: a field's current value, `Null` where there is none.
 pub trait Operands {
-    fn value(&self, field: usize) -> Cell<'_>;
+    fn value(&self, field: FieldId) -> Cell<'_>;
 }
 
 /// A compiled rule.
@@ -24,7 +25,7 @@ pub trait Operands {
 pub struct Rule {
     term: Term,
     /// The fields it reads, in the order of the text, each once.
-    pub fields: Vec<usize>,
+    pub fields: Vec<FieldId>,
     pub result: ResultKind,
 }
 
@@ -69,8 +70,8 @@ impl ResultKind {
 #[derive(Debug)]
 enum Term {
     Constant(Value),
-    Field(usize),
-    Member(usize, Member),
+    Field(FieldId),
+    Member(FieldId, Member),
     Not(Box<Term>),
     Negate(Box<Term>),
     And(Box<Term>, Box<Term>),
@@ -109,7 +110,7 @@ enum Operator {
 
 impl Rule {
     /// Compiles `text` over an entity's fields. The error says what is wrong and what to write.
-    pub fn compile(text: &str, fields: &[Field], enums: &[Enumeration]) -> Result<Rule, String> {
+    pub fn compile(text: &str, fields: &By<FieldId, Field>, enums: &[Enumeration]) -> Result<Rule, String> {
         let parsed = Parser::new().parse(text).map_err(|errors| {
             let first = errors.errors.first().map_or_else(|| "unreadable".to_owned(), |error| error.msg.clone());
             format!("the rule `{text}` is not CEL: {}", first.lines().next().unwrap_or_default())
@@ -137,9 +138,9 @@ impl Rule {
 }
 
 struct Compiler<'a> {
-    fields: &'a [Field],
+    fields: &'a By<FieldId, Field>,
     enums: &'a [Enumeration],
-    read: Vec<usize>,
+    read: Vec<FieldId>,
 }
 
 impl Compiler<'_> {
@@ -159,20 +160,20 @@ impl Compiler<'_> {
         }
     }
 
-    fn index_of(&mut self, name: &str) -> Result<usize, String> {
-        let index = self.fields.iter().position(|field| field.name == name).ok_or_else(|| {
+    fn field_named(&mut self, name: &str) -> Result<FieldId, String> {
+        let field = self.fields.find(|field| field.name == name).ok_or_else(|| {
             let near = super::nearest(name, self.fields.iter().map(|field| field.name.as_str()));
             format!("the rule reads `{name}`, which is no field of this type{near}")
         })?;
-        if !self.read.contains(&index) {
-            self.read.push(index);
+        if !self.read.contains(&field) {
+            self.read.push(field);
         }
-        Ok(index)
+        Ok(field)
     }
 
     fn field(&mut self, name: &str) -> Result<(Term, ResultKind), String> {
-        let index = self.index_of(name)?;
-        let kind = match &self.fields[index].kind {
+        let field = self.field_named(name)?;
+        let kind = match &self.fields[field].kind {
             Kind::Boolean => ResultKind::Boolean,
             Kind::Int | Kind::Long => ResultKind::Int,
             Kind::Float => ResultKind::Float,
@@ -182,23 +183,23 @@ impl Compiler<'_> {
             Kind::Enum(index) => ResultKind::Enum(*index),
             Kind::Money => return Err(format!("`{name}` is Money: write `{name}.minor` or `{name}.currency`")),
             Kind::GeoPoint => return Err(format!("`{name}` is a GeoPoint: write `{name}.lat` or `{name}.lon`")),
-            Kind::Json | Kind::Link { .. } | Kind::List(_) => {
+            Kind::Json | Kind::Link(_) | Kind::List(_) => {
                 return Err(format!("`{name}` cannot be read by a rule: only scalars and enums can"));
             }
         };
-        Ok((Term::Field(index), kind))
+        Ok((Term::Field(field), kind))
     }
 
     fn member(&mut self, name: &str, member: &str) -> Result<(Term, ResultKind), String> {
-        let index = self.index_of(name)?;
-        let (member, kind) = match (&self.fields[index].kind, member) {
+        let field = self.field_named(name)?;
+        let (member, kind) = match (&self.fields[field].kind, member) {
             (Kind::Money, "minor") => (Member::Minor, ResultKind::Int),
             (Kind::Money, "currency") => (Member::Currency, ResultKind::String),
             (Kind::GeoPoint, "lat") => (Member::Lat, ResultKind::Float),
             (Kind::GeoPoint, "lon") => (Member::Lon, ResultKind::Float),
             _ => return Err(format!("`{name}` has no member `{member}`")),
         };
-        Ok((Term::Member(index, member), kind))
+        Ok((Term::Member(field, member), kind))
     }
 
     fn call(&mut self, function: &str, arguments: &[&Expr]) -> Result<(Term, ResultKind), String> {

@@ -7,8 +7,12 @@ use apollo_compiler::ast::{self, Definition};
 use apollo_compiler::parser::{Parser, SourceSpan};
 
 use super::directives::argument;
-use super::reader::{Fault, Reader};
+use super::reader::{Fault, ModelReader};
 use super::{Check, Domain, Effect, Entity, EnumValue, Enumeration, Field, Kind, Model, Reverse, Rule, names};
+use crate::ids::{By, EntityId, FieldId, Id};
+
+/// Types of a model, fields of a type, and values of an enum, at most: what their ids can number.
+const MEMBERS_MAX: usize = u16::MAX as usize;
 
 pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     let (document, syntax) = match Parser::new().parse_ast(text, path) {
@@ -27,7 +31,7 @@ pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
     if !syntax.is_empty() && !is_blank {
         return Err(syntax);
     }
-    let mut reader = Reader { path, sources: document.sources.clone(), faults: Vec::new() };
+    let mut reader = ModelReader { path, sources: document.sources.clone(), faults: Vec::new() };
     let model = reader.model(&document);
     if reader.faults.is_empty() {
         return Ok(model);
@@ -39,19 +43,19 @@ pub fn read(text: &str, path: &str) -> Result<Model, Vec<Fault>> {
 
 /// A link, derived field or check whose meaning is read once all types are known.
 struct Later {
-    entity: usize,
+    entity: EntityId,
     place: Option<SourceSpan>,
     what: LaterKind,
 }
 
 enum LaterKind {
-    Reverse { field: usize, name: String },
-    OccurredAt { field: usize, events: Vec<String> },
-    Derive { field: usize, rule: String },
+    Reverse { field: FieldId, name: String },
+    OccurredAt { field: FieldId, events: Vec<String> },
+    Derive { field: FieldId, rule: String },
     Check { rule: String },
 }
 
-impl Reader<'_> {
+impl ModelReader<'_> {
     fn model(&mut self, document: &ast::Document) -> Model {
         let mut types = Vec::new();
         let mut enum_definitions = Vec::new();
@@ -68,6 +72,17 @@ impl Reader<'_> {
                 "a model has at least one type: write `type Name @entity(domain: \"names\", event: \"name\") { … }`",
             );
         }
+        let many = types.iter().find(|object| object.fields.len() > MEMBERS_MAX);
+        if let Some(object) = many {
+            let message = format!("{} has more than {MEMBERS_MAX} fields: give some to another type", object.name);
+            self.fault(object.location(), message);
+        }
+        if let Some(object) = types.get(MEMBERS_MAX) {
+            self.fault(object.location(), format!("a model has at most {MEMBERS_MAX} types: this is one more"));
+        }
+        if many.is_some() || types.len() > MEMBERS_MAX {
+            return Model::default();
+        }
         let mut enum_effects = Vec::new();
         let mut enums = Vec::new();
         for definition in &enum_definitions {
@@ -76,10 +91,11 @@ impl Reader<'_> {
             enum_effects.push(effects);
         }
         let entity_names: Vec<String> = types.iter().map(|object| object.name.to_string()).collect();
-        let mut model = Model { entities: Vec::new(), enums, domains: Vec::new(), fingerprint: fingerprint(document) };
+        let sdl = document.to_string();
+        let mut model = Model { enums, fingerprint: fingerprint(&sdl), sdl, ..Model::default() };
         let mut later = Vec::new();
         for (index, object) in types.iter().enumerate() {
-            let entity = self.entity(index, object, &entity_names, &mut model, &mut later);
+            let entity = self.entity(EntityId::of(index), object, &entity_names, &mut model, &mut later);
             model.entities.push(entity);
         }
         for entity in &mut model.entities {
@@ -90,8 +106,8 @@ impl Reader<'_> {
         for item in later {
             self.finish(&mut model, item);
         }
-        for (index, object) in types.iter().enumerate() {
-            self.check_derived_cycles(&model.entities[index], object);
+        for (entity, object) in model.entities.iter().zip(&types) {
+            self.check_derived_cycles(entity, object);
         }
         self.check_names(&model, &types, &enum_definitions);
         model
@@ -133,8 +149,8 @@ impl Reader<'_> {
             let description = self.description(&value.description);
             values.push(EnumValue { name: value.value.to_string(), description });
         }
-        if values.len() > usize::from(u16::MAX) {
-            self.fault(definition.location(), "an enum has at most 65,535 values");
+        if values.len() > MEMBERS_MAX {
+            self.fault(definition.location(), format!("an enum has at most {MEMBERS_MAX} values"));
         }
         let enumeration = Enumeration {
             name: definition.name.to_string(),
@@ -146,7 +162,7 @@ impl Reader<'_> {
 
     fn entity(
         &mut self,
-        index: usize,
+        index: EntityId,
         object: &Node<ast::ObjectTypeDefinition>,
         entity_names: &[String],
         model: &mut Model,
@@ -187,10 +203,7 @@ impl Reader<'_> {
         }
         let domain = match model.domain_named(&domain_name) {
             Some(domain) => domain,
-            None => {
-                model.domains.push(Domain { name: domain_name.clone(), entities: Vec::new() });
-                model.domains.len() - 1
-            }
+            None => model.domains.push(Domain { name: domain_name.clone(), entities: Vec::new() }),
         };
         model.domains[domain].entities.push(index);
         if let Some(other) = model.entities.iter().find(|entity| entity.event == event && !event.is_empty()) {
@@ -208,7 +221,7 @@ impl Reader<'_> {
             event,
             singular,
             plural: plural.unwrap_or(domain_name),
-            fields: Vec::new(),
+            fields: By::default(),
             checks: Vec::new(),
             reverses: Vec::new(),
             has_personal: false,
@@ -228,7 +241,7 @@ impl Reader<'_> {
 
     fn field(
         &mut self,
-        entity_index: usize,
+        entity_index: EntityId,
         entity: &mut Entity,
         definition: &Node<ast::FieldDefinition>,
         entity_names: &[String],
@@ -248,7 +261,7 @@ impl Reader<'_> {
             self.fault(place, format!("`{name}` takes arguments: a model's field takes none"));
         }
         let Some(kind) = self.kind(&definition.ty, place, entity_names, model) else { return };
-        let index = entity.fields.len();
+        let index = FieldId::of(entity.fields.len());
         let allowed = ["link", "index", "search", "personal", "occurredAt", "derive"];
         let directives = self.known(&definition.directives, &allowed, "a field");
         let has = |wanted: &str| directives.iter().find(|directive| directive.name == wanted);
@@ -380,7 +393,14 @@ impl Reader<'_> {
         }
     }
 
-    fn reverse(&mut self, model: &mut Model, entity: usize, field: usize, name: String, place: Option<SourceSpan>) {
+    fn reverse(
+        &mut self,
+        model: &mut Model,
+        entity: EntityId,
+        field: FieldId,
+        name: String,
+        place: Option<SourceSpan>,
+    ) {
         let Some(target) = model.entities[entity].fields[field].kind.link() else { return };
         let owner = &model.entities[target];
         let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -392,19 +412,17 @@ impl Reader<'_> {
         } else if owner.reverses.iter().any(|reverse| reverse.name == name) {
             self.fault(place, format!("{} has a reverse `{name}` already: give this one another name", owner.name));
         } else {
-            let reverse = owner.reverses.len();
             model.entities[target].reverses.push(Reverse { name, entity, field });
-            model.entities[entity].fields[field].kind = Kind::Link { entity: target, reverse: Some(reverse) };
         }
     }
 
     fn check_derived_cycles(&mut self, entity: &Entity, object: &Node<ast::ObjectTypeDefinition>) {
-        for (start, field) in entity.fields.iter().enumerate() {
-            let mut waiting: Vec<usize> = field.derived.iter().flat_map(|rule| rule.fields.clone()).collect();
+        for (start, field) in entity.fields.entries() {
+            let mut waiting: Vec<FieldId> = field.derived.iter().flat_map(|rule| rule.fields.clone()).collect();
             let mut seen = HashSet::new();
             while let Some(next) = waiting.pop() {
                 if next == start {
-                    let place = object.fields.get(start).and_then(|definition| definition.location());
+                    let place = object.fields.get(start.index()).and_then(|definition| definition.location());
                     self.fault(place, format!("`{}` is derived from itself", field.name));
                     break;
                 }
@@ -417,20 +435,45 @@ impl Reader<'_> {
 }
 
 fn set_by_events(entity: &mut Entity, enum_effects: &[HashMap<String, u16>]) {
-    for (index, field) in entity.fields.iter().enumerate() {
-        if let Kind::Enum(enumeration) = field.kind {
+    for (field, described) in entity.fields.entries() {
+        if let Kind::Enum(enumeration) = described.kind {
             for (event, value) in &enum_effects[enumeration] {
-                entity.effects.entry(event.clone()).or_default().push(Effect::Set { field: index, value: *value });
+                entity.effects.entry(event.clone()).or_default().push(Effect::Set { field, value: *value });
             }
         }
     }
 }
 
 /// FNV-1a over the model as the parser prints it, so that comments and blanks do not count.
-fn fingerprint(document: &ast::Document) -> String {
+fn fingerprint(sdl: &str) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in document.to_string().bytes() {
+    for byte in sdl.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fault of a model that has one member more than may be.
+    fn check(model: impl Fn(String) -> String, member: impl Fn(usize) -> String, expected: &str) {
+        let members: Vec<String> = (0..=MEMBERS_MAX).map(member).collect();
+        let faults = read(&model(members.join("\n")), "large.graphql").expect_err("it is too large");
+        let said: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+        assert_eq!(said, [expected]);
+    }
+
+    #[test]
+    fn what_an_id_cannot_number_is_refused() {
+        let of_fields = |fields: String| format!("type A @entity(domain: \"a\", event: \"a\") {{\n{fields}\n}}");
+        let field = |number: usize| format!("f{number}: Int");
+        check(of_fields, field, "A has more than 65535 fields: give some to another type");
+        let of_types = |types: String| types;
+        let member = |number: usize| {
+            format!("type T{number} @entity(domain: \"d\", event: \"e{number}\", plural: \"p{number}\") {{ f: Int }}")
+        };
+        check(of_types, member, "a model has at most 65535 types: this is one more");
+    }
 }

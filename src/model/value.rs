@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::cell::{Cell, List};
+use crate::ids::Slot;
 use time::{Date as CalendarDate, Month, OffsetDateTime};
 
 /// The greatest integer that a JSON number carries without loss: 2^53 − 1.
@@ -26,7 +27,7 @@ pub enum Value {
     /// The place of the value in its enum's declaration.
     Enum(u16),
     /// A link's target: a slot of the graph. Only the graph makes these.
-    Link(u32),
+    Link(Slot),
     /// Its items, packed.
     List(Arc<[u8]>),
     /// JSON as text.

@@ -7,6 +7,7 @@ use super::names::Names;
 use crate::cdc::{self, Logged, Mapping, Message, Outcome, Reading, Skipped};
 use crate::encoding::{Connect, Encoding, EncodingError, Registry, json_of, to_json};
 use crate::event::{Batch, Beside, Code, Decoder, OrderBy, Rejection};
+use crate::ids::{By, DomainId, TopicId};
 use crate::source::{NAME_UNREADABLE, Raw};
 use crate::telemetry::Metrics;
 
@@ -14,7 +15,7 @@ use crate::telemetry::Metrics;
 #[derive(Clone, Debug)]
 pub struct Format {
     /// The domains whose events it may carry.
-    pub domains: Arc<[usize]>,
+    pub domains: Arc<[DomainId]>,
     pub encoding: Encoding,
     /// Where schemas are, for encodings that need them.
     pub registry: Option<Arc<Registry>>,
@@ -38,8 +39,7 @@ pub enum Carries {
 /// Translates records; its buffers are used again.
 pub struct Translator {
     decoder: Decoder,
-    /// By topic.
-    formats: Arc<[Format]>,
+    formats: Arc<By<TopicId, Format>>,
     metrics: Arc<Metrics>,
     connect: Connect,
     names: Names,
@@ -49,7 +49,7 @@ pub struct Translator {
 }
 
 impl Translator {
-    pub fn new(decoder: Decoder, formats: Arc<[Format]>, metrics: Arc<Metrics>) -> Translator {
+    pub fn new(decoder: Decoder, formats: Arc<By<TopicId, Format>>, metrics: Arc<Metrics>) -> Translator {
         let (text, value, key) = (Vec::new(), Vec::new(), Vec::new());
         let (connect, names) = (Connect::new(), Names::default());
         Translator { decoder, formats, metrics, connect, names, text, value, key }
@@ -61,7 +61,7 @@ impl Translator {
     }
 
     /// Whether a topic's records may have to wait for others.
-    pub fn waits(&self, topic: usize) -> bool {
+    pub fn waits(&self, topic: TopicId) -> bool {
         match &self.formats[topic].carries {
             Carries::Events => false,
             Carries::Changes { in_transactions, .. } => *in_transactions,
@@ -71,7 +71,7 @@ impl Translator {
 
     /// Puts the record's events into the batch, or why they cannot be read. The error is why it cannot be read now, and
     /// is to be tried again.
-    pub fn push(&mut self, topic: usize, raw: &Raw<'_>, batch: &mut Batch) -> Result<(), String> {
+    pub fn push(&mut self, topic: TopicId, raw: &Raw<'_>, batch: &mut Batch) -> Result<(), String> {
         let Translator { decoder, formats, metrics, connect, names, text, value, key } = self;
         let format = &formats[topic];
         let from = batch.len();
@@ -179,7 +179,7 @@ fn mapped(
     mapping: &Mapping,
     in_transactions: bool,
     decoder: &Decoder,
-    domains: &[usize],
+    domains: &[DomainId],
     raw: &Raw<'_>,
     batch: &mut Batch,
 ) -> Option<Skipped> {
@@ -190,7 +190,7 @@ fn mapped(
     let refused = match outcome {
         Ok(Outcome::Skipped(what)) => return Some(what),
         Ok(Outcome::Truncated(truncation)) => {
-            let is_ordered = |domain: &usize| decoder.order_by(*domain) != OrderBy::Sequence;
+            let is_ordered = |domain: &DomainId| decoder.order_by(*domain) != OrderBy::Sequence;
             if domains.iter().all(is_ordered) {
                 batch.truncate(raw.offset, raw.at, truncation);
                 None
@@ -206,7 +206,7 @@ fn mapped(
         Ok(Outcome::Made(all)) => {
             let mut first = None;
             for made in all {
-                let pushed = batch.push_made(decoder, domains, (raw.offset, raw.at), Some(made.commit), &made.json);
+                let pushed = batch.push_made(decoder, domains, raw.offset, raw.at, Some(made.commit), &made.json);
                 if let Err(rejection) = pushed {
                     first.get_or_insert_with(|| Box::new(mapping.blamed(&made, *rejection)));
                 }

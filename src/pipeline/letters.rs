@@ -9,6 +9,7 @@ use super::decode::Translator;
 use super::sink::Numbers;
 use crate::event::Batch;
 use crate::freshness::Basis;
+use crate::ids::PartitionId;
 use crate::projection::DeadLetter;
 use crate::serving::Serving;
 use crate::source::{Outlet, Raw};
@@ -102,7 +103,7 @@ impl Retrier {
     /// Reads the letters once more with what is known now. Returns when a version has what came of it; blocks.
     pub fn retry(&self, wanted: &Letters) -> Result<Retried, NotNow> {
         let snapshot = self.serving.snapshot();
-        let mut batches: BTreeMap<usize, (Batch, Vec<usize>)> = BTreeMap::new();
+        let mut batches: BTreeMap<PartitionId, (Batch, Vec<usize>)> = BTreeMap::new();
         let mut retried = Retried::default();
         let mut translator = self.translator.lock().unwrap_or_else(PoisonError::into_inner);
         translator.forget_bad_schemas();
@@ -112,7 +113,7 @@ impl Retrier {
                 continue;
             }
             let (batch, letters) =
-                batches.entry(letter.place).or_insert_with(|| (Batch::new(letter.place), Vec::new()));
+                batches.entry(letter.partition_id).or_insert_with(|| (Batch::new(letter.partition_id), Vec::new()));
             let beside = letter.beside.as_deref();
             let headers: Vec<(&str, Option<&[u8]>)> = beside
                 .map(|beside| beside.headers.iter().map(|(name, value)| (&**name, value.as_deref())).collect())
@@ -125,13 +126,13 @@ impl Retrier {
                 value: beside.is_none_or(|beside| beside.has_value).then_some(&*letter.bytes),
                 headers: &headers,
             };
-            let topic = self.numbers.topic(letter.place);
+            let topic = self.numbers.topic(letter.partition_id);
             translator.push(topic, &raw, batch).map_err(NotNow)?;
             letters.push(number);
         }
         drop(translator);
         for (batch, letters) in batches.into_values() {
-            let refused = batch.records().filter(|record| record.outcome.is_err()).count();
+            let refused = batch.items().filter(|item| item.outcome.is_err()).count();
             retried.letters += letters.len();
             retried.refused += refused;
             retried.applied += batch.len() - refused;

@@ -2,6 +2,7 @@
 //! ends; one thread applies; a bounded channel lies between.
 
 mod binary;
+mod checkpointer;
 mod decode;
 mod erasing;
 mod letters;
@@ -16,15 +17,17 @@ use std::time::Duration;
 
 use crate::event::{Batch, Decoder};
 use crate::freshness::Moment;
+use crate::ids::{By, DomainId, EntityId, PartitionId, TopicId};
 use crate::keys::Keys;
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Erased, Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
+use crate::projection::{Capture, Erased, Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
 use crate::serving::Serving;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::{Lasts, Thread, Threads, join_all};
 
+pub use checkpointer::{Checkpointing, NotTaken, Saving};
 pub use decode::{Carries, Format};
 pub use letters::{Letters, NotNow, Retried, Retrier};
 
@@ -47,8 +50,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What the loop runs on.
 pub struct Parts {
     pub sources: Vec<Arc<dyn Source>>,
-    /// By topic: how its records are read.
-    pub formats: Vec<Format>,
+    /// How records are read.
+    pub formats: By<TopicId, Format>,
     pub decoder: Decoder,
     /// Where dead letters are written beside, if anywhere.
     pub outlet: Option<Box<dyn Outlet>>,
@@ -58,6 +61,8 @@ pub struct Parts {
     /// What holds transactions back until they are whole.
     pub gate: Gate,
     pub serving: Arc<Serving>,
+    /// How checkpoints are taken, if they are.
+    pub saving: Option<Saving>,
     pub metrics: Arc<Metrics>,
     pub clock: fn() -> Moment,
     /// The time since some moment, by a clock that only goes forward.
@@ -76,7 +81,7 @@ enum Work {
     /// Nothing came while something is held back.
     Look,
     Lost {
-        partition: usize,
+        partition: PartitionId,
         next: u64,
         why: String,
     },
@@ -90,9 +95,12 @@ enum Work {
         letters: Vec<usize>,
         done: SyncSender<()>,
     },
+    /// Everything as of now, for a checkpoint.
+    Capture(SyncSender<Box<Capture>>),
     Restarted {
-        partition: usize,
+        partition: PartitionId,
         log: LogId,
+        origin: LogId,
         start: u64,
         why: String,
     },
@@ -103,6 +111,10 @@ pub struct Pipeline {
     stop: Arc<AtomicBool>,
     sources: Vec<Arc<dyn Source>>,
     pub retrier: Arc<Retrier>,
+    /// None where no place for checkpoints is configured.
+    pub checkpointing: Option<Checkpointing>,
+    /// The one that takes them.
+    checkpointer: Option<Thread>,
     threads: Vec<Thread>,
 }
 
@@ -117,6 +129,7 @@ impl Pipeline {
             projector,
             gate,
             serving,
+            saving,
             metrics,
             clock,
             tick,
@@ -127,8 +140,8 @@ impl Pipeline {
         // Applied batches go back to be filled again: their buffers are as large as batches are by then.
         let (applied, spare) = channel();
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| supervised.spawn(name, Lasts::UntilReleased, work);
-        let formats: Arc<[Format]> = formats.into();
-        let numbers = Arc::new(Numbers::new(work.clone()));
+        let formats = Arc::new(formats);
+        let numbers = Arc::new(Numbers::new(work.clone(), &projector));
         let spare = Arc::new(Mutex::new(spare));
         let mut threads = Vec::new();
         for source in &sources {
@@ -136,7 +149,8 @@ impl Pipeline {
             let mut sink = PartitionSink::new(
                 work.clone(),
                 spare.clone(),
-                (decoder.clone(), formats.clone(), metrics.clone()),
+                decode::Translator::new(decoder.clone(), formats.clone(), metrics.clone()),
+                metrics.clone(),
                 numbers.clone(),
                 serving.clone(),
                 stop.clone(),
@@ -144,6 +158,14 @@ impl Pipeline {
             let (watched, read) = (source.clone(), source.clone());
             threads.push(spawn("watcher", Box::new(move || watched.watch(&tellers)))?);
             threads.push(spawn("reader", Box::new(move || read.read(&mut sink)))?);
+        }
+        let (mut checkpointing, mut checkpointer) = (None, None);
+        if let Some(saving) = saving {
+            let clocks: (fn() -> Instant, _) = (crate::clock::now, tick);
+            let (handle, thread) =
+                checkpointer::Checkpointer::new(saving, work.clone(), serving.clone(), metrics.clone(), clocks);
+            checkpointing = Some(handle);
+            checkpointer = Some(spawn("checkpointer", Box::new(move || thread.run()))?);
         }
         let translator = decode::Translator::new(decoder, formats, metrics.clone());
         // The projector ends when the last reader has, and nobody can ask for letters any more.
@@ -155,8 +177,8 @@ impl Pipeline {
             Loop {
                 projector,
                 gate,
-                full: Vec::new(),
-                held: Vec::new(),
+                full: By::default(),
+                held: By::default(),
                 has_changed: false,
                 unpublished: 0,
                 applied,
@@ -177,17 +199,22 @@ impl Pipeline {
             .run(&waiting)
         };
         threads.push(spawn("projector", Box::new(project))?);
-        Ok(Pipeline { stop, sources, retrier, threads })
+        Ok(Pipeline { stop, sources, retrier, checkpointing, checkpointer, threads })
     }
 
-    /// Ends the threads and waits for them, at most so long. Gives the names of those that still run: one that asks a
+    /// Ends the threads and waits for them, at most so long; before that, for the last checkpoint. Gives the names of those that still run: one that asks a
     /// registry or a broker that does not answer, say. What was not applied yet is in the log.
-    pub fn stop(self, at_most: Duration) -> Vec<String> {
+    pub fn stop(self, last_checkpoint_at_most: Duration, at_most: Duration) -> Vec<String> {
         self.threads.iter().for_each(Thread::release);
+        self.checkpointer.iter().for_each(Thread::release);
         self.stop.store(true, Ordering::Release);
-        self.retrier.close();
         self.sources.iter().for_each(|source| source.wake());
-        join_all(&self.threads, at_most)
+        // It needs the projector, and comes after what is under way to that.
+        self.checkpointing.iter().for_each(Checkpointing::end);
+        let mut running = join_all(self.checkpointer.as_slice(), last_checkpoint_at_most);
+        self.retrier.close();
+        running.extend(join_all(&self.threads, at_most));
+        running
     }
 }
 
@@ -195,10 +222,10 @@ impl Pipeline {
 struct Loop {
     projector: Projector,
     gate: Gate,
-    /// By partition: whether the readers were told that it holds as much as it may.
-    full: Vec<bool>,
-    /// By partition: what was said of why it waits.
-    held: Vec<Option<Waits>>,
+    /// Whether the readers were told that a partition holds as much as it may.
+    full: By<PartitionId, bool>,
+    /// What was said of why a partition waits.
+    held: By<PartitionId, Option<Waits>>,
     /// Whether something happened since the newest version.
     has_changed: bool,
     /// Records that the newest version does not have.
@@ -213,7 +240,7 @@ struct Loop {
     tick: fn() -> Duration,
     outlet: Option<Box<dyn Outlet>>,
     /// To who destroys keys: entities, and subjects. It holds as many as erasures came while one is made durable.
-    erased: Sender<Vec<(usize, String)>>,
+    erased: Sender<Vec<(EntityId, String)>>,
     /// Whether an older version is read that still has what was erased.
     is_fading: bool,
     poison: Poison,
@@ -222,7 +249,7 @@ struct Loop {
     /// Who waits for the next version.
     waiting: Vec<SyncSender<()>>,
     /// Domain and append of what the next version makes visible.
-    appended: Vec<(usize, Instant)>,
+    appended: Vec<(DomainId, Instant)>,
 }
 
 impl Loop {
@@ -271,14 +298,14 @@ impl Loop {
         }
         self.metrics.versions(self.projector.pinned(), self.projector.backlog());
         if !self.is_settled && self.serving.ready_at().is_some() {
-            self.settle();
+            self.give_back();
             return self.publish();
         }
         tracing::trace!("a version is published");
     }
 
     /// Gives back what only hydration needed.
-    fn settle(&mut self) {
+    fn give_back(&mut self) {
         self.is_settled = true;
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         while let Ok(batch) = spare.try_recv() {
@@ -339,7 +366,7 @@ impl Loop {
     }
 
     fn apply(&mut self, work: Work) {
-        self.has_changed |= !matches!(work, Work::Look);
+        self.has_changed |= !matches!(work, Work::Look | Work::Capture(_));
         match work {
             Work::Found { partition, start } => {
                 self.gate.add(partition.topic, (self.clock)());
@@ -361,13 +388,21 @@ impl Loop {
                 self.projector.discard(&letters);
                 self.waiting.push(done);
             }
+            Work::Capture(captured) => {
+                // A version has all that was applied.
+                if std::mem::take(&mut self.has_changed) {
+                    self.publish();
+                }
+                let snapshot = self.serving.snapshot().as_ref().clone();
+                let _ = captured.try_send(Box::new(self.projector.capture(snapshot, &self.gate)));
+            }
             Work::Lost { partition, next, why } => {
                 self.pass(|gate, now, steps| gate.release(partition, now, steps));
                 self.projector.lose(partition, next, &why);
             }
-            Work::Restarted { partition, log, start, why } => {
+            Work::Restarted { partition, log, origin, start, why } => {
                 self.pass(|gate, now, steps| gate.release(partition, now, steps));
-                self.projector.restart(partition, log, start, &why);
+                self.projector.restart(partition, log, origin, start, &why);
             }
         }
     }
@@ -393,11 +428,11 @@ impl Loop {
             let model = projector.model().clone();
             let new = batch.between(projector.position(batch.partition), until);
             *unpublished += new.len();
-            let new = batch.records_in(new);
-            let live = new.filter(|record| record.appended_at >= serving.started_at);
-            let domain = |record: crate::event::Record<'_>| {
-                let event = record.outcome.ok()?;
-                Some((model.entities[event.entity].domain, record.appended_at))
+            let new = batch.items_in(new);
+            let live = new.filter(|item| item.appended_at >= serving.started_at);
+            let domain = |item: crate::event::Item<'_>| {
+                let event = item.outcome.ok()?;
+                Some((model.entities[event.entity].domain, item.appended_at))
             };
             appended.extend(live.filter_map(domain));
             *has_changed |= until > projector.position(batch.partition);
@@ -414,32 +449,31 @@ impl Loop {
                     // Nobody takes it once the readers have ended.
                     let mut batch = *batch;
                     // It waits without what it had to say.
-                    batch.clear(0);
+                    batch.clear(PartitionId::MIN);
                     let _ = applied.send(batch);
                 }
             }
             Step::Split(topic) => metrics.split(&topics[topic].name),
         });
         for partition in gate.partitions() {
-            full.resize(full.len().max(partition + 1), false);
             let is_full = gate.is_full(partition);
-            if std::mem::replace(&mut full[partition], is_full) != is_full {
+            if std::mem::replace(full.grow(partition, || false), is_full) != is_full {
                 serving.fill(partition, is_full);
             }
             let waits = gate.waits(partition);
-            held.resize(held.len().max(partition + 1), None);
-            if held[partition] != waits {
+            let said = held.grow(partition, || None);
+            if *said != waits {
                 serving.wait(partition, waits.as_ref().map(|waits| waits.reason(&topics)));
-                held[partition] = waits;
+                *said = waits;
             }
         }
     }
 
     /// Whether records that were there at the start are still to come.
     fn is_hydrating(&self) -> bool {
-        let is_short = |partition: usize| {
+        let is_short = |partition: PartitionId| {
             self.serving.target(partition).is_some_and(|target| self.projector.position(partition) < target)
         };
-        self.serving.ready_at().is_none() && (0..self.projector.partitions()).any(is_short)
+        self.serving.ready_at().is_none() && self.projector.partitions().ids().any(is_short)
     }
 }

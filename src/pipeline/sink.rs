@@ -6,14 +6,15 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Work;
-use super::decode::{Format, Translator};
-use crate::event::{Batch, Decoder};
+use super::decode::Translator;
+use crate::event::Batch;
 use crate::freshness::Basis;
+use crate::ids::{By, PartitionId, TopicId};
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::Partition;
+use crate::projection::{Partition, Projector};
 use crate::serving::Serving;
-use crate::source::{Asked, Extent, Found, Raw, Registrar, Sink, Taken};
+use crate::source::{Asked, Extent, Found, Placed, Raw, Registrar, Sink, Taken};
 use crate::telemetry::Metrics;
 
 /// Bytes of a partition that one batch takes: large enough that publishing costs little, small enough that it comes soon.
@@ -21,28 +22,84 @@ const BATCH_BYTES: usize = 1 << 18;
 /// Records that one batch takes.
 const BATCH_RECORDS: usize = 16_384;
 
-/// Numbers partitions in the order in which the projector hears of them.
+/// Gives partitions their ids, in the order in which the projector hears of them. Those that it knows from a checkpoint have
+/// theirs.
 pub struct Numbers {
     /// None once the pipeline stops.
     work: Mutex<Option<SyncSender<Work>>>,
-    /// By partition: its topic.
-    topics: Mutex<Vec<usize>>,
+    known: Mutex<By<PartitionId, Known>>,
+}
+
+/// A partition with an id.
+struct Known {
+    topic: TopicId,
+    number: u32,
+    log: LogId,
+    origin: LogId,
+    /// Where an earlier run came to.
+    from: u64,
+    /// Whether its source has found it.
+    is_found: bool,
 }
 
 impl Numbers {
-    pub fn new(work: SyncSender<Work>) -> Numbers {
-        Numbers { work: Mutex::new(Some(work)), topics: Mutex::default() }
+    pub fn new(work: SyncSender<Work>, projector: &Projector) -> Numbers {
+        let known = projector.partitions().entries().map(|(id, partition)| {
+            let Partition { topic, log, origin, number, lost: _ } = *partition;
+            Known { topic, number, log, origin, from: projector.position(id), is_found: false }
+        });
+        Numbers { work: Mutex::new(Some(work)), known: Mutex::new(known.collect()) }
     }
 
-    fn find(&self, found: Found) -> usize {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        topics.push(found.topic);
-        let partition = Partition { topic: found.topic, log: found.log, number: found.number, lost: None };
+    fn find(&self, found: Found) -> Placed {
+        let Found { topic, number, log, start } = found;
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = all.find(|known| (known.topic, known.number) == (topic, number));
         // Under the lock, so that the projector hears of partitions in the order of their numbers.
-        if let Some(work) = &*self.work.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = work.send(Work::Found { partition, start: found.start });
+        let Some(id) = id else {
+            let partition = Partition { topic, log, origin: log, number, lost: None };
+            self.send(Work::Found { partition, start });
+            let id = all.push(Known { topic, number, log, origin: log, from: start, is_found: true });
+            return Placed { partition: id, from: start, log };
+        };
+        let known = &mut all[id];
+        known.is_found = true;
+        if known.origin != log {
+            (known.log, known.origin, known.from) = (log, log, start);
+            let why = "its topic was made anew while the service did not run: what its old log held beyond the checkpoint was not applied";
+            self.send(Work::Restarted { partition: id, log, origin: log, start, why: why.into() });
+        } else if known.from < start {
+            let why = format!(
+                "the log begins at {start}, and the checkpoint ends at {}: what lay between was not applied",
+                known.from
+            );
+            known.from = start;
+            self.send(Work::Lost { partition: id, next: start, why });
         }
-        topics.len() - 1
+        Placed { partition: id, from: known.from, log: known.log }
+    }
+
+    /// A topic's partitions that an earlier run read and its source does not have: its topic was made anew with fewer. Each is
+    /// given once.
+    fn gone(&self, topic: TopicId, unfound: &[u32]) -> Vec<PartitionId> {
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = Vec::new();
+        for (id, known) in all.entries_mut() {
+            if known.topic == topic && !known.is_found && !unfound.contains(&known.number) {
+                (known.is_found, known.from) = (true, 0);
+                let (log, origin) = (known.log, known.origin);
+                let why = "its topic has it no more".into();
+                self.send(Work::Restarted { partition: id, log, origin, start: 0, why });
+                gone.push(id);
+            }
+        }
+        gone
+    }
+
+    fn send(&self, work: Work) {
+        if let Some(sender) = &*self.work.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = sender.send(work);
+        }
     }
 
     /// Lets the projector end.
@@ -50,8 +107,8 @@ impl Numbers {
         *self.work.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub fn topic(&self, partition: usize) -> usize {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner)[partition]
+    pub fn topic(&self, partition: PartitionId) -> TopicId {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)[partition].topic
     }
 }
 
@@ -67,14 +124,20 @@ impl Registrar for Tellers {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn find(&self, found: Found) -> usize {
-        let partition = self.numbers.find(found);
-        self.serving.found(found.topic, found.number);
-        partition
+    fn find(&self, found: Found) -> Placed {
+        let placed = self.numbers.find(found);
+        self.serving.found(placed.partition, found.topic, found.number);
+        placed
     }
 
-    fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>) {
+    fn listed(&self, asked: &Asked, topic: TopicId, unfound: Vec<u32>) {
+        let gone = self.numbers.gone(topic, &unfound);
         self.serving.listed(asked, topic, unfound);
+        for partition in gone {
+            self.serving.restarted(partition);
+            self.serving.read(partition, true);
+            self.serving.contact(asked, &[Extent::committed(partition, 0, 0)]);
+        }
     }
 
     fn asked(&self) -> Asked {
@@ -89,11 +152,11 @@ impl Registrar for Tellers {
         self.serving.answered();
     }
 
-    fn remark(&self, topic: usize, remark: Option<String>) {
+    fn remark(&self, topic: TopicId, remark: Option<String>) {
         self.serving.remark(topic, remark);
     }
 
-    fn applied(&self, partition: usize) -> u64 {
+    fn applied(&self, partition: PartitionId) -> u64 {
         self.serving.snapshot().applied.get(partition).copied().unwrap_or(0)
     }
 }
@@ -101,7 +164,7 @@ impl Registrar for Tellers {
 /// A batch being filled.
 struct Open {
     batch: Batch,
-    topic: usize,
+    topic: TopicId,
 }
 
 /// One reader's side.
@@ -113,22 +176,21 @@ pub struct PartitionSink {
     numbers: Arc<Numbers>,
     serving: Arc<Serving>,
     stop: Arc<AtomicBool>,
-    /// By partition.
-    open: Vec<Option<Open>>,
+    open: By<PartitionId, Option<Open>>,
     /// Partitions whose next record could not be read.
-    blocked: HashSet<usize>,
+    blocked: HashSet<PartitionId>,
 }
 
 impl PartitionSink {
     pub fn new(
         work: SyncSender<Work>,
         spare: Arc<Mutex<Receiver<Batch>>>,
-        (decoder, formats, metrics): (Decoder, Arc<[Format]>, Arc<Metrics>),
+        translator: Translator,
+        metrics: Arc<Metrics>,
         numbers: Arc<Numbers>,
         serving: Arc<Serving>,
         stop: Arc<AtomicBool>,
     ) -> PartitionSink {
-        let translator = Translator::new(decoder, formats, metrics.clone());
         PartitionSink {
             work,
             spare,
@@ -137,17 +199,14 @@ impl PartitionSink {
             numbers,
             serving,
             stop,
-            open: Vec::new(),
+            open: By::default(),
             blocked: HashSet::new(),
         }
     }
 
     /// Opens a batch of the partition, where none is open.
-    fn open(&mut self, partition: usize) {
-        if self.open.len() <= partition {
-            self.open.resize_with(partition + 1, || None);
-        }
-        if self.open[partition].is_none() {
+    fn open(&mut self, partition: PartitionId) {
+        if self.open.grow(partition, || None).is_none() {
             let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).try_recv();
             let mut batch = spare.unwrap_or_else(|_| Batch::new(partition));
             batch.clear(partition);
@@ -168,7 +227,7 @@ impl Sink for PartitionSink {
         self.stop.load(Ordering::Acquire)
     }
 
-    fn take(&mut self, partition: usize, raw: &Raw<'_>) -> Taken {
+    fn take(&mut self, partition: PartitionId, raw: &Raw<'_>) -> Taken {
         self.open(partition);
         let Some(open) = &mut self.open[partition] else { return Taken::Closed };
         let (is_first, parts) = (open.batch.bytes == 0, open.batch.parts.len());
@@ -198,15 +257,15 @@ impl Sink for PartitionSink {
         if is_full { self.flush(partition, raw.offset + 1) } else { Taken::Yes }
     }
 
-    fn reads(&mut self, partition: usize, is_read: bool) {
+    fn reads(&mut self, partition: PartitionId, is_read: bool) {
         self.serving.read(partition, is_read);
     }
 
-    fn holds(&mut self, partition: usize, offset: u64, at: Instant, basis: Basis) {
+    fn holds(&mut self, partition: PartitionId, offset: u64, at: Instant, basis: Basis) {
         self.serving.coming(partition, offset, at, basis);
     }
 
-    fn flush(&mut self, partition: usize, next: u64) -> Taken {
+    fn flush(&mut self, partition: PartitionId, next: u64) -> Taken {
         self.open(partition);
         let Some(mut open) = self.open[partition].take() else { return Taken::Yes };
         open.batch.next_offset = open.batch.next_offset.max(next);
@@ -215,12 +274,12 @@ impl Sink for PartitionSink {
         self.send(Work::Records(Box::new(open.batch)))
     }
 
-    fn lose(&mut self, partition: usize, next: u64, why: String) -> Taken {
+    fn lose(&mut self, partition: PartitionId, next: u64, why: String) -> Taken {
         self.send(Work::Lost { partition, next, why })
     }
 
-    fn restart(&mut self, partition: usize, log: LogId, start: u64, why: String) -> Taken {
+    fn restart(&mut self, partition: PartitionId, log: LogId, origin: LogId, start: u64, why: String) -> Taken {
         self.serving.restarted(partition);
-        self.send(Work::Restarted { partition, log, start, why })
+        self.send(Work::Restarted { partition, log, origin, start, why })
     }
 }

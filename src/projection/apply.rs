@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::catalogue::DriftKind;
-use super::record::{Order, Record, Sources, Stamp};
-use super::rivals::{self, Rivals, Word};
+use super::ledger::{Ledger, Order, Sources, Stamp};
+use super::rivals::{Attribute, Rivals, Word};
 use super::seen::{Novelty, fingerprint};
 use super::{Partition, Projector};
 use crate::event::{Action, Commit, Envelope, Event, OrderBy};
 use crate::graph::{Draft, Graph, Lineage, State};
+use crate::ids::{NodeId, PartitionId, Slot};
 use crate::model::Field;
 use crate::model::cell::Cell;
 use crate::model::value::{Instant, Value};
@@ -18,15 +19,15 @@ const MISSING_MAX: usize = 100;
 
 /// Where the log has an event, and when it is applied.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub partition: usize,
+pub(super) struct Arrival<'a> {
+    pub partition: PartitionId,
     pub offset: u64,
     /// Its place in a database's order, which counts instead of the log's.
     pub commit: Option<Commit>,
     pub appended_at: Instant,
     pub now: Instant,
     /// The slots of the event's entity and its links' targets, where they had one when they were looked up.
-    pub known: &'a [Option<u32>],
+    pub known: &'a [Option<Slot>],
 }
 
 impl Sources for &Graph {
@@ -36,14 +37,15 @@ impl Sources for &Graph {
 }
 
 impl Projector {
-    pub(super) fn apply_event(&mut self, event: &Event<'_>, place: Place<'_>) {
+    pub(super) fn apply_event(&mut self, event: &Event<'_>, arrival: Arrival<'_>) {
         let (entity, domain) = (event.entity, self.model.entities[event.entity].domain);
-        let slot = place.known[0].unwrap_or_else(|| self.graph.slot(entity, event.key));
-        let draft = self.graph.edit(entity, slot);
-        let mut record = std::mem::take(&mut self.record);
-        record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
-        let order = self.order(event, &place);
-        let novelty = self.novelty(event, &mut record, order, place.partition);
+        let slot = arrival.known[0].unwrap_or_else(|| self.graph.slot(entity, event.key));
+        let id = entity.node(slot);
+        let draft = self.graph.edit(id);
+        let mut ledger = std::mem::take(&mut self.ledger);
+        ledger.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
+        let order = self.order(event, &arrival);
+        let novelty = self.novelty(event, &mut ledger, order, arrival.partition);
         let counters = &mut self.counters[domain];
         match novelty {
             Told::Duplicate => counters.duplicates += 1,
@@ -53,7 +55,7 @@ impl Projector {
         if novelty == Told::Duplicate {
             self.graph.abandon(draft);
         } else {
-            let won = self.take(event, draft, &mut record, order, &place);
+            let won = self.take(event, draft, &mut ledger, order, &arrival);
             let counters = &mut self.counters[domain];
             match (novelty, won) {
                 (Told::Forgotten, false) => counters.duplicates += 1,
@@ -62,25 +64,25 @@ impl Projector {
                 }
                 _ => counters.applied += 1,
             }
-            self.catalogue(event, slot, order, place.appended_at);
+            self.catalogue(event, id, order, arrival.appended_at);
         }
         // What it read of somebody who is erased by now would stay in its buffers.
-        self.record = if self.erased.subjects.is_empty() { record } else { Record::default() };
-        if !self.truncations.is_empty() {
-            self.truncate_late(entity, slot, order, place.now);
+        self.ledger = if self.erased.subjects.is_empty() { ledger } else { Ledger::default() };
+        if !self.remembered.truncations.is_empty() {
+            self.truncate_late(id, order, arrival.now);
         }
     }
 
-    fn order<'a>(&mut self, event: &Event<'a>, place: &Place<'_>) -> Order<'a> {
+    fn order<'a>(&mut self, event: &Event<'a>, arrival: &Arrival<'_>) -> Order<'a> {
         let envelope = event.envelope;
         let stamp = match self.rules[self.model.entities[event.entity].domain].order_by {
             OrderBy::Sequence => Stamp::Sequence(envelope.version.unwrap_or(0)),
-            OrderBy::Position if let Some(commit) = place.commit => Stamp::Commit(commit),
+            OrderBy::Position if let Some(commit) = arrival.commit => Stamp::Commit(commit),
             OrderBy::Position => {
-                let partition = &self.partitions[place.partition];
+                let partition = &self.partitions[arrival.partition];
                 let topic = self.topic_ranks[partition.topic];
                 Stamp::Position {
-                    offset: self.raised[place.partition] + place.offset,
+                    offset: self.remembered.raised[arrival.partition] + arrival.offset,
                     topic,
                     partition: partition.number,
                 }
@@ -90,20 +92,20 @@ impl Projector {
         Order { stamp, source: (self.graph.name(envelope.source), envelope.source), id: envelope.id }
     }
 
-    fn novelty(&mut self, event: &Event<'_>, record: &mut Record, order: Order<'_>, partition: usize) -> Told {
+    fn novelty(&mut self, event: &Event<'_>, ledger: &mut Ledger, order: Order<'_>, partition: PartitionId) -> Told {
         let print = || fingerprint((event.envelope.source, event.envelope.id));
         let rules = self.rules[self.model.entities[event.entity].domain];
         let novelty = match rules.order_by {
-            OrderBy::Position => self.recent[partition].see(print()),
-            OrderBy::Time => match record.novelty(order, print) {
+            OrderBy::Position => self.remembered.recent[partition].see(print()),
+            OrderBy::Time => match ledger.novelty(order, print) {
                 // Several producers may well agree on a time.
                 Novelty::Conflict => Novelty::New,
                 novelty => novelty,
             },
             OrderBy::Sequence => {
                 // Where gaps are nobody's concern, versions need not be dense: each would be a run of its own.
-                let seen = rules.report_gaps && !record.runs.see(event.envelope.version.unwrap_or(0));
-                match record.novelty(order, print) {
+                let seen = rules.report_gaps && !ledger.runs.see(event.envelope.version.unwrap_or(0));
+                match ledger.novelty(order, print) {
                     Novelty::New if seen => return Told::Forgotten,
                     novelty => novelty,
                 }
@@ -121,43 +123,43 @@ impl Projector {
         &mut self,
         event: &Event<'_>,
         mut draft: Draft,
-        record: &mut Record,
+        ledger: &mut Ledger,
         order: Order<'_>,
-        place: &Place<'_>,
+        arrival: &Arrival<'_>,
     ) -> bool {
-        let (entity, slot) = (event.entity, draft.slot);
-        let setter = record.enter(order);
+        let id = draft.id;
+        let setter = ledger.enter(order);
         let (mut undone, mut won) = (false, false);
         match event.action {
             Action::Delete => {
-                if record.take_deletion(setter, &&self.graph) {
-                    undone = self.clear_outdated(&mut draft, record);
+                if ledger.take_deletion(setter, &&self.graph) {
+                    undone = self.clear_outdated(&mut draft, ledger);
                     won = true;
                 }
             }
             Action::Change | Action::Erase | Action::Merge(_) => {
-                record.take_change(setter, &&self.graph);
-                won = self.patch(event, &mut draft, record, setter, &place.known[1..]);
+                ledger.take_change(setter, &&self.graph);
+                won = self.patch(event, &mut draft, ledger, setter, &arrival.known[1..]);
             }
         }
-        let merges = matches!(event.action, Action::Merge(_)) && record.take_merge(setter, &&self.graph);
-        self.conclude(event.envelope, draft, record, (setter, order), place);
+        let merges = matches!(event.action, Action::Merge(_)) && ledger.take_merge(setter, &&self.graph);
+        self.conclude(event.envelope, draft, ledger, setter, order, arrival);
         if undone {
-            self.graph.set_merge(entity, slot, None, false);
+            self.graph.set_merge(id, None, false);
         }
         match event.action {
             Action::Erase => {
-                let reached = self.groups.erase((entity, slot));
+                let reached = self.remembered.groups.erase(id);
                 self.erase(reached);
             }
             Action::Merge(into) => {
-                let into = self.graph.slot(entity, into);
-                let joined = self.groups.join((entity, slot), (entity, into));
+                let into = self.graph.slot(id.entity, into);
+                let joined = self.remembered.groups.join(id, id.entity.node(into));
                 self.erase(joined.erased);
                 if merges {
                     let envelope = event.envelope;
                     let merge = (into, (envelope.time, envelope.source, envelope.id));
-                    self.graph.set_merge(entity, slot, Some(merge), !joined.were_apart);
+                    self.graph.set_merge(id, Some(merge), !joined.were_apart);
                 }
             }
             Action::Change | Action::Delete => {}
@@ -169,9 +171,9 @@ impl Projector {
         &mut self,
         event: &Event<'_>,
         draft: &mut Draft,
-        record: &mut Record,
+        ledger: &mut Ledger,
         setter: u32,
-        known: &[Option<u32>],
+        known: &[Option<Slot>],
     ) -> bool {
         let description = &self.model.entities[event.entity];
         let mut won = false;
@@ -186,18 +188,17 @@ impl Projector {
             if is_erased && description.fields[field].personal {
                 continue;
             }
-            let rival = record.rival(setter, field);
-            let wins = record.take_field(setter, field, &&self.graph);
-            if rival.is_some() || !self.rivals.is_empty() {
-                let place = (event.entity, draft.slot, field);
+            let rival = ledger.rival(setter, field);
+            let wins = ledger.take_field(setter, field, &&self.graph);
+            if rival.is_some() || !self.remembered.rivals.is_empty() {
+                let attribute = (draft.id, field);
                 compare(
-                    &mut self.rivals,
+                    &mut self.remembered.rivals,
                     &self.graph,
-                    place,
+                    attribute,
                     &description.fields[field],
-                    cell,
-                    record,
-                    (setter, rival, wins),
+                    ledger,
+                    Claim { setter, rival, wins, cell },
                 );
             }
             if !wins {
@@ -212,10 +213,11 @@ impl Projector {
                 None => draft.set(field, cell),
             }
         }
+        // Of who is erased nothing unknown is kept, not even how it is called.
         if !event.attributes.is_empty() && !is_erased {
             let mut changes = Vec::new();
             for (name, json) in event.attributes.iter() {
-                if record.take_attribute(setter, name, &&self.graph) {
+                if ledger.take_attribute(setter, name, &&self.graph) {
                     won = true;
                     changes.push((name, Some(json).filter(|json| *json != "null")));
                 }
@@ -228,37 +230,30 @@ impl Projector {
     }
 
     /// Deletes an entity at a stamp, without an event of its own.
-    pub(super) fn delete(
-        &mut self,
-        entity: usize,
-        slot: u32,
-        envelope: Envelope<'_>,
-        order: Order<'_>,
-        place: &Place<'_>,
-    ) {
-        let mut draft = self.graph.edit(entity, slot);
-        let mut record = std::mem::take(&mut self.record);
-        record.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
-        let setter = record.enter(order);
-        if record.take_deletion(setter, &&self.graph) {
-            let undone = self.clear_outdated(&mut draft, &mut record);
-            self.conclude(envelope, draft, &mut record, (setter, order), place);
+    pub(super) fn delete(&mut self, id: NodeId, envelope: Envelope<'_>, order: Order<'_>, arrival: &Arrival<'_>) {
+        let mut draft = self.graph.edit(id);
+        let mut ledger = std::mem::take(&mut self.ledger);
+        ledger.read(self.graph.stamps(&draft), self.model.entities[id.entity].fields.len());
+        let setter = ledger.enter(order);
+        if ledger.take_deletion(setter, &&self.graph) {
+            let undone = self.clear_outdated(&mut draft, &mut ledger);
+            self.conclude(envelope, draft, &mut ledger, setter, order, arrival);
             if undone {
-                self.graph.set_merge(entity, slot, None, false);
+                self.graph.set_merge(id, None, false);
             }
         } else {
             self.graph.abandon(draft);
         }
-        self.record = record;
+        self.ledger = ledger;
     }
 
     /// Takes from the draft what its deletion outdates. Gives whether that is a merge too.
-    fn clear_outdated(&mut self, draft: &mut Draft, record: &mut Record) -> bool {
-        if !self.rivals.is_empty() {
-            let fields = 0..self.model.entities[draft.entity].fields.len();
-            fields.for_each(|field| self.rivals.forget((draft.entity, draft.slot, field)));
+    fn clear_outdated(&mut self, draft: &mut Draft, ledger: &mut Ledger) -> bool {
+        if !self.remembered.rivals.is_empty() {
+            let fields = self.model.entities[draft.id.entity].fields.ids();
+            fields.for_each(|field| self.remembered.rivals.forget((draft.id, field)));
         }
-        let (fields, names, merge) = record.outdated(&&self.graph);
+        let (fields, names, merge) = ledger.outdated(&&self.graph);
         fields.into_iter().for_each(|field| draft.set(field, Cell::Null));
         if !names.is_empty() {
             self.graph.change_attributes(draft, names.iter().map(|name| (name.as_ref(), None)));
@@ -271,33 +266,34 @@ impl Projector {
         &mut self,
         envelope: Envelope<'_>,
         mut draft: Draft,
-        record: &mut Record,
-        (setter, order): (u32, Order<'_>),
-        place: &Place<'_>,
+        ledger: &mut Ledger,
+        setter: u32,
+        order: Order<'_>,
+        arrival: &Arrival<'_>,
     ) {
-        let before = record.last_source();
-        let is_last = record.take_last(setter, &&self.graph);
+        let before = ledger.last_source();
+        let is_last = ledger.take_last(setter, &&self.graph);
         if is_last {
-            self.last_words.pass(draft.entity, before, order.source.0);
+            self.remembered.last_words.pass(draft.id.entity, before, order.source.0);
         }
-        self.settle(envelope, &mut draft, record, is_last.then_some(place));
+        self.follow(envelope, &mut draft, ledger, is_last.then_some(arrival));
         self.graph.commit(draft);
     }
 
     /// What follows from the entity's events taken together. `last` is the event's place where it is the greatest.
-    fn settle(&mut self, envelope: Envelope<'_>, draft: &mut Draft, record: &mut Record, last: Option<&Place<'_>>) {
-        let rules = self.rules[self.model.entities[draft.entity].domain];
+    fn follow(&mut self, envelope: Envelope<'_>, draft: &mut Draft, ledger: &mut Ledger, last: Option<&Arrival<'_>>) {
+        let rules = self.rules[self.model.entities[draft.id.entity].domain];
         if rules.order_by == OrderBy::Sequence && rules.report_gaps {
-            let floor = match record.deletion_stamp() {
+            let floor = match ledger.deletion_stamp() {
                 Some(Stamp::Sequence(version)) => version,
                 _ => 0,
             };
-            draft.set_missing(&record.runs.missing(floor, MISSING_MAX));
+            draft.set_missing(&ledger.runs.missing(floor, MISSING_MAX));
         }
-        draft.set_state(if record.is_deleted(&&self.graph) { State::Deleted } else { State::Present });
-        if let Some(place) = last {
+        draft.set_state(if ledger.is_deleted(&&self.graph) { State::Deleted } else { State::Present });
+        if let Some(arrival) = last {
             let topics = &self.topics;
-            let Partition { topic, number, .. } = self.partitions[place.partition];
+            let Partition { topic, number, .. } = self.partitions[arrival.partition];
             let lineage = Lineage {
                 id: envelope.id,
                 kind: envelope.kind,
@@ -306,9 +302,9 @@ impl Projector {
                 time: envelope.time,
                 topic: &topics[topic].name,
                 partition: number,
-                offset: place.offset,
-                appended_at: place.appended_at,
-                applied_at: place.now,
+                offset: arrival.offset,
+                appended_at: arrival.appended_at,
+                applied_at: arrival.now,
                 dataschema: envelope.dataschema,
                 traceparent: envelope.traceparent,
             };
@@ -316,58 +312,65 @@ impl Projector {
         }
         let graph = &self.graph;
         let print = |source: u32, id: &str| fingerprint((graph.text(source).as_ref(), id));
-        record.write(draft.set_stamps(), rules.order_by != OrderBy::Position, print);
+        ledger.write(draft.set_stamps(), rules.order_by != OrderBy::Position, print);
     }
 
-    fn catalogue(&mut self, event: &Event<'_>, slot: u32, order: Order<'_>, at: Instant) {
+    fn catalogue(&mut self, event: &Event<'_>, id: NodeId, order: Order<'_>, at: Instant) {
         let kind = self.graph.name(event.envelope.kind);
         if self.tally.is_full() {
-            self.settle_tally();
+            self.tell_catalogue();
         }
         self.tally.event(event.entity, kind, order.source.0, event.in_model, at);
-        let is_erased =
-            || self.model.entities[event.entity].has_personal && self.graph.node(event.entity, slot).erased();
+        let is_erased = || self.model.entities[event.entity].has_personal && self.graph.node(id).erased();
         if (!event.attributes.is_empty() || !event.unknown_extensions.is_empty()) && !is_erased() {
             let catalogue = Arc::make_mut(&mut self.catalogue[event.entity]);
             for (name, _) in event.attributes.iter() {
-                catalogue.drift(DriftKind::Attribute, name, at, slot);
+                catalogue.drift(DriftKind::Attribute, name, at, id.slot);
             }
             for name in event.unknown_extensions.iter() {
-                catalogue.drift(DriftKind::Extension, name, at, slot);
+                catalogue.drift(DriftKind::Extension, name, at, id.slot);
             }
         }
     }
 }
 
-/// Keeps what one producer says of a field beside what another says. Of the setters, the second is the other producer's
-/// whose value stood; the third is whether the first wins.
+/// What a producer says of a field that another has set.
+struct Claim<'a> {
+    setter: u32,
+    /// The setter whose value stood.
+    rival: Option<u32>,
+    /// Whether the value stands from now on.
+    wins: bool,
+    cell: Cell<'a>,
+}
+
+/// Keeps what one producer says of a field beside what another says.
 fn compare(
     rivals: &mut Rivals,
     graph: &Graph,
-    place: rivals::Place,
+    attribute: Attribute,
     field: &Field,
-    cell: Cell<'_>,
-    record: &Record,
-    (setter, rival, wins): (u32, Option<u32>, bool),
+    ledger: &Ledger,
+    Claim { setter, rival, wins, cell }: Claim<'_>,
 ) {
-    let node = graph.node(place.0, place.1);
-    if node.erased() && field.personal || record.is_outdated(setter, &graph) {
+    let node = graph.node(attribute.0);
+    if node.erased() && field.personal || ledger.is_outdated(setter, &graph) {
         return;
     }
     let Some(rival) = rival else {
         if wins {
-            rivals.stands(place, || cell.to_value());
+            rivals.stands(attribute, || cell.to_value());
         }
         return;
     };
-    let held = match (field.kind.link(), node.value(place.2)) {
-        (Some(target), Cell::Link(slot)) => Value::String(graph.node(target, slot).key().into()),
+    let held = match (field.kind.link(), node.value(attribute.1)) {
+        (Some(target), Cell::Link(slot)) => Value::String(graph.node(target.node(slot)).key().into()),
         (_, cell) => cell.to_value(),
     };
     let (loser, said, winner, stands) =
         if wins { (rival, held, setter, cell.to_value()) } else { (setter, cell.to_value(), rival, held) };
-    if let (Some((stamp, source, id)), Some((_, standing, _))) = (record.origin(loser), record.origin(winner)) {
-        rivals.note(place, (standing, stands), Word { source, stamp, id: id.into(), value: said });
+    if let (Some((stamp, source, id)), Some((_, standing, _))) = (ledger.origin(loser), ledger.origin(winner)) {
+        rivals.note(attribute, (standing, stands), Word { source, stamp, id: id.into(), value: said });
     }
 }
 

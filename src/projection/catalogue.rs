@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use super::rivals::Disagreement;
 use crate::event::Code;
+use crate::graph::{Reader, put};
+use crate::ids::{By, EntityId, Slot};
+use crate::model::Model;
 use crate::model::value::Instant;
 
 /// Names kept of each kind; what comes beyond is counted together, so that a producer of endless names costs no memory.
@@ -31,6 +34,8 @@ pub enum DriftKind {
 }
 
 impl DriftKind {
+    pub const ALL: [DriftKind; 3] = [DriftKind::Attribute, DriftKind::EventType, DriftKind::Extension];
+
     pub fn name(self) -> &'static str {
         match self {
             DriftKind::Attribute => "ATTRIBUTE",
@@ -47,7 +52,7 @@ pub struct Drift {
     pub last: Instant,
     /// The slot of the only entity that it was seen of: the name goes with it where that is erased. None where it was seen of
     /// several, or is nobody's.
-    pub sole: Option<u32>,
+    pub sole: Option<Slot>,
 }
 
 /// What was seen of one entity.
@@ -64,18 +69,23 @@ pub struct Catalogue {
 }
 
 /// By entity and producer: how many entities' last event is its.
+#[derive(Clone, Default)]
 pub(super) struct LastWords {
-    counts: Vec<HashMap<u32, u64>>,
-    changed: Vec<bool>,
+    counts: By<EntityId, HashMap<u32, u64>>,
+    changed: By<EntityId, bool>,
 }
 
 impl LastWords {
-    pub fn new(entities: usize) -> LastWords {
-        LastWords { counts: vec![HashMap::new(); entities], changed: vec![false; entities] }
+    pub fn new(model: &Model) -> LastWords {
+        let entities = model.entities.ids();
+        LastWords {
+            counts: entities.clone().map(|_| HashMap::new()).collect(),
+            changed: entities.map(|_| false).collect(),
+        }
     }
 
     /// An entity's last event is of another producer than before.
-    pub fn pass(&mut self, entity: usize, from: Option<u32>, to: u32) {
+    pub fn pass(&mut self, entity: EntityId, from: Option<u32>, to: u32) {
         if from == Some(to) {
             return;
         }
@@ -92,9 +102,27 @@ impl LastWords {
         self.changed[entity] = true;
     }
 
+    pub fn save(&self, out: &mut Vec<u8>) {
+        put(out, self.counts.len() as u64);
+        for counts in &self.counts {
+            put(out, counts.len() as u64);
+            for (source, count) in counts {
+                put(out, u64::from(*source));
+                put(out, *count);
+            }
+        }
+    }
+
+    pub fn restore(reader: &mut Reader<'_>) -> LastWords {
+        let entities = 0..reader.number();
+        let of_entity = |_| (0..reader.number()).map(|_| (reader.number() as u32, reader.number())).collect();
+        let counts: By<EntityId, HashMap<u32, u64>> = entities.map(of_entity).collect();
+        LastWords { changed: counts.iter().map(|_| true).collect(), counts }
+    }
+
     /// Puts what changed into the catalogues.
-    pub fn settle(&mut self, catalogues: &mut [Arc<Catalogue>], text: impl Fn(u32) -> Arc<str>) {
-        for (entity, changed) in self.changed.iter_mut().enumerate().filter(|(_, changed)| **changed) {
+    pub fn tell(&mut self, catalogues: &mut By<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
+        for (entity, changed) in self.changed.entries_mut().filter(|(_, changed)| **changed) {
             *changed = false;
             let mut counts: Vec<(u64, u32)> =
                 self.counts[entity].iter().map(|(source, count)| (*count, *source)).collect();
@@ -119,16 +147,16 @@ impl Catalogue {
         }
     }
 
-    pub fn drift(&mut self, kind: DriftKind, name: &str, at: Instant, slot: u32) {
+    pub fn drift(&mut self, kind: DriftKind, name: &str, at: Instant, slot: Slot) {
         self.drifts(kind, name, 1, at, Some(slot));
     }
 
     /// Forgets the names that nobody else's events had.
-    pub fn forget(&mut self, slot: u32) {
+    pub fn forget(&mut self, slot: Slot) {
         self.drift.values_mut().for_each(|names| names.retain(|_, drift| drift.sole != Some(slot)));
     }
 
-    fn drifts(&mut self, kind: DriftKind, name: &str, count: u64, at: Instant, slot: Option<u32>) {
+    fn drifts(&mut self, kind: DriftKind, name: &str, count: u64, at: Instant, slot: Option<Slot>) {
         let names = self.drift.entry(kind).or_default();
         if !names.contains_key(name) {
             let name = if names.len() < NAMES_MAX { name } else { OTHERS };
@@ -162,7 +190,7 @@ fn see(names: &mut BTreeMap<Arc<str>, Seen>, name: &str, in_model: bool, tallied
 
 /// Events since the last version, by entity, type and producer: counted by numbers, and by names only then.
 #[derive(Default)]
-pub struct Tally(Vec<((usize, u32, u32, bool), Tallied)>);
+pub struct Tally(Vec<((EntityId, u32, u32, bool), Tallied)>);
 
 struct Tallied {
     count: u64,
@@ -171,7 +199,7 @@ struct Tallied {
 }
 
 impl Tally {
-    pub fn event(&mut self, entity: usize, kind: u32, source: u32, in_model: bool, at: Instant) {
+    pub fn event(&mut self, entity: EntityId, kind: u32, source: u32, in_model: bool, at: Instant) {
         let what = (entity, kind, source, in_model);
         match self.0.iter_mut().find(|(known, _)| *known == what) {
             Some((_, tallied)) => {
@@ -189,7 +217,7 @@ impl Tally {
     }
 
     /// Puts what was counted into the catalogues. `text` gives a name's text.
-    pub fn settle(&mut self, catalogues: &mut [Arc<Catalogue>], text: impl Fn(u32) -> Arc<str>) {
+    pub fn tell(&mut self, catalogues: &mut By<EntityId, Arc<Catalogue>>, text: impl Fn(u32) -> Arc<str>) {
         for ((entity, kind, source, in_model), tallied) in self.0.drain(..) {
             Arc::make_mut(&mut catalogues[entity]).event(&text(kind), in_model, &text(source), &tallied);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::pages::Pages;
 use crate::event::{Beside, Rejection};
+use crate::ids::{NodeId, PartitionId};
 use crate::limits::{LETTER_BYTES_MAX, LETTERS_MAX};
 use crate::model::value::Instant;
 
@@ -12,6 +13,7 @@ use crate::model::value::Instant;
 pub struct DeadLetter {
     pub domain: Arc<str>,
     pub topic: Arc<str>,
+    /// The partition's number in its topic.
     pub partition: u32,
     pub offset: u64,
     /// When it was appended.
@@ -21,10 +23,9 @@ pub struct DeadLetter {
     /// Its key and headers.
     pub beside: Option<Arc<Beside>>,
     pub rejection: Rejection,
-    /// The partition's number among those that the projector reads.
-    pub place: usize,
-    /// Whose event it is, where that could be read: the entity and its slot.
-    pub node: Option<(usize, u32)>,
+    pub partition_id: PartitionId,
+    /// Whose event it is, where that could be read.
+    pub node: Option<NodeId>,
     /// Whether whose event it is was erased: nothing is kept of it but its place and the reason.
     pub is_erased: bool,
 }
@@ -73,6 +74,28 @@ impl DeadLetters {
             self.first_kept += 1;
         }
         self.letters.drop_before(self.first_kept);
+    }
+
+    /// None yet, and the next one has this number.
+    pub(super) fn from(number: usize) -> DeadLetters {
+        DeadLetters { letters: Pages::from(number), first_kept: number, bytes: 0 }
+    }
+
+    /// Puts a letter where it was before; those in between are no more.
+    pub(super) fn put(&mut self, number: usize, letter: DeadLetter) {
+        self.fill(number);
+        self.push(letter);
+    }
+
+    /// Says that all before a number came.
+    pub(super) fn fill(&mut self, count: usize) {
+        while self.letters.len() < count {
+            self.letters.push(None);
+        }
+    }
+
+    pub(super) fn first_kept(&self) -> usize {
+        self.first_kept
     }
 
     /// Takes a letter away: it was applied after all, or nobody wants it.

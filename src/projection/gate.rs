@@ -7,9 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use super::remembered::{put_instant, read_instant};
 use super::seen::Recent;
 use crate::event::{Batch, Part, Transaction};
 use crate::freshness::Moment;
+use crate::graph::{Reader, put};
+use crate::ids::{By, PartitionId, TopicId};
 use crate::limits::{LANE_BYTES_MAX, LANES_BYTES_MAX, TRANSACTIONS_MAX};
 use crate::model::value::Instant;
 
@@ -19,10 +22,10 @@ const PASSED_MAX: usize = 100_000;
 /// Where a database tells the boundaries of its transactions.
 #[derive(Clone, Debug)]
 pub struct Boundaries {
-    /// The topic that tells their ends: an index.
-    pub topic: usize,
+    /// The topic that tells their ends.
+    pub topic: TopicId,
     /// By the names that ends have for tables: the tables' topics.
-    pub tables: HashMap<Box<str>, usize>,
+    pub tables: HashMap<Box<str>, TopicId>,
     /// How long what does not come is waited for.
     pub hold_max_ms: i64,
 }
@@ -42,22 +45,22 @@ pub enum Step<'a> {
     Rest(Box<Batch>),
     /// A transaction was given up: what there is of it is applied now, and the rest when it comes. Gives the topic that
     /// tells boundaries.
-    Split(usize),
+    Split(TopicId),
 }
 
 /// What a transaction that is not whole still misses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waits {
     /// Topics with records to come; none where it waits for another transaction before it.
-    short: Vec<usize>,
+    short: Vec<TopicId>,
     /// The topic that tells transactions' ends.
-    ends: usize,
+    ends: TopicId,
     hold_max_ms: i64,
 }
 
 impl Waits {
     /// As part of a sentence.
-    pub fn reason(&self, topics: &[super::Topic]) -> String {
+    pub fn reason(&self, topics: &By<TopicId, super::Topic>) -> String {
         let names = self.short.iter().map(|topic| format!("`{}`", topics[*topic].name)).collect::<Vec<_>>().join(", ");
         let misses = match &self.short[..] {
             [] => "those before it are not whole".into(),
@@ -75,20 +78,59 @@ pub type Steps<'a> = &'a mut dyn FnMut(Step<'_>);
 #[derive(Debug, Default)]
 pub struct Gate {
     groups: Vec<Group>,
-    /// By partition: its group and lane, where it has one.
-    places: Vec<Option<(usize, usize)>>,
+    /// A partition's group and lane, where it has one.
+    places: By<PartitionId, Option<(usize, usize)>>,
 }
 
 impl Gate {
     pub fn new(boundaries: Vec<Boundaries>, now: Moment) -> Gate {
         Gate {
             groups: boundaries.into_iter().map(|boundaries| Group::new(boundaries, now)).collect(),
-            places: Vec::new(),
+            places: By::default(),
         }
     }
 
+    /// Which transactions were let through, and the ends of those that were not: what was told of them is not told again.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        put(out, self.groups.len() as u64);
+        for group in &self.groups {
+            group.passed.order().save(out);
+            let ends =
+                group.open.iter().filter_map(|(transaction, open)| Some((transaction, open, open.counts.as_ref()?)));
+            put(out, ends.clone().count() as u64);
+            for (transaction, open, counts) in ends {
+                out.extend_from_slice(&transaction.0.to_le_bytes());
+                put_instant(out, open.newest_at);
+                put(out, counts.len() as u64);
+                for (topic, count) in counts {
+                    put(out, u64::from(topic.0));
+                    put(out, *count as u64);
+                }
+            }
+        }
+    }
+
+    /// Takes up what [`Gate::save`] wrote of one with the same boundaries, and the partitions of these topics.
+    pub fn restore(&mut self, reader: &mut Reader<'_>, topics: impl Iterator<Item = TopicId>, now: Moment) {
+        for place in 0..reader.number() as usize {
+            let passed = Recent::restore(reader, PASSED_MAX);
+            let end = |reader: &mut Reader<'_>| {
+                let transaction = Transaction(reader.bytes(8).try_into().map_or(0, u64::from_le_bytes));
+                let newest_at = read_instant(reader);
+                let topics = 0..reader.number();
+                let counts = topics.map(|_| (TopicId(reader.number() as u32), reader.number() as usize)).collect();
+                (transaction, Open { since: now.tick_ms, newest_at, counts: Some(counts), parts: BTreeMap::new() })
+            };
+            let open = (0..reader.number()).map(|_| end(reader)).collect();
+            if let Some(group) = self.groups.get_mut(place) {
+                (group.passed, group.open) = (passed, open);
+            }
+        }
+        topics.for_each(|topic| self.add(topic, now));
+    }
+
     /// Hears of another partition, in the order of their numbers.
-    pub fn add(&mut self, topic: usize, now: Moment) {
+    pub fn add(&mut self, topic: TopicId, now: Moment) {
         let group = self.groups.iter().position(|group| group.holds(topic));
         self.places.push(group.map(|group| (group, self.groups[group].add(topic, now))));
     }
@@ -99,18 +141,18 @@ impl Gate {
             Some((group, lane)) => {
                 let group = &mut self.groups[group];
                 group.take(lane, batch, now);
-                group.settle(now, steps);
+                group.let_through(now, steps);
             }
         }
     }
 
     /// Lets through what has waited long enough.
     pub fn look(&mut self, now: Moment, steps: Steps<'_>) {
-        self.groups.iter_mut().filter(|group| group.is_holding()).for_each(|group| group.settle(now, steps));
+        self.groups.iter_mut().filter(|group| group.is_holding()).for_each(|group| group.let_through(now, steps));
     }
 
     /// Lets through all that a partition holds: what comes next there is not its continuation.
-    pub fn release(&mut self, partition: usize, now: Moment, steps: Steps<'_>) {
+    pub fn release(&mut self, partition: PartitionId, now: Moment, steps: Steps<'_>) {
         if let Some((group, lane)) = self.places.get(partition).copied().flatten() {
             self.groups[group].release(lane, now, steps);
         }
@@ -122,12 +164,12 @@ impl Gate {
     }
 
     /// The partitions that it may hold back.
-    pub fn partitions(&self) -> impl Iterator<Item = usize> {
-        self.places.iter().enumerate().filter(|(_, place)| place.is_some()).map(|(partition, _)| partition)
+    pub fn partitions(&self) -> impl Iterator<Item = PartitionId> {
+        self.places.entries().filter(|(_, place)| place.is_some()).map(|(partition, _)| partition)
     }
 
     /// What a partition waits for, where it does.
-    pub fn waits(&self, partition: usize) -> Option<Waits> {
+    pub fn waits(&self, partition: PartitionId) -> Option<Waits> {
         let (group, lane) = self.places.get(partition).copied().flatten()?;
         let group = &self.groups[group];
         let open = group.open.get(&group.lanes[lane].head?);
@@ -136,7 +178,7 @@ impl Gate {
     }
 
     /// Whether a partition holds as much as it may.
-    pub fn is_full(&self, partition: usize) -> bool {
+    pub fn is_full(&self, partition: PartitionId) -> bool {
         let place = self.places.get(partition).copied().flatten();
         place.is_some_and(|(group, lane)| self.groups[group].is_full(lane))
     }
@@ -162,7 +204,7 @@ struct Group {
 /// A partition.
 #[derive(Debug)]
 struct Lane {
-    topic: usize,
+    topic: TopicId,
     /// Not wholly applied.
     queue: VecDeque<Box<Batch>>,
     bytes: usize,
@@ -183,7 +225,7 @@ struct Open {
     /// The newest time that the logs have of it.
     newest_at: Instant,
     /// Once its end has come: how many records each topic has of it.
-    counts: Option<Vec<(usize, usize)>>,
+    counts: Option<Vec<(TopicId, usize)>>,
     /// By lane: the places of those that have come.
     parts: BTreeMap<usize, BTreeSet<u64>>,
 }
@@ -203,11 +245,11 @@ impl Group {
         }
     }
 
-    fn holds(&self, topic: usize) -> bool {
+    fn holds(&self, topic: TopicId) -> bool {
         self.boundaries.topic == topic || self.boundaries.tables.values().any(|table| *table == topic)
     }
 
-    fn add(&mut self, topic: usize, now: Moment) -> usize {
+    fn add(&mut self, topic: TopicId, now: Moment) -> usize {
         self.lanes.push(Lane {
             topic,
             queue: VecDeque::new(),
@@ -271,7 +313,7 @@ impl Group {
     }
 
     /// Lets through what may go.
-    fn settle(&mut self, now: Moment, steps: Steps<'_>) {
+    fn let_through(&mut self, now: Moment, steps: Steps<'_>) {
         self.give_up_idle(now);
         self.advance_all(now, steps);
         loop {
@@ -336,9 +378,9 @@ impl Group {
     }
 
     /// The topics that a transaction still misses records of.
-    fn short(&self, open: &Open) -> Vec<usize> {
+    fn short(&self, open: &Open) -> Vec<TopicId> {
         let Some(counts) = &open.counts else { return vec![self.boundaries.topic] };
-        let had = |topic: usize| -> usize {
+        let had = |topic: TopicId| -> usize {
             let own = open.parts.iter().filter(|(lane, _)| self.lanes[**lane].topic == topic);
             own.map(|(_, parts)| parts.len()).sum()
         };
@@ -350,8 +392,8 @@ impl Group {
         let Some(open) = self.open.get(&transaction) else { return true };
         let short = self.short(open);
         let is_past = |reached: Instant| reached.millis_since(open.newest_at) >= self.boundaries.hold_max_ms;
-        let lanes = |topic: usize| self.lanes.iter().enumerate().filter(move |(_, lane)| lane.topic == topic);
-        let is_over = |topic: &usize| {
+        let lanes = |topic: TopicId| self.lanes.iter().enumerate().filter(move |(_, lane)| lane.topic == topic);
+        let is_over = |topic: &TopicId| {
             let is_found = lanes(*topic).next().is_some();
             lanes(*topic).all(|(_, lane)| is_past(lane.reached)) && (is_found || is_past(self.unfound))
         };

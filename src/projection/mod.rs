@@ -9,31 +9,37 @@
 mod apply;
 mod catalogue;
 mod dead;
+mod digest;
 mod erasure;
 mod gate;
 mod groups;
+mod ledger;
 mod pages;
-mod record;
+mod remembered;
 mod rivals;
+mod saved;
 mod seen;
 mod truncate;
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
+pub use digest::{Digest, Digester, STEP as DIGEST_STEP, digest};
 pub use erasure::Erased;
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
+use remembered::Remembered;
 pub use rivals::{Disagreement, Example};
+pub use saved::{Capture, Owner, Vault, strip};
 
 use crate::event::{Batch, OrderBy, SUBJECT_BYTES_MAX};
 use crate::graph::{Graph, View};
+use crate::ids::{By, DomainId, EntityId, PartitionId, Slot, TopicId};
 use crate::model::Model;
 use crate::model::cell::Cell;
 use crate::model::value::Instant;
-use crate::position::LogId;
+use crate::position::{Entry, LogId, Position};
 
 /// What a domain's projection is told.
 #[derive(Clone, Copy, Debug)]
@@ -48,27 +54,29 @@ pub struct DomainRules {
 pub struct Topic {
     pub source: Arc<str>,
     pub name: Arc<str>,
-    pub domains: Arc<[usize]>,
+    pub domains: Arc<[DomainId]>,
 }
 
 impl Topic {
     /// A topic of its own for each domain, named as it is.
-    pub fn of_domains(model: &Model, source: &str) -> Vec<Topic> {
-        let topic = |(index, domain): (usize, &crate::model::Domain)| Topic {
+    pub fn of_domains(model: &Model, source: &str) -> By<TopicId, Topic> {
+        let topic = |(id, domain): (DomainId, &crate::model::Domain)| Topic {
             source: source.into(),
             name: domain.name.as_str().into(),
-            domains: [index].into(),
+            domains: [id].into(),
         };
-        model.domains.iter().enumerate().map(topic).collect()
+        model.domains.entries().map(topic).collect()
     }
 }
 
-/// A partition that the projector reads, in the order in which batches number them.
+/// A partition that the projector reads.
 #[derive(Clone, Debug)]
 pub struct Partition {
-    /// An index of the topics.
-    pub topic: usize,
+    pub topic: TopicId,
     pub log: LogId,
+    /// What its topic was made as. The same as `log`, unless that lost records.
+    pub origin: LogId,
+    /// In its topic.
     pub number: u32,
     /// What of its log was gone before it was read.
     pub lost: Option<Arc<str>>,
@@ -88,15 +96,12 @@ pub struct Counters {
 pub struct Snapshot {
     pub version: u64,
     pub graph: View,
-    pub topics: Arc<[Topic]>,
-    /// By the number that batches have.
-    pub partitions: Arc<Vec<Partition>>,
-    /// By partition: the next record to apply.
-    pub applied: Vec<u64>,
-    /// By domain.
-    pub counters: Vec<Counters>,
-    /// By entity.
-    pub catalogue: Vec<Arc<Catalogue>>,
+    pub topics: Arc<By<TopicId, Topic>>,
+    pub partitions: Arc<By<PartitionId, Partition>>,
+    /// The next record to apply.
+    pub applied: By<PartitionId, u64>,
+    pub counters: By<DomainId, Counters>,
+    pub catalogue: By<EntityId, Arc<Catalogue>>,
     pub dead_letters: DeadLetters,
     /// How often something changed that no position tells of: dead letters read once more, or discarded.
     pub unplaced: u64,
@@ -116,12 +121,22 @@ pub struct Memory {
 
 impl Snapshot {
     /// A partition as people write it: `topic/number`.
-    pub fn name(&self, partition: usize) -> String {
+    pub fn name(&self, partition: PartitionId) -> String {
         format!("{}/{}", self.topic(partition).name, self.partitions[partition].number)
     }
 
+    /// Of all partitions.
+    pub fn position(&self) -> Position {
+        let mut position = Position::default();
+        for (id, Partition { log, number, .. }) in self.partitions.entries() {
+            let topic = self.topic(id).name.clone();
+            position.include(Entry { topic, log: Some(*log), partition: *number, offset: self.applied[id] });
+        }
+        position
+    }
+
     /// The topic that a partition is of.
-    pub fn topic(&self, partition: usize) -> &Topic {
+    pub fn topic(&self, partition: PartitionId) -> &Topic {
         &self.topics[self.partitions[partition].topic]
     }
 }
@@ -133,12 +148,12 @@ const AHEAD: usize = 256;
 #[derive(Default)]
 struct Ahead {
     /// By event: its own first, then its links' targets in their order.
-    slots: Vec<Option<u32>>,
+    slots: Vec<Option<Slot>>,
     starts: Vec<usize>,
 }
 
 impl Ahead {
-    fn of(&self, event: usize) -> &[Option<u32>] {
+    fn of(&self, event: usize) -> &[Option<Slot>] {
         &self.slots[self.starts[event]..]
     }
 }
@@ -146,34 +161,23 @@ impl Ahead {
 /// Owns the graph and every write to it.
 pub struct Projector {
     model: Arc<Model>,
-    rules: Vec<DomainRules>,
-    topics: Arc<[Topic]>,
-    partitions: Arc<Vec<Partition>>,
-    /// By topic: its rank among all by name, which orders stamps of equal offset.
-    topic_ranks: Vec<u64>,
+    rules: By<DomainId, DomainRules>,
+    topics: Arc<By<TopicId, Topic>>,
+    partitions: Arc<By<PartitionId, Partition>>,
+    /// Each topic's rank among all by name, which orders stamps of equal offset.
+    topic_ranks: By<TopicId, u64>,
     ids_remembered: usize,
     graph: Graph,
     /// What the rules keep of the entity at hand; its buffers are used again.
-    record: record::Record,
-    groups: groups::Groups,
+    ledger: ledger::Ledger,
+    remembered: Remembered,
     /// What erasures reached, until somebody takes it.
     erased: Erased,
-    /// By partition: the ids that tell duplicates under `position`.
-    recent: Vec<seen::Recent>,
-    applied: Vec<u64>,
-    /// By partition: what its offsets are raised by as stamps. A log that was made anew comes after the old one.
-    raised: Vec<u64>,
-    counters: Vec<Counters>,
-    catalogue: Vec<Arc<Catalogue>>,
+    applied: By<PartitionId, u64>,
+    counters: By<DomainId, Counters>,
+    catalogue: By<EntityId, Arc<Catalogue>>,
     tally: catalogue::Tally,
-    rivals: rivals::Rivals,
-    last_words: catalogue::LastWords,
-    /// By producer: the truncations of its table.
-    truncations: HashMap<u32, Vec<truncate::Heard>>,
     dead_letters: DeadLetters,
-    /// By entity and slot: how many events of it were refused, and neither applied since nor discarded. Those that are too
-    /// many to be kept count too.
-    rejected: HashMap<(usize, u32), u32>,
     /// Whether dead letters are read once more: nothing of it is counted twice.
     is_again: bool,
     /// Changes of what is served that no position tells of.
@@ -183,25 +187,24 @@ pub struct Projector {
 
 impl Projector {
     /// `ids_remembered` is how many ids of a partition are kept to tell duplicates under `position`.
-    pub fn new(model: Arc<Model>, rules: Vec<DomainRules>, topics: Vec<Topic>, ids_remembered: usize) -> Projector {
+    pub fn new(
+        model: Arc<Model>,
+        rules: By<DomainId, DomainRules>,
+        topics: By<TopicId, Topic>,
+        ids_remembered: usize,
+    ) -> Projector {
         let rank = |topic: &Topic| topics.iter().filter(|other| other.name < topic.name).count() as u64;
         Projector {
             graph: Graph::new(model.clone()),
-            record: record::Record::default(),
-            groups: groups::Groups::default(),
+            ledger: ledger::Ledger::default(),
+            remembered: Remembered::new(&model),
             erased: Erased::default(),
-            recent: Vec::new(),
-            applied: Vec::new(),
-            raised: Vec::new(),
+            applied: By::default(),
             ids_remembered,
-            counters: vec![Counters::default(); model.domains.len()],
+            counters: model.domains.iter().map(|_| Counters::default()).collect(),
             catalogue: model.entities.iter().map(|_| Arc::new(Catalogue::default())).collect(),
             tally: catalogue::Tally::default(),
-            rivals: rivals::Rivals::default(),
-            last_words: catalogue::LastWords::new(model.entities.len()),
-            truncations: HashMap::new(),
             dead_letters: DeadLetters::default(),
-            rejected: HashMap::new(),
             is_again: false,
             unplaced: 0,
             version: 0,
@@ -214,29 +217,28 @@ impl Projector {
     }
 
     /// Reads another partition from now on, from an offset of its log. Gives its number.
-    pub fn add(&mut self, partition: Partition, start: u64) -> usize {
+    pub fn add(&mut self, partition: Partition, start: u64) -> PartitionId {
         Arc::make_mut(&mut self.partitions).push(partition);
-        self.recent.push(seen::Recent::new(self.ids_remembered));
-        self.applied.push(start);
-        self.raised.push(0);
-        self.applied.len() - 1
+        self.remembered.recent.push(seen::Recent::new(self.ids_remembered));
+        self.remembered.raised.push(0);
+        self.applied.push(start)
     }
 
     /// Goes on from `next`: what lies before it is gone from the log, and was not applied.
-    pub fn lose(&mut self, partition: usize, next: u64, why: &str) {
+    pub fn lose(&mut self, partition: PartitionId, next: u64, why: &str) {
         self.applied[partition] = self.applied[partition].max(next);
         Arc::make_mut(&mut self.partitions)[partition].lost = Some(why.into());
     }
 
     /// Goes on at the start of another log of the same topic.
-    pub fn restart(&mut self, partition: usize, log: LogId, start: u64, why: &str) {
-        self.raised[partition] += self.applied[partition].saturating_sub(start);
+    pub fn restart(&mut self, partition: PartitionId, log: LogId, origin: LogId, start: u64, why: &str) {
+        self.remembered.raised[partition] += self.applied[partition].saturating_sub(start);
         self.applied[partition] = start;
         let description = &mut Arc::make_mut(&mut self.partitions)[partition];
-        (description.log, description.lost) = (log, Some(why.into()));
+        (description.log, description.origin, description.lost) = (log, origin, Some(why.into()));
     }
 
-    fn topic(&self, partition: usize) -> &Topic {
+    fn topic(&self, partition: PartitionId) -> &Topic {
         &self.topics[self.partitions[partition].topic]
     }
 
@@ -269,13 +271,13 @@ impl Projector {
         let all = batch.between(offsets.start, offsets.end);
         for start in all.clone().step_by(AHEAD) {
             let range = start..all.end.min(start + AHEAD);
-            let ahead = self.look_ahead(batch.records_in(range.clone()));
-            for (index, record) in batch.records_in(range).enumerate() {
-                let crate::event::Record { offset, appended_at, commit, .. } = record;
+            let ahead = self.look_ahead(batch.items_in(range.clone()));
+            for (index, item) in batch.items_in(range).enumerate() {
+                let crate::event::Item { offset, appended_at, commit, .. } = item;
                 let known = ahead.of(index);
-                match record.outcome {
+                match item.outcome {
                     Ok(event) => {
-                        self.apply_event(&event, apply::Place { partition, offset, commit, appended_at, now, known });
+                        self.apply_event(&event, apply::Arrival { partition, offset, commit, appended_at, now, known });
                     }
                     Err(refused) => self.bury(refused, partition, offset, appended_at),
                 }
@@ -283,7 +285,7 @@ impl Projector {
         }
         for (offset, appended_at, truncation) in &batch.truncations {
             if offsets.contains(offset) {
-                self.truncate(truncation, (partition, *offset, *appended_at), now);
+                self.truncate(truncation, partition, *offset, *appended_at, now);
             }
         }
     }
@@ -297,25 +299,25 @@ impl Projector {
         for letter in letters.iter().filter_map(|letter| self.dead_letters.remove(*letter)) {
             self.unplaced += 1;
             let Some(node) = letter.node else { continue };
-            if let Some(count) = self.rejected.get_mut(&node) {
+            if let Some(count) = self.remembered.rejected.get_mut(&node) {
                 *count -= 1;
                 if *count == 0 {
-                    self.rejected.remove(&node);
-                    self.graph.set_rejected(node.0, node.1, false);
+                    self.remembered.rejected.remove(&node);
+                    self.graph.set_rejected(node, false);
                 }
             }
         }
     }
 
     /// Looks up together what some events name.
-    fn look_ahead<'a>(&self, records: impl Iterator<Item = crate::event::Record<'a>>) -> Ahead {
+    fn look_ahead<'a>(&self, items: impl Iterator<Item = crate::event::Item<'a>>) -> Ahead {
         let mut ahead = Ahead::default();
         let mut named = Vec::new();
-        let mut keys = vec![Vec::new(); self.model.entities.len()];
-        for record in records {
+        let mut keys: By<EntityId, Vec<_>> = self.model.entities.iter().map(|_| Vec::new()).collect();
+        for item in items {
             ahead.starts.push(named.len());
-            let Ok(event) = record.outcome else { continue };
-            let mut name = |entity: usize, key| {
+            let Ok(event) = item.outcome else { continue };
+            let mut name = |entity: EntityId, key| {
                 named.push(entity);
                 keys[entity].push(key);
             };
@@ -328,8 +330,8 @@ impl Projector {
                 }
             }
         }
-        let found = keys.iter().enumerate().map(|(entity, keys)| self.graph.find_all(entity, keys).into_iter());
-        let mut found: Vec<_> = found.collect();
+        let found = keys.entries().map(|(entity, keys)| self.graph.find_all(entity, keys).into_iter());
+        let mut found: By<EntityId, _> = found.collect();
         ahead.slots = named.into_iter().map(|entity| found[entity].next().flatten()).collect();
         ahead
     }
@@ -337,7 +339,7 @@ impl Projector {
     /// A new version of everything applied so far.
     pub fn publish(&mut self) -> Snapshot {
         self.version += 1;
-        self.settle_tally();
+        self.tell_catalogue();
         Snapshot {
             version: self.version,
             graph: self.graph.publish(),
@@ -348,7 +350,7 @@ impl Projector {
             catalogue: self.catalogue.clone(),
             dead_letters: self.dead_letters.clone(),
             unplaced: self.unplaced,
-            untold: self.rivals.untold(),
+            untold: self.remembered.rivals.untold(),
             memory: self.memory(),
         }
     }
@@ -357,33 +359,36 @@ impl Projector {
         &self.model
     }
 
-    pub fn topics(&self) -> &Arc<[Topic]> {
+    pub fn topics(&self) -> &Arc<By<TopicId, Topic>> {
         &self.topics
     }
 
-    /// How many partitions it reads.
-    pub fn partitions(&self) -> usize {
-        self.applied.len()
+    /// The partitions that it reads.
+    pub fn partitions(&self) -> &Arc<By<PartitionId, Partition>> {
+        &self.partitions
+    }
+
+    /// How often something changed that no position tells of.
+    pub fn unplaced(&self) -> u64 {
+        self.unplaced
     }
 
     /// The next record of a partition to apply.
-    pub fn position(&self, partition: usize) -> u64 {
+    pub fn position(&self, partition: PartitionId) -> u64 {
         self.applied[partition]
     }
 
-    fn settle_tally(&mut self) {
-        self.tally.settle(&mut self.catalogue, |name| self.graph.text(name));
-        self.last_words.settle(&mut self.catalogue, |name| self.graph.text(name));
-        for entity in self.rivals.take_changed() {
-            let disagreements = self.rivals.of(entity, |name| self.graph.text(name));
+    fn tell_catalogue(&mut self) {
+        self.tally.tell(&mut self.catalogue, |name| self.graph.text(name));
+        self.remembered.last_words.tell(&mut self.catalogue, |name| self.graph.text(name));
+        for entity in self.remembered.rivals.take_changed() {
+            let disagreements = self.remembered.rivals.of(entity, |name| self.graph.text(name));
             Arc::make_mut(&mut self.catalogue[entity]).disagreements = disagreements;
         }
     }
 
     fn memory(&self) -> Memory {
-        let recent = self.recent.iter().map(seen::Recent::size).sum::<usize>();
-        let rejected = self.rejected.capacity() * size_of::<((usize, u32), u32)>();
-        Memory { writer: self.graph.size(), rules: self.groups.size() + self.rivals.size() + recent + rejected }
+        Memory { writer: self.graph.size(), rules: self.remembered.size() }
     }
 
     /// Gives back what it keeps to be quick and will not need soon: once hydration is over.
@@ -406,11 +411,11 @@ impl Projector {
         self.graph.pinned()
     }
 
-    fn bury(&mut self, refused: &crate::event::Refused, partition: usize, offset: u64, appended_at: Instant) {
+    fn bury(&mut self, refused: &crate::event::Refused, partition: PartitionId, offset: u64, appended_at: Instant) {
         let topic = self.topic(partition).clone();
         let rejection = &refused.rejection;
         let prefix = rejection.kind.as_deref().and_then(|kind| kind.split_once('.')).map(|(prefix, _)| prefix);
-        let of_topic = |entity: &usize| topic.domains.contains(&self.model.entities[*entity].domain);
+        let of_topic = |entity: &EntityId| topic.domains.contains(&self.model.entities[*entity].domain);
         let named = prefix.and_then(|prefix| self.model.entity_of_event(prefix)).filter(of_topic);
         // What does not say whose it is counts for the first that it may be of.
         let first = topic.domains.first().and_then(|domain| self.model.domains[*domain].entities.first().copied());
@@ -421,11 +426,11 @@ impl Projector {
             self.counters[domain].dead += 1;
         }
         let subject = rejection.subject.as_deref().filter(|subject| (1..=SUBJECT_BYTES_MAX).contains(&subject.len()));
-        let node = named.zip(subject).map(|(entity, subject)| (entity, self.graph.slot(entity, subject)));
+        let node = named.zip(subject).map(|(entity, subject)| entity.node(self.graph.slot(entity, subject)));
         let is_erased = self.is_erased(node, &topic, refused);
         if let Some(node) = node {
-            *self.rejected.entry(node).or_default() += 1;
-            self.graph.set_rejected(node.0, node.1, true);
+            *self.remembered.rejected.entry(node).or_default() += 1;
+            self.graph.set_rejected(node, true);
         }
         let mut letter = DeadLetter {
             domain: self.model.domains[domain].name.as_str().into(),
@@ -435,7 +440,7 @@ impl Projector {
             at: appended_at,
             bytes: refused.bytes.clone(),
             beside: refused.beside.clone(),
-            place: partition,
+            partition_id: partition,
             node,
             rejection: (**rejection).clone(),
             is_erased: false,

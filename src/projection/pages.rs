@@ -31,7 +31,13 @@ impl<T> Default for Pages<T> {
     }
 }
 
-impl<T: Clone> Pages<T> {
+impl<T: Clone + Default> Pages<T> {
+    /// One whose next item has a number.
+    pub fn from(number: usize) -> Pages<T> {
+        let mut pages = Pages { first: number / PAGE, length: number / PAGE * PAGE, pages: Arc::default() };
+        (0..number % PAGE).for_each(|_| pages.push(T::default()));
+        pages
+    }
     /// How many were ever pushed.
     pub fn len(&self) -> usize {
         self.length
@@ -91,5 +97,8 @@ mod tests {
         assert!(pages.get(191).is_none() && pages.get(200).is_some());
         pages.push(201);
         assert_eq!((pages.len(), pages.get(201).is_some()), (202, true));
+        let mut pages = Pages::from(130);
+        pages.push(7);
+        assert_eq!((pages.len(), pages.get(130).map(|item| **item), pages.get(127)), (131, Some(7), None));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::sync::Arc;
 
 use crate::graph::{Reader, put};
 use crate::limits::RUNS_MAX;
@@ -89,22 +90,82 @@ impl Runs {
     }
 }
 
+/// Fingerprints that are copied together.
+const STRETCH: usize = 4096;
+
+/// Fingerprints in the order in which they came. A copy shares what is full.
+#[derive(Clone, Debug, Default)]
+pub struct Order {
+    full: VecDeque<Arc<[u64]>>,
+    last: Vec<u64>,
+    /// How many of the first stretch are forgotten.
+    gone: usize,
+}
+
+impl Order {
+    fn push(&mut self, fingerprint: u64) {
+        self.last.push(fingerprint);
+        if self.last.len() == STRETCH {
+            self.full.push_back(std::mem::take(&mut self.last).into());
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.full.len() * STRETCH + self.last.len() - self.gone
+    }
+
+    fn pop(&mut self) -> Option<u64> {
+        let oldest = match self.full.front() {
+            Some(stretch) => stretch[self.gone],
+            None => *self.last.get(self.gone)?,
+        };
+        self.gone += 1;
+        if self.gone == STRETCH {
+            self.full.pop_front();
+            self.gone = 0;
+        }
+        Some(oldest)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u64> {
+        self.full.iter().flat_map(|stretch| stretch.iter()).chain(&self.last).copied().skip(self.gone)
+    }
+
+    pub fn save(&self, out: &mut Vec<u8>) {
+        put(out, self.len() as u64);
+        self.iter().for_each(|fingerprint| out.extend_from_slice(&fingerprint.to_le_bytes()));
+    }
+}
+
 /// The newest ids of a partition, as many as are remembered.
 #[derive(Debug)]
 pub struct Recent {
-    order: VecDeque<u64>,
+    order: Order,
     known: HashSet<u64>,
     limit: usize,
 }
 
 impl Recent {
     pub fn new(limit: usize) -> Recent {
-        Recent { order: VecDeque::new(), known: HashSet::new(), limit }
+        Recent { order: Order::default(), known: HashSet::new(), limit }
+    }
+
+    /// What was saved of one, of which no more is remembered than `limit`.
+    pub fn restore(reader: &mut Reader<'_>, limit: usize) -> Recent {
+        let mut recent = Recent::new(limit);
+        for _ in 0..reader.number() {
+            recent.see(reader.bytes(8).try_into().map_or(0, u64::from_le_bytes));
+        }
+        recent
+    }
+
+    pub fn order(&self) -> &Order {
+        &self.order
     }
 
     /// Bytes that they take, about.
     pub fn size(&self) -> usize {
-        (self.order.capacity() + self.known.capacity()) * size_of::<u64>()
+        (self.order.len() + self.known.capacity()) * size_of::<u64>()
     }
 
     pub fn knows(&self, fingerprint: u64) -> bool {
@@ -115,9 +176,9 @@ impl Recent {
         if !self.known.insert(fingerprint) {
             return Novelty::Duplicate;
         }
-        self.order.push_back(fingerprint);
-        if self.order.len() > self.limit
-            && let Some(oldest) = self.order.pop_front()
+        self.order.push(fingerprint);
+        while self.order.len() > self.limit
+            && let Some(oldest) = self.order.pop()
         {
             self.known.remove(&oldest);
         }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::{QueryError, Reading};
 use crate::graph::{Completeness, Node, fold_case};
+use crate::ids::{EntityId, FieldId, NodeId};
 use crate::model::cell::Cell;
 use crate::model::value::{GeoPoint, Value};
 
@@ -18,27 +19,27 @@ pub enum Filter {
     Key(Vec<Test>),
     Completeness(Vec<Completeness>),
     Field {
-        field: usize,
+        field: FieldId,
         tests: Vec<Test>,
     },
     Money {
-        field: usize,
+        field: FieldId,
         currency: Vec<Test>,
         minor: Vec<Test>,
     },
     Near {
-        field: usize,
+        field: FieldId,
         center: GeoPoint,
         km: f64,
     },
     Link {
-        field: usize,
-        entity: usize,
+        field: FieldId,
+        entity: EntityId,
         filter: Box<Filter>,
     },
     Reverse {
         reverse: usize,
-        entity: usize,
+        entity: EntityId,
         quantifier: Quantifier,
         filter: Box<Filter>,
     },
@@ -71,12 +72,12 @@ pub enum Test {
 }
 
 impl Filter {
-    pub fn matches(&self, reading: &Reading, entity: usize, slot: u32, node: &Node<'_>) -> Result<bool, QueryError> {
+    pub fn matches(&self, reading: &Reading, id: NodeId, node: &Node<'_>) -> Result<bool, QueryError> {
         reading.step()?;
         Ok(match self {
             Filter::And(parts) => {
                 for part in parts {
-                    if !part.matches(reading, entity, slot, node)? {
+                    if !part.matches(reading, id, node)? {
                         return Ok(false);
                     }
                 }
@@ -84,13 +85,13 @@ impl Filter {
             }
             Filter::Or(parts) => {
                 for part in parts {
-                    if part.matches(reading, entity, slot, node)? {
+                    if part.matches(reading, id, node)? {
                         return Ok(true);
                     }
                 }
                 false
             }
-            Filter::Not(part) => !part.matches(reading, entity, slot, node)?,
+            Filter::Not(part) => !part.matches(reading, id, node)?,
             Filter::IsNull(wanted) => !wanted,
             Filter::Key(tests) => passes(Cell::String(node.key()), tests),
             Filter::Completeness(wanted) => wanted.contains(&node.completeness()),
@@ -108,14 +109,12 @@ impl Filter {
             },
             Filter::Link { field, entity: target_entity, filter } => {
                 match reading.view.follow(node, *field, *target_entity) {
-                    Some(target) => {
-                        filter.matches(reading, *target_entity, target, &reading.node(*target_entity, target))?
-                    }
+                    Some(target) => filter.matches(reading, target, &reading.node(target))?,
                     None => filter.matches_null_link(),
                 }
             }
             Filter::Reverse { reverse, entity: source_entity, quantifier, filter } => {
-                return self::reverse(reading, (entity, slot), (*reverse, *source_entity), *quantifier, filter);
+                return self::reverse(reading, id, *reverse, *source_entity, *quantifier, filter);
             }
         })
     }
@@ -143,17 +142,18 @@ impl Filter {
 
 fn reverse(
     reading: &Reading,
-    (entity, slot): (usize, u32),
-    (reverse, source_entity): (usize, usize),
+    id: NodeId,
+    reverse: usize,
+    source_entity: EntityId,
     quantifier: Quantifier,
     filter: &Filter,
 ) -> Result<bool, QueryError> {
     reading.touch(source_entity);
-    let (view, field) = (&reading.view, reading.view.model().entities[entity].reverses[reverse].field);
-    for member in view.merged(entity, view.survivor(entity, slot)) {
+    let (view, field) = (&reading.view, reading.view.model().entities[id.entity].reverses[reverse].field);
+    for member in view.merged(view.survivor(id)) {
         for source in view.sources(source_entity, field, member) {
-            let node = view.node(source_entity, source);
-            match (quantifier, filter.matches(reading, source_entity, source, &node)?) {
+            let source = source_entity.node(source);
+            match (quantifier, filter.matches(reading, source, &view.node(source))?) {
                 (Quantifier::Some, true) => return Ok(true),
                 (Quantifier::None, true) | (Quantifier::Every, false) => return Ok(false),
                 _ => {}

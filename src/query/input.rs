@@ -9,24 +9,25 @@ use serde_json::Value as Json;
 use super::QueryError;
 use super::filter::{Filter, Quantifier, Test};
 use crate::graph::{Completeness, fold_case};
+use crate::ids::{EntityId, FieldId};
 use crate::limits::{FILTER_PARTS_MAX, ITEMS_MAX};
 use crate::model::value::{Date, GeoPoint, Instant, Value};
 use crate::model::{Kind, Model};
 
 /// Reads a filter of an entity. `personal` says whether personal fields may be filtered by.
-pub fn read(model: &Model, entity: usize, input: &Json, personal: bool) -> Result<Filter, QueryError> {
-    Reader { model, personal, parts: Cell::new(0) }.filter(entity, input)
+pub fn read(model: &Model, entity: EntityId, input: &Json, personal: bool) -> Result<Filter, QueryError> {
+    FilterReader { model, personal, parts: Cell::new(0) }.filter(entity, input)
 }
 
-struct Reader<'a> {
+struct FilterReader<'a> {
     model: &'a Model,
     personal: bool,
     /// How many were read.
     parts: Cell<usize>,
 }
 
-impl Reader<'_> {
-    fn filter(&self, entity: usize, input: &Json) -> Result<Filter, QueryError> {
+impl FilterReader<'_> {
+    fn filter(&self, entity: EntityId, input: &Json) -> Result<Filter, QueryError> {
         let mut parts = Vec::new();
         for (name, value) in members(input, "a filter")? {
             self.count()?;
@@ -45,7 +46,7 @@ impl Reader<'_> {
         }
     }
 
-    fn part(&self, entity: usize, name: &str, value: &Json) -> Result<Filter, QueryError> {
+    fn part(&self, entity: EntityId, name: &str, value: &Json) -> Result<Filter, QueryError> {
         let description = &self.model.entities[entity];
         if value.is_null() {
             return Err(QueryError::bad_input(format!(
@@ -88,13 +89,13 @@ impl Reader<'_> {
         Ok(Filter::And(parts))
     }
 
-    fn field(&self, entity: usize, field: usize, value: &Json) -> Result<Filter, QueryError> {
+    fn field(&self, entity: EntityId, field: FieldId, value: &Json) -> Result<Filter, QueryError> {
         let description = &self.model.entities[entity].fields[field];
         if description.personal && !self.personal {
             return Err(QueryError::forbidden(&description.name));
         }
         match &description.kind {
-            Kind::Link { entity, .. } => {
+            Kind::Link(entity) => {
                 Ok(Filter::Link { field, entity: *entity, filter: Box::new(self.filter(*entity, value)?) })
             }
             Kind::Money => {
@@ -223,7 +224,7 @@ fn is_null(value: &Json) -> Result<Test, QueryError> {
     value.as_bool().map(Test::IsNull).ok_or_else(|| QueryError::bad_input("`isNull` is true or false"))
 }
 
-fn near(field: usize, value: &Json) -> Result<Filter, QueryError> {
+fn near(field: FieldId, value: &Json) -> Result<Filter, QueryError> {
     let number = |name: &str| value.get(name).and_then(Json::as_f64).unwrap_or(f64::NAN);
     let (lat, lon, km) = (number("lat"), number("lon"), number("km"));
     if !(-90.0..=90.0).contains(&lat) || !(-180.0..=180.0).contains(&lon) || km.is_nan() || km < 0.0 {

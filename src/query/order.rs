@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::QueryError;
 use crate::graph::{Code, Node, View, code_of, key_code};
+use crate::ids::{EntityId, FieldId};
 use crate::limits::ORDERS_MAX;
 use crate::model::cell::Cell;
 use crate::model::value::Value;
@@ -16,9 +17,9 @@ use crate::model::{Kind, Model};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     /// The links that lead to the value, each with its target's entity.
-    pub links: Vec<(usize, usize)>,
+    pub links: Vec<(FieldId, EntityId)>,
     /// `None` is the key.
-    pub field: Option<usize>,
+    pub field: Option<FieldId>,
     pub descending: bool,
 }
 
@@ -37,7 +38,7 @@ static BY_KEY: Term = Term { links: Vec::new(), field: None, descending: false }
 
 impl Order {
     /// Reads `orderBy`, coerced. `personal` says whether personal fields may be sorted by.
-    pub fn read(model: &Model, entity: usize, input: Option<&Json>, personal: bool) -> Result<Order, QueryError> {
+    pub fn read(model: &Model, entity: EntityId, input: Option<&Json>, personal: bool) -> Result<Order, QueryError> {
         let mut order = Order { terms: Vec::new(), signature: model.entities[entity].name.clone(), personal: false };
         let terms = input.and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         if terms.len() > ORDERS_MAX {
@@ -50,7 +51,7 @@ impl Order {
         Ok(order)
     }
 
-    fn add(&mut self, model: &Model, entity: usize, term: &Json, personal: bool) -> Result<(), QueryError> {
+    fn add(&mut self, model: &Model, entity: EntityId, term: &Json, personal: bool) -> Result<(), QueryError> {
         let (mut holder, mut links, mut input) = (entity, Vec::new(), term);
         self.signature.push(' ');
         loop {
@@ -91,7 +92,7 @@ impl Order {
     }
 
     /// The entities that it leads to.
-    pub fn targets(&self) -> impl Iterator<Item = usize> {
+    pub fn targets(&self) -> impl Iterator<Item = EntityId> {
         self.terms.iter().flat_map(|term| term.links.iter().map(|(_, target)| *target))
     }
 
@@ -147,7 +148,7 @@ impl Term {
     }
 
     /// What the value is; none of a key.
-    pub fn kind<'m>(&self, model: &'m Model, entity: usize) -> Option<&'m Kind> {
+    pub fn kind<'m>(&self, model: &'m Model, entity: EntityId) -> Option<&'m Kind> {
         let holder = self.links.last().map_or(entity, |(_, target)| *target);
         self.field.map(|field| &model.entities[holder].fields[field].kind)
     }
@@ -156,7 +157,7 @@ impl Term {
     fn end<'v>(&self, view: &'v View, node: &Node<'v>) -> Option<Node<'v>> {
         let mut at = node.clone();
         for (field, target) in &self.links {
-            at = view.node(*target, view.follow(&at, *field, *target)?);
+            at = view.node(view.follow(&at, *field, *target)?);
         }
         Some(at)
     }

@@ -9,6 +9,7 @@ use super::cursor::{self, Seal};
 use super::plan::{self, Plan};
 use super::{Filter, Order, QueryError, Reading, input, walk};
 use crate::graph::{Code, Node};
+use crate::ids::{EntityId, NodeId, Slot};
 use crate::model::Model;
 use crate::model::cell::Cell;
 
@@ -24,7 +25,7 @@ pub enum Source {
     /// All of an entity.
     All,
     /// Who links to a node.
-    Reverse { entity: usize, slot: u32, reverse: usize },
+    Reverse { of: NodeId, reverse: usize },
 }
 
 /// A connection's arguments, read and checked.
@@ -43,7 +44,7 @@ impl Arguments {
     /// Reads them from GraphQL's input, coerced. `personal` says whether personal fields may be filtered and sorted by.
     pub fn read(
         model: &Model,
-        entity: usize,
+        entity: EntityId,
         seal: &Seal,
         personal: bool,
         given: &Map<String, Json>,
@@ -80,7 +81,7 @@ impl Arguments {
 /// One page: slots in order, and what lies around them.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    pub slots: Vec<u32>,
+    pub slots: Vec<Slot>,
     /// How many the list has without the window, where that came to be known on the way; [`total`] tells otherwise.
     pub total: Option<usize>,
     pub has_next: bool,
@@ -88,14 +89,14 @@ pub struct Page {
 }
 
 /// Lists, filters, sorts and cuts.
-pub fn page(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Page, QueryError> {
+pub fn page(reading: &Reading, entity: EntityId, source: Source, arguments: &Arguments) -> Result<Page, QueryError> {
     listed(reading, entity, source, arguments, false)
 }
 
 /// The same with the total, which is counted by the same plan.
 pub fn page_and_total(
     reading: &Reading,
-    entity: usize,
+    entity: EntityId,
     source: Source,
     arguments: &Arguments,
 ) -> Result<Page, QueryError> {
@@ -104,7 +105,7 @@ pub fn page_and_total(
 
 fn listed(
     reading: &Reading,
-    entity: usize,
+    entity: EntityId,
     source: Source,
     arguments: &Arguments,
     counts: bool,
@@ -136,8 +137,8 @@ fn listed(
 
 /// The page of a node's neighbours where they are few and all are wanted in the order of their keys: what nested lists
 /// mostly are, and not worth a plan.
-fn few(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Option<Page>, QueryError> {
-    let Source::Reverse { entity: target, slot, reverse } = source else { return Ok(None) };
+fn few(reading: &Reading, entity: EntityId, source: Source, arguments: &Arguments) -> Result<Option<Page>, QueryError> {
+    let Source::Reverse { of, reverse } = source else { return Ok(None) };
     let Arguments { filter: None, widens: false, first: Some(first), last: None, after: None, before: None, order } =
         arguments
     else {
@@ -147,20 +148,20 @@ fn few(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) 
         return Ok(None);
     }
     let view = &reading.view;
-    let field = view.model().entities[target].reverses[reverse].field;
-    let mut found: Vec<([u8; 32], u32)> = Vec::new();
-    for member in view.merged(target, slot) {
+    let field = view.model().entities[of.entity].reverses[reverse].field;
+    let mut found: Vec<([u8; 32], Slot)> = Vec::new();
+    for member in view.merged(of) {
         for slot in view.sources(entity, field, member) {
             if found.len() == FEW {
                 return Ok(None);
             }
-            found.push((view.key_start(entity, slot), slot));
+            found.push((view.key_start(entity.node(slot)), slot));
         }
     }
     reading.steps(found.len() as u64)?;
     let total = found.len();
-    let compare = |(a_start, a): &([u8; 32], u32), (b_start, b): &([u8; 32], u32)| {
-        a_start.cmp(b_start).then_with(|| view.node(entity, *a).key().cmp(view.node(entity, *b).key()))
+    let compare = |(a_start, a): &([u8; 32], Slot), (b_start, b): &([u8; 32], Slot)| {
+        a_start.cmp(b_start).then_with(|| view.node(entity.node(*a)).key().cmp(view.node(entity.node(*b)).key()))
     };
     if total > *first {
         found.select_nth_unstable_by(*first, compare);
@@ -172,7 +173,7 @@ fn few(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) 
 }
 
 /// How many a list has, whatever its window.
-pub fn total(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<usize, QueryError> {
+pub fn total(reading: &Reading, entity: EntityId, source: Source, arguments: &Arguments) -> Result<usize, QueryError> {
     if arguments.widens {
         return Ok(scan(reading, entity, source, arguments)?.len());
     }
@@ -181,13 +182,13 @@ pub fn total(reading: &Reading, entity: usize, source: Source, arguments: &Argum
 
 /// A slot with its node, and the code of the first term of its place in an order.
 struct Ranked<'v> {
-    slot: u32,
+    slot: Slot,
     code: Option<Code>,
     node: Node<'v>,
 }
 
 /// Cuts the window out of all that a list has.
-fn cut(reading: &Reading, entity: usize, arguments: &Arguments, slots: Vec<u32>) -> Result<Page, QueryError> {
+fn cut(reading: &Reading, entity: EntityId, arguments: &Arguments, slots: Vec<Slot>) -> Result<Page, QueryError> {
     let total = slots.len();
     let (order, term) = (&arguments.order, arguments.order.first());
     let kind = term.kind(reading.model(), entity);
@@ -195,7 +196,7 @@ fn cut(reading: &Reading, entity: usize, arguments: &Arguments, slots: Vec<u32>)
     let mut window = Vec::with_capacity(slots.len());
     for slot in slots {
         reading.step()?;
-        let node = reading.view.node(entity, slot);
+        let node = reading.view.node(entity.node(slot));
         let side = |cursor: &cursor::Cursor| order.compare_to(&reading.view, &node, &cursor.values, &cursor.key);
         match (&arguments.after, &arguments.before) {
             (Some(cursor), _) if side(cursor).is_le() => cut_before += 1,
@@ -239,13 +240,13 @@ fn cut(reading: &Reading, entity: usize, arguments: &Arguments, slots: Vec<u32>)
 }
 
 /// What a filter holds for that asks for more than lists hold: every node is looked at.
-fn scan(reading: &Reading, entity: usize, source: Source, arguments: &Arguments) -> Result<Vec<u32>, QueryError> {
+fn scan(reading: &Reading, entity: EntityId, source: Source, arguments: &Arguments) -> Result<Vec<Slot>, QueryError> {
     reading.depend_on_names();
     let view = &reading.view;
     let members = match source {
         Source::All => None,
-        Source::Reverse { entity: target, slot, reverse } => {
-            Some((view.model().entities[target].reverses[reverse].field, view.merged(target, slot)))
+        Source::Reverse { of, reverse } => {
+            Some((view.model().entities[of.entity].reverses[reverse].field, view.merged(of)))
         }
     };
     let mut slots = Vec::new();
@@ -253,7 +254,8 @@ fn scan(reading: &Reading, entity: usize, source: Source, arguments: &Arguments)
         let linked = members
             .as_ref()
             .is_none_or(|(field, members)| members.iter().any(|member| node.value(*field) == Cell::Link(*member)));
-        let matches = arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity, slot, node));
+        let matches =
+            arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity.node(slot), node));
         match reading.step().and(matches) {
             Ok(true) if linked => slots.push(slot),
             Ok(_) => {}
@@ -269,7 +271,7 @@ fn scan(reading: &Reading, entity: usize, source: Source, arguments: &Arguments)
 
 impl Page {
     /// The cursor of one of the page's edges.
-    pub fn cursor(reading: &Reading, entity: usize, slot: u32, order: &Order, seal: &Seal) -> String {
-        cursor::write(&reading.view, order, &reading.view.node(entity, slot), seal)
+    pub fn cursor(reading: &Reading, id: NodeId, order: &Order, seal: &Seal) -> String {
+        cursor::write(&reading.view, order, &reading.view.node(id), seal)
     }
 }

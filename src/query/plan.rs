@@ -13,6 +13,7 @@ use super::ranged::Ranged;
 use super::spans::{self, Spans};
 use super::{QueryError, Reading, Source};
 use crate::graph::{Code, Index, cover};
+use crate::ids::{EntityId, FieldId, Slot};
 use crate::limits::STEPS;
 use crate::model::Kind;
 use crate::model::cell::Cell;
@@ -47,14 +48,14 @@ pub enum From<'v> {
     /// All that an entity lists.
     All(&'v Index),
     /// Known slots.
-    Slots(Vec<u32>),
+    Slots(Vec<Slot>),
     /// Who links to any of some targets by a field.
     Links {
-        field: usize,
-        targets: Vec<u32>,
+        field: FieldId,
+        targets: Vec<Slot>,
     },
     Range {
-        field: usize,
+        field: FieldId,
         index: Ranged<'v>,
         ranges: Vec<(Code, Code)>,
     },
@@ -62,14 +63,14 @@ pub enum From<'v> {
 
 /// What a list's filter comes to on one version.
 pub struct Plan<'v, 'f> {
-    entity: usize,
+    entity: EntityId,
     /// The conditions that must all hold.
     pub conditions: Vec<&'f Filter>,
     /// The source first, then what indexes give, fewest first.
     pub candidates: Vec<Candidates<'v>>,
     /// The link that everything in the list has, and the slots that it may name: of a reverse list, those that answer
     /// with its node; of another, the few owners of many that a condition comes to.
-    link: Option<(usize, Vec<u32>)>,
+    link: Option<(FieldId, Vec<Slot>)>,
     /// Whether what no list holds counts too: a link may name what is deleted, or has no events of its own. Of such an
     /// entity nothing is known but its key.
     unlisted: bool,
@@ -79,18 +80,18 @@ pub struct Plan<'v, 'f> {
 pub struct Bits(Vec<u64>);
 
 impl Bits {
-    fn new(slots: u32) -> Bits {
-        Bits(vec![0; (slots as usize).div_ceil(64)])
+    fn new(slots: usize) -> Bits {
+        Bits(vec![0; slots.div_ceil(64)])
     }
 
-    fn insert(&mut self, slot: u32) {
-        if let Some(word) = self.0.get_mut(slot as usize / 64) {
-            *word |= 1 << (slot % 64);
+    fn insert(&mut self, slot: Slot) {
+        if let Some(word) = self.0.get_mut(slot.index() / 64) {
+            *word |= 1 << (slot.0 % 64);
         }
     }
 
-    pub fn contains(&self, slot: u32) -> bool {
-        self.0.get(slot as usize / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
+    pub fn contains(&self, slot: Slot) -> bool {
+        self.0.get(slot.index() / 64).is_some_and(|word| word & (1 << (slot.0 % 64)) != 0)
     }
 }
 
@@ -99,13 +100,13 @@ pub struct Tests<'f> {
     bits: Vec<Bits>,
     filters: Vec<&'f Filter>,
     /// Links, each with the targets that count.
-    links: Vec<(usize, Bits)>,
+    links: Vec<(FieldId, Bits)>,
 }
 
 impl<'v, 'f> Plan<'v, 'f> {
     pub fn new(
         reading: &'v Reading,
-        entity: usize,
+        entity: EntityId,
         source: Source,
         filter: Option<&'f Filter>,
     ) -> Result<Plan<'v, 'f>, QueryError> {
@@ -114,7 +115,7 @@ impl<'v, 'f> Plan<'v, 'f> {
 
     fn over(
         reading: &'v Reading,
-        entity: usize,
+        entity: EntityId,
         source: Source,
         filter: Option<&'f Filter>,
         unlisted: bool,
@@ -123,9 +124,9 @@ impl<'v, 'f> Plan<'v, 'f> {
         flatten(filter, &mut conditions);
         let view = &reading.view;
         let link = match source {
-            Source::Reverse { entity: target, slot, reverse } => {
-                let field = view.model().entities[target].reverses[reverse].field;
-                Some((field, view.merged(target, slot)))
+            Source::Reverse { of, reverse } => {
+                let field = view.model().entities[of.entity].reverses[reverse].field;
+                Some((field, view.merged(of)))
             }
             Source::All if unlisted => None,
             Source::All => owners(reading, entity, &mut conditions)?,
@@ -153,7 +154,7 @@ impl<'v, 'f> Plan<'v, 'f> {
     }
 
     /// The narrowest index over a field, or over keys; and whether it holds the source's alone.
-    pub fn index(&self, reading: &'v Reading, field: Option<usize>) -> Option<(Ranged<'v>, bool)> {
+    pub fn index(&self, reading: &'v Reading, field: Option<FieldId>) -> Option<(Ranged<'v>, bool)> {
         let view = &reading.view;
         if let Some((link, members)) = &self.link
             && members.len() <= OWNERS_MAX
@@ -171,7 +172,7 @@ impl<'v, 'f> Plan<'v, 'f> {
     fn candidates_of(&self, reading: &'v Reading, condition: usize) -> Result<Option<Candidates<'v>>, QueryError> {
         let (view, entity) = (&reading.view, self.entity);
         let fields = &view.model().entities[entity].fields;
-        let ranged = |field: usize, spans: Spans| {
+        let ranged = |field: FieldId, spans: Spans| {
             let (index, within) = self.index(reading, Some(field))?;
             let count = spans.ranges.iter().map(|range| index.count(*range)).sum();
             let from = From::Range { field, index, ranges: spans.ranges };
@@ -193,11 +194,12 @@ impl<'v, 'f> Plan<'v, 'f> {
                     _ => None,
                 });
                 keys.map(|keys| {
-                    let mut slots: Vec<u32> = keys.into_iter().filter_map(|key| view.find_self(entity, key)).collect();
+                    let found = keys.into_iter().filter_map(|key| view.find_self(entity, key));
+                    let mut slots: Vec<Slot> = found.map(|id| id.slot).collect();
                     slots.sort_unstable();
                     slots.dedup();
                     slots.retain(|slot| {
-                        let node = view.node(entity, *slot);
+                        let node = view.node(entity.node(*slot));
                         node.is_listed() || self.unlisted && !node.is_alias()
                     });
                     let count = slots.len();
@@ -256,12 +258,12 @@ impl<'v, 'f> Plan<'v, 'f> {
                 // Whom a record names is soon looked up; who names them takes a walk.
                 From::Links { field, targets } if candidates.count > count => {
                     let target = reading.view.model().entities[self.entity].fields[*field].kind.link();
-                    let mut bits = Bits::new(target.map_or(0, |target| reading.view.slots(target)));
+                    let mut bits = Bits::new(target.map_or(0, |target| reading.view.slots(target).len()));
                     targets.iter().for_each(|target| bits.insert(*target));
                     tests.links.push((*field, bits));
                 }
                 _ if candidates.count <= count.saturating_mul(RECORD_COST) => {
-                    let mut bits = Bits::new(reading.view.slots(self.entity));
+                    let mut bits = Bits::new(reading.view.slots(self.entity).len());
                     candidates.each(reading, self.entity, |slot| {
                         bits.insert(slot);
                         Ok(ControlFlow::Continue(()))
@@ -281,7 +283,7 @@ impl<'v, 'f> Plan<'v, 'f> {
     pub fn each(
         &self,
         reading: &Reading,
-        mut show: impl FnMut(u32) -> Result<ControlFlow<()>, QueryError>,
+        mut show: impl FnMut(Slot) -> Result<ControlFlow<()>, QueryError>,
     ) -> Result<(), QueryError> {
         let fewest = self.fewest();
         let tests = self.tests(reading, Some(fewest), fewest.within, fewest.count)?;
@@ -345,7 +347,7 @@ impl<'v, 'f> Plan<'v, 'f> {
 }
 
 /// The targets, and all that answer with them, of a filter through a link, where they are few.
-fn targets(reading: &Reading, entity: usize, filter: &Filter) -> Result<Option<Vec<u32>>, QueryError> {
+fn targets(reading: &Reading, entity: EntityId, filter: &Filter) -> Result<Option<Vec<Slot>>, QueryError> {
     let plan = Plan::over(reading, entity, Source::All, Some(filter), true)?;
     // Without a condition of its own it would be all.
     if plan.candidates.first().is_none_or(|fewest| fewest.count > TARGETS_MAX) {
@@ -354,7 +356,7 @@ fn targets(reading: &Reading, entity: usize, filter: &Filter) -> Result<Option<V
     reading.touch(entity);
     let mut targets = Vec::new();
     plan.each(reading, |slot| {
-        targets.extend(reading.view.merged(entity, slot));
+        targets.extend(reading.view.merged(entity.node(slot)));
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(Some(targets))
@@ -364,9 +366,9 @@ fn targets(reading: &Reading, entity: usize, filter: &Filter) -> Result<Option<V
 /// links to them. The condition is then met by where the list comes from.
 fn owners(
     reading: &Reading,
-    entity: usize,
+    entity: EntityId,
     conditions: &mut Vec<&Filter>,
-) -> Result<Option<(usize, Vec<u32>)>, QueryError> {
+) -> Result<Option<(FieldId, Vec<Slot>)>, QueryError> {
     let view = &reading.view;
     for place in 0..conditions.len() {
         if let Filter::Link { field, entity: target, filter } = conditions[place]
@@ -374,7 +376,7 @@ fn owners(
             && targets.len() <= COUNTED_MAX
         {
             targets.retain(|target| view.degree(entity, *field, *target) > 0);
-            let owns = |owner: &u32| view.owned(entity, *field, *owner, None).is_some();
+            let owns = |owner: &Slot| view.owned(entity, *field, *owner, None).is_some();
             if !targets.is_empty() && targets.len() <= OWNERS_MAX && targets.iter().all(owns) {
                 conditions.remove(place);
                 return Ok(Some((*field, targets)));
@@ -410,10 +412,10 @@ impl Candidates<'_> {
     pub fn each(
         &self,
         reading: &Reading,
-        entity: usize,
-        mut show: impl FnMut(u32) -> Result<ControlFlow<()>, QueryError>,
+        entity: EntityId,
+        mut show: impl FnMut(Slot) -> Result<ControlFlow<()>, QueryError>,
     ) -> Result<(), QueryError> {
-        let mut slots: Box<dyn Iterator<Item = u32> + '_> = match &self.from {
+        let mut slots: Box<dyn Iterator<Item = Slot> + '_> = match &self.from {
             From::All(index) => Box::new(index.iter().map(|(_, slot)| slot)),
             From::Slots(slots) => Box::new(slots.iter().copied()),
             From::Links { field, targets } => {
@@ -445,21 +447,22 @@ fn overlaps(ranges: &[(Code, Code)]) -> bool {
 }
 
 impl Tests<'_> {
-    pub fn pass(&self, reading: &Reading, entity: usize, slot: u32) -> Result<bool, QueryError> {
+    pub fn pass(&self, reading: &Reading, entity: EntityId, slot: Slot) -> Result<bool, QueryError> {
         if !self.bits.iter().all(|bits| bits.contains(slot)) {
             return Ok(false);
         }
         if self.filters.is_empty() && self.links.is_empty() {
             return Ok(true);
         }
-        let node = reading.view.node(entity, slot);
+        let id = entity.node(slot);
+        let node = reading.view.node(id);
         for (field, targets) in &self.links {
             if !matches!(node.value(*field), Cell::Link(target) if targets.contains(target)) {
                 return Ok(false);
             }
         }
         for filter in &self.filters {
-            if !filter.matches(reading, entity, slot, &node)? {
+            if !filter.matches(reading, id, &node)? {
                 return Ok(false);
             }
         }

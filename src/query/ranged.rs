@@ -1,6 +1,7 @@
 //! Indexes as lists walk them: one over a whole entity, or those of a few owners as if they were one.
 
 use crate::graph::{ALL, Code, Index, Owned};
+use crate::ids::Slot;
 
 /// An index over a whole entity, or the indexes that owners have over their neighbours.
 #[derive(Clone)]
@@ -20,7 +21,7 @@ impl<'v> Ranged<'v> {
     }
 
     /// The entries of a range by code, from the least or from the greatest on.
-    pub fn range(&self, range: (Code, Code), descends: bool) -> Box<dyn Iterator<Item = (Code, u32)> + 'v> {
+    pub fn range(&self, range: (Code, Code), descends: bool) -> Box<dyn Iterator<Item = (Code, Slot)> + 'v> {
         match self {
             Ranged::Whole(index) if descends => Box::new(index.range(range).rev()),
             Ranged::Whole(index) => Box::new(index.range(range)),
@@ -36,11 +37,11 @@ impl<'v> Ranged<'v> {
 /// Sorted entries of a few as one.
 struct Merged<I> {
     /// The next entry of each, and where more come from.
-    heads: Vec<((Code, u32), I)>,
+    heads: Vec<((Code, Slot), I)>,
     descends: bool,
 }
 
-impl<I: DoubleEndedIterator<Item = (Code, u32)>> Merged<I> {
+impl<I: DoubleEndedIterator<Item = (Code, Slot)>> Merged<I> {
     fn new(all: impl Iterator<Item = I>, descends: bool) -> Merged<I> {
         let head = |mut entries: I| {
             let first = if descends { entries.next_back() } else { entries.next() };
@@ -50,10 +51,10 @@ impl<I: DoubleEndedIterator<Item = (Code, u32)>> Merged<I> {
     }
 }
 
-impl<I: DoubleEndedIterator<Item = (Code, u32)>> Iterator for Merged<I> {
-    type Item = (Code, u32);
+impl<I: DoubleEndedIterator<Item = (Code, Slot)>> Iterator for Merged<I> {
+    type Item = (Code, Slot);
 
-    fn next(&mut self) -> Option<(Code, u32)> {
+    fn next(&mut self) -> Option<(Code, Slot)> {
         let heads = self.heads.iter().enumerate();
         let (place, _) = match self.descends {
             true => heads.max_by_key(|(_, (head, _))| *head)?,

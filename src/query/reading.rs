@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::{QUERY_TIMEOUT, QUERY_TOO_COMPLEX, QueryError};
 use crate::graph::{Bounds, Completeness, Counts, Halt, Node, Path, View, paths};
+use crate::ids::{By, DomainId, EntityId, FieldId, NodeId};
 use crate::limits::{ANSWER_BYTES_MAX, STEPS};
 use crate::model::Model;
 
@@ -16,7 +17,7 @@ pub struct Reading {
     pub(super) view: View,
     /// Whether personal data may be read.
     pub personal: bool,
-    touched: Vec<Cell<bool>>,
+    touched: By<DomainId, Cell<bool>>,
     /// Whether the answer depends on who names what, which any domain may change.
     by_name: Cell<bool>,
     steps: Cell<u64>,
@@ -82,35 +83,35 @@ impl Reading {
     }
 
     /// Numbers of an entity's nodes, by what they are.
-    pub fn counts(&self, entity: usize) -> &Counts {
+    pub fn counts(&self, entity: EntityId) -> &Counts {
         self.touch(entity);
         self.view.counts(entity)
     }
 
     /// The answer depends on this entity's domain, whether or not anything was found there.
-    pub fn touch(&self, entity: usize) {
+    pub fn touch(&self, entity: EntityId) {
         self.touched[self.view.model().entities[entity].domain].set(true);
     }
 
-    /// The entity of a key, its domain touched. One that has no events of its own is there as long as others name it.
-    pub fn find(&self, entity: usize, key: &str) -> Option<u32> {
+    /// The node of a key, its domain touched. One that has no events of its own is there as long as others name it.
+    pub fn find(&self, entity: EntityId, key: &str) -> Option<NodeId> {
         self.touch(entity);
-        let slot = self.view.find(entity, key);
-        if slot.is_none_or(|slot| self.view.node(entity, slot).completeness() == Completeness::Reference) {
+        let found = self.view.find(entity, key);
+        if found.is_none_or(|id| self.view.node(id).completeness() == Completeness::Reference) {
             self.depend_on_names();
         }
-        slot
+        found
     }
 
-    /// The entity that a link field names, or its survivor.
-    pub fn follow(&self, node: &Node<'_>, field: usize, target: usize) -> Option<u32> {
-        let slot = self.view.follow(node, field, target)?;
+    /// The node that a link field names, or its survivor.
+    pub fn follow(&self, node: &Node<'_>, field: FieldId, target: EntityId) -> Option<NodeId> {
+        let found = self.view.follow(node, field, target)?;
         self.touch(target);
-        Some(slot)
+        Some(found)
     }
 
     /// All paths of the least length between two nodes.
-    pub fn paths(&self, from: (u32, u32), to: (u32, u32), bounds: &Bounds<'_>) -> Result<Vec<Path>, QueryError> {
+    pub fn paths(&self, from: NodeId, to: NodeId, bounds: &Bounds<'_>) -> Result<Vec<Path>, QueryError> {
         // Whatever is found depends on who may stand in between.
         for (entity, field) in bounds.via {
             self.touch(*entity);
@@ -139,14 +140,14 @@ impl Reading {
     }
 
     /// The domains touched so far.
-    pub fn touched(&self) -> Vec<usize> {
-        (0..self.touched.len()).filter(|domain| self.touched[*domain].get()).collect()
+    pub fn touched(&self) -> Vec<DomainId> {
+        self.touched.ids().filter(|domain| self.touched[*domain].get()).collect()
     }
 
     /// A node, its domain touched. It holds its record: its fields are read without the graph.
-    pub fn node(&self, entity: usize, slot: u32) -> Node<'_> {
-        self.touch(entity);
-        self.view.node(entity, slot)
+    pub fn node(&self, id: NodeId) -> Node<'_> {
+        self.touch(id.entity);
+        self.view.node(id)
     }
 
     /// Judges the bytes that an answer has so far.

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::{QueryError, Reading};
 use crate::graph::{prefix_range, text_code, words, words_of};
+use crate::ids::{EntityId, FieldId, NodeId, Slot};
 
 /// Words of a question that count; what comes after is ignored.
 const WORDS_MAX: usize = 16;
@@ -12,12 +13,11 @@ const WORDS_MAX: usize = 16;
 /// An entity that was found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
-    pub entity: usize,
-    pub slot: u32,
+    pub node: NodeId,
     /// From 0 to 1: 1 where each word is one of the entity's whole words and it has no others.
     pub score: f64,
     /// The fields in which a word was found.
-    pub fields: Vec<usize>,
+    pub fields: Vec<FieldId>,
 }
 
 /// A hit among the best: the worse is the greater.
@@ -27,15 +27,15 @@ struct Ranked {
 }
 
 impl Ranked {
-    fn rank(&self, score: f64, entity: usize, key: &str) -> Ordering {
+    fn rank(&self, score: f64, entity: EntityId, key: &str) -> Ordering {
         let by_score = score.total_cmp(&self.hit.score);
-        by_score.then(self.hit.entity.cmp(&entity)).then_with(|| self.key.as_str().cmp(key))
+        by_score.then(self.hit.node.entity.cmp(&entity)).then_with(|| self.key.as_str().cmp(key))
     }
 }
 
 impl Ord for Ranked {
     fn cmp(&self, other: &Ranked) -> Ordering {
-        self.rank(other.hit.score, other.hit.entity, &other.key)
+        self.rank(other.hit.score, other.hit.node.entity, &other.key)
     }
 }
 
@@ -55,7 +55,7 @@ impl Eq for Ranked {}
 
 /// Entities of some kinds that have every word of a text, the last one also as a beginning. Fields that may not be read
 /// are not looked at. By score, then kind, then key; the best `first` of them.
-pub fn search(reading: &Reading, text: &str, kinds: &[usize], first: usize) -> Result<Vec<Hit>, QueryError> {
+pub fn search(reading: &Reading, text: &str, kinds: &[EntityId], first: usize) -> Result<Vec<Hit>, QueryError> {
     let wanted: Vec<String> = words(text).take(WORDS_MAX).collect();
     let mut best: BinaryHeap<Ranked> = BinaryHeap::new();
     if wanted.is_empty() || first == 0 {
@@ -63,8 +63,8 @@ pub fn search(reading: &Reading, text: &str, kinds: &[usize], first: usize) -> R
     }
     for entity in kinds.iter().copied() {
         let fields = &reading.view.model().entities[entity].fields;
-        let readable = |field: &usize| fields[*field].searchable && (reading.personal || !fields[*field].personal);
-        let readable: Vec<usize> = (0..fields.len()).filter(readable).collect();
+        let readable = |field: &FieldId| fields[*field].searchable && (reading.personal || !fields[*field].personal);
+        let readable: Vec<FieldId> = fields.ids().filter(readable).collect();
         if readable.is_empty() {
             continue;
         }
@@ -84,8 +84,8 @@ pub fn search(reading: &Reading, text: &str, kinds: &[usize], first: usize) -> R
                     continue;
                 }
                 reading.steps(readable.len() as u64)?;
-                let Some(hit) = judge(reading, (entity, slot), &readable, &wanted) else { continue };
-                let node = reading.view.node(entity, slot);
+                let Some(hit) = judge(reading, entity.node(slot), &readable, &wanted) else { continue };
+                let node = reading.view.node(hit.node);
                 let key = node.key();
                 if best.len() == first {
                     let is_worse = |worst: &Ranked| worst.rank(hit.score, entity, key) != Ordering::Greater;
@@ -107,8 +107,8 @@ struct Slots(Vec<u64>);
 
 impl Slots {
     /// Whether the slot is new.
-    fn insert(&mut self, slot: u32) -> bool {
-        let (word, bit) = (slot as usize / 64, 1 << (slot % 64));
+    fn insert(&mut self, slot: Slot) -> bool {
+        let (word, bit) = (slot.index() / 64, 1 << (slot.0 % 64));
         if word >= self.0.len() {
             self.0.resize(word + 1, 0);
         }
@@ -119,8 +119,8 @@ impl Slots {
 }
 
 /// How well an entity answers, if it has all the words.
-fn judge(reading: &Reading, (entity, slot): (usize, u32), fields: &[usize], wanted: &[String]) -> Option<Hit> {
-    let node = reading.view.node(entity, slot);
+fn judge(reading: &Reading, id: NodeId, fields: &[FieldId], wanted: &[String]) -> Option<Hit> {
+    let node = reading.view.node(id);
     // By word: whether it was found, and as a whole one.
     let (mut found, mut whole) = (vec![false; wanted.len()], vec![false; wanted.len()]);
     let (mut with_words, mut count) = (Vec::new(), 0);
@@ -145,5 +145,5 @@ fn judge(reading: &Reading, (entity, slot): (usize, u32), fields: &[usize], want
     }
     let exact = whole.iter().filter(|whole| **whole).count();
     let share = (exact as f64 + 0.5 * (wanted.len() - exact) as f64) / count.max(wanted.len()) as f64;
-    Some(Hit { entity, slot, score: share, fields: with_words })
+    Some(Hit { node: id, score: share, fields: with_words })
 }

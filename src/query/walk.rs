@@ -6,6 +6,7 @@ use super::plan::{Candidates, From, Plan, Tests, order_range};
 use super::ranged::Ranged;
 use super::{QueryError, Reading};
 use crate::graph::{ALL, Code, Node, code_of, key_code};
+use crate::ids::{EntityId, Slot};
 use crate::model::Kind;
 
 /// So few are sorted without a look at indexes.
@@ -17,7 +18,7 @@ const SORT_COST: usize = 3;
 /// An index to walk, and how.
 struct Walk<'a, 'v, 'f> {
     reading: &'a Reading,
-    entity: usize,
+    entity: EntityId,
     arguments: &'a Arguments,
     index: Ranged<'v>,
     /// What of it is walked, ascending.
@@ -32,7 +33,7 @@ struct Walk<'a, 'v, 'f> {
 pub fn page<'v>(
     reading: &'v Reading,
     plan: &Plan<'v, '_>,
-    entity: usize,
+    entity: EntityId,
     arguments: &Arguments,
 ) -> Result<Option<Page>, QueryError> {
     let backward = match (arguments.first, arguments.last, &arguments.after, &arguments.before) {
@@ -109,7 +110,7 @@ impl Walk<'_, '_, '_> {
         cursor: Option<&Cursor>,
         inclusive: bool,
         want: usize,
-    ) -> Result<Option<Vec<u32>>, QueryError> {
+    ) -> Result<Option<Vec<Slot>>, QueryError> {
         let term = self.arguments.order.first();
         // Nulls come last, and so first against the order.
         if backward && self.nulls && cursor.is_none() {
@@ -129,7 +130,7 @@ impl Walk<'_, '_, '_> {
         let place = place.map(|code| order_range(self.kind, code));
         let descends = term.descending != backward;
         let mut slots = Vec::new();
-        let mut group: Vec<u32> = Vec::new();
+        let mut group: Vec<Slot> = Vec::new();
         let mut group_place = None;
         let mut ranges: Vec<(Code, Code)> = self
             .ranges
@@ -174,8 +175,8 @@ impl Walk<'_, '_, '_> {
     /// Takes the slots of one place in their order, as many as are wanted still, those on the cursor's wrong side left out.
     fn flush(
         &self,
-        group: &mut Vec<u32>,
-        slots: &mut Vec<u32>,
+        group: &mut Vec<Slot>,
+        slots: &mut Vec<Slot>,
         want: usize,
         backward: bool,
         cursor: Option<&Cursor>,
@@ -188,7 +189,7 @@ impl Walk<'_, '_, '_> {
             let mut nodes: Vec<_> = group
                 .drain(..)
                 .map(|slot| {
-                    let node = view.node(self.entity, slot);
+                    let node = view.node(self.entity.node(slot));
                     (by_key.then(|| key_code(node.key())), node, slot)
                 })
                 .collect();
@@ -203,8 +204,8 @@ impl Walk<'_, '_, '_> {
                 });
             }
             let is_key_descending = order.terms.first().is_some_and(|term| term.field.is_none() && term.descending);
-            let compare = |(a_code, a, _): &(Option<Code>, Node<'_>, u32),
-                           (b_code, b, _): &(Option<Code>, Node<'_>, u32)| {
+            let compare = |(a_code, a, _): &(Option<Code>, Node<'_>, Slot),
+                           (b_code, b, _): &(Option<Code>, Node<'_>, Slot)| {
                 let by_code = if is_key_descending { b_code.cmp(a_code) } else { a_code.cmp(b_code) };
                 let ordering = by_code.then_with(|| order.compare(view, a, b));
                 if backward { ordering.reverse() } else { ordering }

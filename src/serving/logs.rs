@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::freshness::{Basis, Contacts, Inputs, Moment, PartitionStatus, Sample, Thresholds, Window, partition};
+use crate::ids::{By, PartitionId, TopicId};
 use crate::model::value::Instant;
 use crate::source::{Asked, Extent};
 
@@ -21,7 +22,7 @@ struct Coming {
 /// What is known of one partition's log.
 #[derive(Debug, Default)]
 struct Log {
-    topic: usize,
+    topic: TopicId,
     number: u32,
     start: Option<u64>,
     end: Option<u64>,
@@ -61,29 +62,32 @@ pub struct Judged<'a> {
     pub now: Moment,
 }
 
-/// By partition, in the order in which they were found.
+/// Of all partitions.
 #[derive(Debug, Default)]
 pub struct Logs {
-    logs: RwLock<Vec<Arc<Mutex<Log>>>>,
+    logs: RwLock<By<PartitionId, Arc<Mutex<Log>>>>,
 }
 
 impl Logs {
-    fn log(&self, partition: usize) -> Option<Arc<Mutex<Log>>> {
+    fn log(&self, partition: PartitionId) -> Option<Arc<Mutex<Log>>> {
         self.logs.read().unwrap_or_else(PoisonError::into_inner).get(partition).cloned()
     }
 
-    fn change<T>(&self, partition: usize, change: impl FnOnce(&mut Log) -> T) -> Option<T> {
+    fn change<T>(&self, partition: PartitionId, change: impl FnOnce(&mut Log) -> T) -> Option<T> {
         self.log(partition).map(|log| change(&mut lock(&log)))
     }
 
-    /// A partition is there. One that comes `late` has nothing to hydrate.
-    pub fn found(&self, topic: usize, number: u32, late: bool) {
-        let log = Log { topic, number, target: late.then_some(0), ..Log::default() };
-        self.logs.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(Mutex::new(log)));
+    /// A partition is there: one that is known already, or the next. One that comes `late` has nothing to hydrate.
+    pub fn found(&self, partition: PartitionId, topic: TopicId, number: u32, late: bool) {
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        if logs.get(partition).is_none() {
+            let log = Log { topic, number, target: late.then_some(0), ..Log::default() };
+            logs.push(Arc::new(Mutex::new(log)));
+        }
     }
 
     /// A record is on its way to the graph: the first of a batch, or one that is held.
-    pub fn coming(&self, partition: usize, offset: u64, at: Instant, basis: Basis) {
+    pub fn coming(&self, partition: PartitionId, offset: u64, at: Instant, basis: Basis) {
         self.change(partition, |log| {
             if log.coming.back().is_none_or(|last| last.offset < offset) {
                 log.coming.push_back(Coming { offset, at, basis });
@@ -92,31 +96,31 @@ impl Logs {
     }
 
     /// Says whether somebody reads a partition.
-    pub fn read(&self, partition: usize, is_read: bool) {
+    pub fn read(&self, partition: PartitionId, is_read: bool) {
         self.change(partition, |log| log.is_read = is_read);
     }
 
     /// Why the next record of a partition cannot be read now; none once it can.
-    pub fn block(&self, partition: usize, why: Option<String>) {
+    pub fn block(&self, partition: PartitionId, why: Option<String>) {
         self.change(partition, |log| log.blocked = why.map(Into::into));
     }
 
     /// Why what was read of a partition is not applied yet; none once it is.
-    pub fn wait(&self, partition: usize, why: Option<String>) {
+    pub fn wait(&self, partition: PartitionId, why: Option<String>) {
         self.change(partition, |log| log.waits = why.map(Into::into));
     }
 
     /// Says whether as much of a partition waits as may.
-    pub fn fill(&self, partition: usize, is_full: bool) {
+    pub fn fill(&self, partition: PartitionId, is_full: bool) {
         self.change(partition, |log| log.is_full = is_full);
     }
 
-    pub fn is_full(&self, partition: usize) -> bool {
+    pub fn is_full(&self, partition: PartitionId) -> bool {
         self.change(partition, |log| log.is_full).unwrap_or(false)
     }
 
     /// Another log of the same topic is read from now on.
-    pub fn restarted(&self, partition: usize, now: Moment) {
+    pub fn restarted(&self, partition: PartitionId, now: Moment) {
         self.change(partition, |log| {
             let (topic, number, is_read, target) = (log.topic, log.number, log.is_read, log.target.map(|_| 0));
             *log = Log { topic, number, is_read, target, began_at: Some(now), ..Log::default() };
@@ -124,7 +128,7 @@ impl Logs {
     }
 
     /// Nobody asks any more for a version that has applied less than this.
-    pub fn retire(&self, partition: usize, applied: u64) {
+    pub fn retire(&self, partition: PartitionId, applied: u64) {
         self.change(partition, |log| {
             log.retired = applied;
             while log.coming.front().is_some_and(|coming| coming.offset < applied) {
@@ -135,42 +139,42 @@ impl Logs {
     }
 
     /// A source has answered where the logs of some partitions start and end. `applied` is of now.
-    pub fn contact(&self, asked: &Asked, extents: &[Extent], applied: &[u64]) {
+    pub fn contact(&self, asked: &Asked, extents: &[Extent], applied: &By<PartitionId, u64>) {
         for extent in extents {
-            let at = |applied: &[u64]| applied.get(extent.partition).copied().unwrap_or(0);
+            let at = |applied: &By<PartitionId, u64>| applied.get(extent.partition).copied().unwrap_or(0);
             self.change(extent.partition, |log| log.contact(asked.moment, extent, at(&asked.applied), at(applied)));
         }
     }
 
     /// The end that was seen first, once it was.
-    pub fn target(&self, partition: usize) -> Option<u64> {
+    pub fn target(&self, partition: PartitionId) -> Option<u64> {
         self.change(partition, |log| log.target).flatten()
     }
 
     /// Topics and numbers of the partitions that were found after the first `count`.
-    pub fn found_after(&self, count: usize) -> Vec<(usize, u32)> {
+    pub fn found_after(&self, count: usize) -> Vec<(TopicId, u32)> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
         logs.iter().skip(count).map(|log| lock(log)).map(|log| (log.topic, log.number)).collect()
     }
 
     /// The topics of which a partition was found and told of.
-    pub fn heard(&self) -> Vec<usize> {
+    pub fn heard(&self) -> Vec<TopicId> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
         logs.iter().map(|log| lock(log)).filter(|log| log.target.is_some()).map(|log| log.topic).collect()
     }
 
     /// Whether every partition has come to the end that was seen first.
-    pub fn is_hydrated(&self, applied: &[u64]) -> bool {
+    pub fn is_hydrated(&self, applied: &By<PartitionId, u64>) -> bool {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
-        let reached = |(partition, log): (usize, &Arc<Mutex<Log>>)| {
+        let reached = |(partition, log): (PartitionId, &Arc<Mutex<Log>>)| {
             let applied = applied.get(partition).copied().unwrap_or(0);
             lock(log).target.is_some_and(|target| applied >= target)
         };
-        logs.iter().enumerate().all(reached)
+        logs.entries().all(reached)
     }
 
     /// Judges a partition.
-    pub fn judge(&self, partition: usize, judged: &Judged<'_>) -> PartitionStatus {
+    pub fn judge(&self, partition: PartitionId, judged: &Judged<'_>) -> PartitionStatus {
         match self.log(partition) {
             Some(log) => lock(&log).judge(judged),
             // The projector hears of it first.

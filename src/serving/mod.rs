@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds, domain};
+use crate::ids::{By, DomainId, PartitionId, TopicId};
 use crate::model::Model;
 use crate::model::value::Instant;
-use crate::projection::{Snapshot, Topic};
+use crate::projection::{Digest, Snapshot, Topic};
 use crate::source::{Asked, Extent};
 
 use logs::{Judged, Logs};
@@ -26,6 +27,22 @@ const SHARED_MS: i64 = 1;
 
 /// Has the logs' ends asked for at once.
 pub type ContactNow = Box<dyn Fn() + Send + Sync>;
+
+/// A checkpoint that a start can be made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub id: String,
+    /// RFC 3339.
+    pub at: String,
+    /// Of all partitions.
+    pub position: String,
+    /// The model's fingerprint.
+    pub model: String,
+    /// Of its data.
+    pub bytes: u64,
+    /// Where people find its data.
+    pub location: String,
+}
 
 /// What a domain is served with.
 #[derive(Clone, Debug)]
@@ -46,12 +63,12 @@ struct List {
 
 /// Every domain's and partition's status at one version and moment.
 pub struct Freshness {
-    pub domains: Vec<DomainStatus>,
-    pub partitions: Vec<PartitionStatus>,
-    /// By topic: how old what is known of its partitions is. None where that is nothing.
-    pub lists: Vec<PartitionStatus>,
+    pub domains: By<DomainId, DomainStatus>,
+    pub partitions: By<PartitionId, PartitionStatus>,
+    /// How old what is known of a topic's partitions is. None where that is nothing.
+    pub lists: By<TopicId, PartitionStatus>,
     /// Topics and numbers of partitions that are there, and of which the version knows nothing.
-    pub unknown: Vec<(usize, u32)>,
+    pub unknown: Vec<(TopicId, u32)>,
 }
 
 /// One version, and how fresh it was when it was taken.
@@ -63,13 +80,13 @@ pub struct Pinned {
 
 impl Pinned {
     /// The version's position in some domains, as text: nearly every answer has one, and so it is made without a tree of entries.
-    pub fn position(&self, domains: &[usize]) -> String {
+    pub fn position(&self, domains: &[DomainId]) -> String {
         use std::fmt::Write;
         let snapshot = &self.snapshot;
         let is_of =
-            |partition: &usize| snapshot.topic(*partition).domains.iter().any(|domain| domains.contains(domain));
-        let place = |partition: usize| (&snapshot.topic(partition).name, snapshot.partitions[partition].number);
-        let mut partitions: Vec<usize> = (0..snapshot.partitions.len()).filter(is_of).collect();
+            |partition: &PartitionId| snapshot.topic(*partition).domains.iter().any(|domain| domains.contains(domain));
+        let place = |partition: PartitionId| (&snapshot.topic(partition).name, snapshot.partitions[partition].number);
+        let mut partitions: Vec<PartitionId> = snapshot.partitions.ids().filter(is_of).collect();
         partitions.sort_by_key(|partition| place(*partition));
         let mut text = String::with_capacity(partitions.len() * 32);
         // Two sources may have topics of one name: the greater offset stays, as where positions are merged.
@@ -111,19 +128,22 @@ impl Unready {
 
 pub struct Serving {
     model: Arc<Model>,
-    domains: Vec<DomainServing>,
+    domains: By<DomainId, DomainServing>,
     snapshot: ArcSwap<Snapshot>,
     /// The newest version as somebody took it last.
     last: ArcSwapOption<Pinned>,
     logs: Logs,
-    /// By partition: what the version before the newest had applied, as the logs were told. The publisher's.
-    retired: Mutex<Vec<u64>>,
-    /// By topic: what a person has to know.
-    remarks: RwLock<Vec<Option<Arc<str>>>>,
-    /// By topic.
-    lists: RwLock<Vec<List>>,
+    /// What the version before the newest had applied, as the logs were told. The publisher's.
+    retired: Mutex<By<PartitionId, u64>>,
+    /// What a person has to know.
+    remarks: RwLock<By<TopicId, Option<Arc<str>>>>,
+    lists: RwLock<By<TopicId, List>>,
     /// Sources that have not told their partitions yet.
     unheard: AtomicUsize,
+    /// Newest first.
+    checkpoints: ArcSwap<Vec<Checkpoint>>,
+    /// Of the version that somebody asked for last, by entity.
+    digests: ArcSwapOption<(u64, Vec<Digest>)>,
     news: News,
     contact_now: ContactNow,
     pub started_at: Instant,
@@ -135,22 +155,28 @@ impl Serving {
     /// Of `sources` sources, each is to tell its partitions before the service is ready.
     pub fn new(
         model: Arc<Model>,
-        domains: Vec<DomainServing>,
+        domains: By<DomainId, DomainServing>,
         first: Snapshot,
         sources: usize,
         contact_now: ContactNow,
         clock: fn() -> Moment,
     ) -> Serving {
+        let logs = Logs::default();
+        for (id, partition) in first.partitions.entries() {
+            logs.found(id, partition.topic, partition.number, false);
+        }
         Serving {
             model,
             domains,
-            remarks: RwLock::new(vec![None; first.topics.len()]),
-            lists: RwLock::new(vec![List::default(); first.topics.len()]),
+            remarks: RwLock::new(first.topics.iter().map(|_| None).collect()),
+            lists: RwLock::new(first.topics.iter().map(|_| List::default()).collect()),
             snapshot: ArcSwap::from_pointee(first),
             last: ArcSwapOption::empty(),
-            logs: Logs::default(),
+            logs,
             retired: Mutex::default(),
             unheard: AtomicUsize::new(sources),
+            checkpoints: ArcSwap::default(),
+            digests: ArcSwapOption::empty(),
             news: News::new(),
             contact_now,
             started_at: clock().at,
@@ -162,6 +188,25 @@ impl Serving {
     /// The newest version.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// The checkpoints that there are, newest first.
+    pub fn checkpoints(&self) -> Arc<Vec<Checkpoint>> {
+        self.checkpoints.load_full()
+    }
+
+    pub fn set_checkpoints(&self, checkpoints: Vec<Checkpoint>) {
+        self.checkpoints.store(Arc::new(checkpoints));
+    }
+
+    /// The digests of a version's entities: made where nobody asked for those of the same version before.
+    pub fn digests<E>(&self, version: u64, make: impl FnOnce() -> Result<Vec<Digest>, E>) -> Result<Vec<Digest>, E> {
+        if let Some(made) = self.digests.load_full().filter(|made| made.0 == version) {
+            return Ok(made.1.clone());
+        }
+        let made = make()?;
+        self.digests.store(Some(Arc::new((version, made.clone()))));
+        Ok(made)
     }
 
     pub fn now(&self) -> Moment {
@@ -179,77 +224,77 @@ impl Serving {
         self.last.store(None);
         // Not what the newest version has applied: who took the one before it may still be looking. See `pin`.
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        retired.resize(before.applied.len(), 0);
-        for (partition, (applied, retired)) in before.applied.iter().zip(retired.iter_mut()).enumerate() {
+        for (partition, applied) in before.applied.entries() {
+            let retired = retired.grow(partition, || 0);
             if applied != retired {
                 *retired = *applied;
                 self.logs.retire(partition, *applied);
             }
         }
         drop(retired);
-        self.settle();
+        self.note_ready();
         self.news.tell();
     }
 
     /// A partition of a topic is there. Each is told in the order of their numbers.
-    pub fn found(&self, topic: usize, number: u32) {
+    pub fn found(&self, partition: PartitionId, topic: TopicId, number: u32) {
         // One that came later than the others has nothing to hydrate.
-        self.logs.found(topic, number, self.ready_at().is_some());
+        self.logs.found(partition, topic, number, self.ready_at().is_some());
     }
 
     /// A source has told which partitions a topic has: those that were found, and these. A contact follows, which tells who
     /// waits.
-    pub fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>) {
+    pub fn listed(&self, asked: &Asked, topic: TopicId, unfound: Vec<u32>) {
         self.lists.write().unwrap_or_else(PoisonError::into_inner)[topic] = List { at: Some(asked.moment), unfound };
     }
 
-    fn lists(&self) -> Vec<List> {
+    fn lists(&self) -> By<TopicId, List> {
         self.lists.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A record is on its way to the graph: the first of a batch, or one that is held.
-    pub fn coming(&self, partition: usize, offset: u64, at: Instant, basis: Basis) {
+    pub fn coming(&self, partition: PartitionId, offset: u64, at: Instant, basis: Basis) {
         self.logs.coming(partition, offset, at, basis);
     }
 
     /// Says whether somebody reads a partition.
-    pub fn read(&self, partition: usize, is_read: bool) {
+    pub fn read(&self, partition: PartitionId, is_read: bool) {
         self.logs.read(partition, is_read);
     }
 
     /// Why the next record of a partition cannot be read now; none once it can.
-    pub fn block(&self, partition: usize, why: Option<String>) {
+    pub fn block(&self, partition: PartitionId, why: Option<String>) {
         self.logs.block(partition, why);
     }
 
     /// Why what was read of a partition is not applied yet; none once it is.
-    pub fn wait(&self, partition: usize, why: Option<String>) {
+    pub fn wait(&self, partition: PartitionId, why: Option<String>) {
         self.logs.wait(partition, why);
     }
 
     /// Says whether as much of a partition waits as may.
-    pub fn fill(&self, partition: usize, is_full: bool) {
+    pub fn fill(&self, partition: PartitionId, is_full: bool) {
         self.logs.fill(partition, is_full);
     }
 
-    pub fn is_full(&self, partition: usize) -> bool {
+    pub fn is_full(&self, partition: PartitionId) -> bool {
         self.logs.is_full(partition)
     }
 
     /// Another log of the same topic is read from now on.
-    pub fn restarted(&self, partition: usize) {
+    pub fn restarted(&self, partition: PartitionId) {
         self.logs.restarted(partition, self.now());
     }
 
     /// What a person has to know of a topic; none once it is mended.
-    pub fn remark(&self, topic: usize, remark: Option<String>) {
+    pub fn remark(&self, topic: TopicId, remark: Option<String>) {
         self.remarks.write().unwrap_or_else(PoisonError::into_inner)[topic] = remark.map(Into::into);
     }
 
     /// A source has told its partitions for the first time.
     pub fn answered(&self) {
         self.unheard.fetch_sub(1, Ordering::AcqRel);
-        self.settle();
+        self.note_ready();
     }
 
     /// A source is about to be asked where logs end.
@@ -261,17 +306,17 @@ impl Serving {
     /// A source has told where the logs of some partitions start and end.
     pub fn contact(&self, asked: &Asked, extents: &[Extent]) {
         self.logs.contact(asked, extents, &self.snapshot().applied);
-        self.settle();
+        self.note_ready();
         // Not the projector's time, and every millisecond makes the contact older.
         self.news.tell_now();
     }
 
     /// The end that was seen first, once it was: where hydration ends.
-    pub fn target(&self, partition: usize) -> Option<u64> {
+    pub fn target(&self, partition: PartitionId) -> Option<u64> {
         self.logs.target(partition)
     }
 
-    fn settle(&self) {
+    fn note_ready(&self) {
         if self.ready_at.get().is_none() && self.unready().is_none() {
             let _ = self.ready_at.set(self.now().at);
         }
@@ -280,11 +325,11 @@ impl Serving {
     /// What is missing until every configured topic was heard of and has come to the end that was seen first.
     fn unready(&self) -> Option<Unready> {
         let (snapshot, heard, lists) = (self.snapshot(), self.logs.heard(), self.lists());
-        let is_unheard = |(topic, known): (usize, &Topic)| {
+        let is_unheard = |(topic, known): (TopicId, &Topic)| {
             (!heard.contains(&topic) || !lists[topic].unfound.is_empty())
                 .then(|| (known.name.to_string(), self.remark_of(topic)))
         };
-        let unheard: Vec<_> = snapshot.topics.iter().enumerate().filter_map(is_unheard).collect();
+        let unheard: Vec<_> = snapshot.topics.entries().filter_map(is_unheard).collect();
         let is_told = self.unheard.load(Ordering::Acquire) == 0;
         (!is_told || !unheard.is_empty() || !self.logs.is_hydrated(&snapshot.applied))
             .then_some(Unready { unheard, behind: 0 })
@@ -299,7 +344,7 @@ impl Serving {
         self.unready().map(|unready| Unready { behind, ..unready })
     }
 
-    fn remark_of(&self, topic: usize) -> Option<Arc<str>> {
+    fn remark_of(&self, topic: TopicId) -> Option<Arc<str>> {
         self.remarks.read().unwrap_or_else(PoisonError::into_inner)[topic].clone()
     }
 
@@ -340,11 +385,11 @@ impl Serving {
     }
 
     /// A domain's status at a pinned version, as it is when that version is answered: older, and no fresher than it was.
-    pub fn aged(&self, pinned: &Pinned, domain: usize, now: Moment) -> DomainStatus {
+    pub fn aged(&self, pinned: &Pinned, domain: DomainId, now: Moment) -> DomainStatus {
         pinned.freshness.domains[domain].aged(now.ms_since(pinned.at), &self.domains[domain].thresholds)
     }
 
-    fn judge(&self, snapshot: &Snapshot, partition: usize, now: Moment) -> PartitionStatus {
+    fn judge(&self, snapshot: &Snapshot, partition: PartitionId, now: Moment) -> PartitionStatus {
         let (applied, lost) = (snapshot.applied[partition], snapshot.partitions[partition].lost.as_ref());
         self.logs.judge(partition, &self.judged(snapshot.topic(partition), applied, lost, now))
     }
@@ -359,30 +404,28 @@ impl Serving {
     }
 
     fn judge_all(&self, snapshot: &Snapshot, now: Moment) -> Freshness {
-        let partitions: Vec<PartitionStatus> =
-            (0..snapshot.partitions.len()).map(|partition| self.judge(snapshot, partition, now)).collect();
+        let partitions: By<PartitionId, PartitionStatus> =
+            snapshot.partitions.ids().map(|partition| self.judge(snapshot, partition, now)).collect();
         // What is there, and of what the version knows nothing, makes its domains unknown. What was found is told before it
         // ends to be unfound: so that is asked for first.
         let lists = self.lists();
-        let unfound =
-            lists.iter().enumerate().flat_map(|(topic, list)| list.unfound.iter().map(move |number| (topic, *number)));
-        let mut unknown: Vec<(usize, u32)> = unfound.collect();
+        let unfound = lists.entries().flat_map(|(topic, list)| list.unfound.iter().map(move |number| (topic, *number)));
+        let mut unknown: Vec<(TopicId, u32)> = unfound.collect();
         unknown.extend(self.logs.found_after(partitions.len()));
-        let judged = |topic: usize| self.judged(&snapshot.topics[topic], 0, None, now);
+        let judged = |topic: TopicId| self.judged(&snapshot.topics[topic], 0, None, now);
         let unknown_statuses: Vec<_> =
             unknown.iter().map(|(topic, _)| (*topic, Logs::unknown(&judged(*topic)))).collect();
         let lists =
-            lists.iter().enumerate().map(|(topic, list)| Logs::list(list.at, &judged(topic))).collect::<Vec<_>>();
+            lists.entries().map(|(topic, list)| Logs::list(list.at, &judged(topic))).collect::<By<TopicId, _>>();
         let remarks = self.remarks.read().unwrap_or_else(PoisonError::into_inner);
-        let domains = (0..self.model.domains.len()).map(|index| {
-            let own =
-                partitions.iter().enumerate().filter(|(place, _)| snapshot.topic(*place).domains.contains(&index));
-            let topics = snapshot.topics.iter().zip(&*remarks).filter(|(topic, _)| topic.domains.contains(&index));
+        let domains = self.model.domains.ids().map(|id| {
+            let own = partitions.entries().filter(|(partition, _)| snapshot.topic(*partition).domains.contains(&id));
+            let topics = snapshot.topics.iter().zip(&*remarks).filter(|(topic, _)| topic.domains.contains(&id));
             let remark = topics.filter_map(|(_, remark)| remark.clone()).next();
-            let of_domain = |topic: usize| snapshot.topics[topic].domains.contains(&index);
+            let of_domain = |topic: TopicId| snapshot.topics[topic].domains.contains(&id);
             let unknown = unknown_statuses.iter().filter(|(topic, _)| of_domain(*topic));
             let all = own.map(|(_, status)| status).chain(unknown.map(|(_, status)| status));
-            let lists = lists.iter().enumerate().filter(|(topic, _)| of_domain(*topic)).map(|(_, status)| status);
+            let lists = lists.entries().filter(|(topic, _)| of_domain(*topic)).map(|(_, status)| status);
             domain(&all.collect::<Vec<_>>(), &lists.collect::<Vec<_>>(), remark)
         });
         let domains = domains.collect();

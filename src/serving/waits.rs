@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{Pinned, Serving};
 use crate::freshness::{Demand, PartitionStatus};
+use crate::ids::{DomainId, PartitionId, TopicId};
 use crate::position::Position;
 use crate::projection::Snapshot;
 
@@ -42,28 +43,37 @@ impl News {
     }
 }
 
+/// How far a look at a demand came.
+#[derive(Default)]
+struct Looked {
+    /// Entries that are met.
+    met: usize,
+    /// A partition that was too old.
+    old: Option<PartitionId>,
+}
+
 /// A demand on some domains.
 pub struct Wanted {
     entries: Vec<Entry>,
     max_staleness_ms: Option<i64>,
-    domains: Vec<usize>,
+    domains: Vec<DomainId>,
 }
 
 /// At least so much of a partition.
 struct Entry {
-    topic: usize,
+    topic: TopicId,
     number: u32,
     offset: u64,
     /// Once it is found.
-    partition: Option<usize>,
+    partition: Option<PartitionId>,
 }
 
 impl Wanted {
     /// A demand that counts only these domains. The error says what this service cannot understand of it.
-    pub fn new(snapshot: &Snapshot, demand: &Demand, domains: &[usize]) -> Result<Wanted, String> {
+    pub fn new(snapshot: &Snapshot, demand: &Demand, domains: &[DomainId]) -> Result<Wanted, String> {
         let mut entries = Vec::new();
         for entry in demand.at_least.iter().flat_map(Position::entries) {
-            let Some(topic) = snapshot.topics.iter().position(|known| known.name == entry.topic) else {
+            let Some(topic) = snapshot.topics.find(|known| known.name == entry.topic) else {
                 return Err(format!(
                     "no topic `{}` is read here: its position means nothing to this service",
                     entry.topic
@@ -91,7 +101,7 @@ impl Wanted {
         self.entries.is_empty() && self.max_staleness_ms.is_none()
     }
 
-    fn is_touched(&self, snapshot: &Snapshot, partition: usize) -> bool {
+    fn is_touched(&self, snapshot: &Snapshot, partition: PartitionId) -> bool {
         snapshot.topic(partition).domains.iter().any(|domain| self.domains.contains(domain))
     }
 
@@ -107,7 +117,7 @@ impl Wanted {
             }
         }
         if let Some(most) = self.max_staleness_ms {
-            for (partition, status) in pinned.freshness.partitions.iter().enumerate() {
+            for (partition, status) in pinned.freshness.partitions.entries() {
                 let is_old = |status: &PartitionStatus| status.staleness_ms.is_none_or(|staleness| staleness > most);
                 let list = &pinned.freshness.lists[snapshot.partitions[partition].topic];
                 if (is_old(status) || is_old(list)) && self.is_touched(snapshot, partition) {
@@ -130,38 +140,33 @@ impl Wanted {
     }
 
     /// Whether the newest version may meet it: one that was short before is looked at first, and mostly is short still.
-    fn may_be_met(&mut self, serving: &Serving, last: &mut (usize, usize)) -> bool {
+    fn may_be_met(&mut self, serving: &Serving, last: &mut Looked) -> bool {
         let snapshot = serving.snapshot();
-        while let Some(entry) = self.entries.get_mut(last.0) {
+        while let Some(entry) = self.entries.get_mut(last.met) {
             entry.partition = entry.partition.or_else(|| entry.find(&snapshot));
             if entry.partition.is_none_or(|partition| snapshot.applied[partition] < entry.offset) {
                 return false;
             }
-            last.0 += 1;
+            last.met += 1;
         }
         let Some(most) = self.max_staleness_ms else { return true };
         let now = serving.now();
-        let is_old = |partition: usize| {
+        let is_old = |partition: PartitionId| {
             self.is_touched(&snapshot, partition)
                 && serving.judge(&snapshot, partition, now).staleness_ms.is_none_or(|staleness| staleness > most)
         };
-        if last.1 < snapshot.partitions.len() && is_old(last.1) {
+        if last.old.is_some_and(is_old) {
             return false;
         }
-        match (0..snapshot.partitions.len()).find(|partition| is_old(*partition)) {
-            Some(old) => {
-                last.1 = old;
-                false
-            }
-            None => true,
-        }
+        last.old = snapshot.partitions.ids().find(|partition| is_old(*partition));
+        last.old.is_none()
     }
 }
 
 impl Entry {
-    fn find(&self, snapshot: &Snapshot) -> Option<usize> {
+    fn find(&self, snapshot: &Snapshot) -> Option<PartitionId> {
         let is_it = |known: &crate::projection::Partition| known.topic == self.topic && known.number == self.number;
-        snapshot.partitions.iter().position(is_it)
+        snapshot.partitions.find(is_it)
     }
 }
 
@@ -171,7 +176,7 @@ pub struct Short {
     /// `topic/number`.
     pub name: String,
     /// None where it was not seen yet.
-    pub partition: Option<usize>,
+    pub partition: Option<PartitionId>,
     pub at_least: Option<u64>,
 }
 
@@ -206,7 +211,7 @@ impl Serving {
         if wanted.max_staleness_ms.is_some() {
             (self.contact_now)();
         }
-        let mut last = (0, 0);
+        let mut last = Looked::default();
         loop {
             if wanted.may_be_met(self, &mut last) {
                 let pinned = self.pin();
@@ -214,7 +219,7 @@ impl Serving {
                     return Ok(pinned);
                 }
                 // A log was made anew: what was met is not any more.
-                last = (0, 0);
+                last = Looked::default();
             }
             // The sender lives as long as this service.
             let _ = news.changed().await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::log::{Log, LogError};
 use super::{Asked, Extent, Found, HEARTBEAT, Raw, Registrar, Sink, Source, Taken};
 use crate::freshness::Basis;
+use crate::ids::{PartitionId, TopicId};
 use crate::model::value::Instant;
 
 /// Bytes of a partition that are read at a time.
@@ -15,8 +16,7 @@ const READ_BYTES: usize = 1 << 20;
 /// A topic to read.
 #[derive(Clone, Debug)]
 pub struct Subscription {
-    /// An index of the topics that all sources read.
-    pub topic: usize,
+    pub topic: TopicId,
     /// Its number in the log.
     pub place: usize,
     /// Records appended after the start are handed on this much later.
@@ -26,9 +26,11 @@ pub struct Subscription {
 /// A partition, found.
 #[derive(Clone, Copy, Debug)]
 struct Feed {
-    partition: usize,
+    partition: PartitionId,
     place: usize,
     number: u32,
+    /// Where reading begins.
+    from: u64,
     late_ms: i64,
     /// The end at the start: before it nothing is late.
     hydrated: u64,
@@ -105,14 +107,13 @@ impl Source for Embedded {
             for feed in &feeds[next.len()..] {
                 sink.reads(feed.partition, true);
             }
-            // What the log let go of before is lost to who reads it from its beginning, and said.
-            next.resize(feeds.len(), 0);
+            next.extend(feeds[next.len()..].iter().map(|feed| feed.from));
             let (mut moved, mut due_ms) = (Vec::new(), HEARTBEAT.as_millis() as i64);
             for (feed, next) in feeds.iter().zip(&mut next) {
                 let from = *next;
                 // Said each time it is tried, a heartbeat apart; the partition's lag says the rest.
                 if let Err(error) = self.hand_on(feed, next, &mut due_ms, sink) {
-                    tracing::error!(partition = feed.partition, %error, "the log cannot be read");
+                    tracing::error!(partition = feed.partition.0, %error, "the log cannot be read");
                 }
                 moved.extend((*next > from).then_some((feed.partition, *next)));
                 if sink.is_closed() {
@@ -135,13 +136,14 @@ impl Source for Embedded {
         for subscription in &self.subscriptions {
             let topic = &topics[subscription.place];
             for number in 0..topic.partitions {
-                let start = topic.start(number);
-                let found = Found { topic: subscription.topic, number, log: topic.id, start };
-                let (partition, hydrated) = (registrar.find(found), topic.end(number));
+                // What it let go of before its start is lost to who comes without a checkpoint: reading says so.
+                let found = Found { topic: subscription.topic, number, log: topic.id, start: 0 };
+                let (placed, hydrated) = (registrar.find(found), topic.end(number));
                 feeds.push(Feed {
-                    partition,
+                    partition: placed.partition,
                     place: subscription.place,
                     number,
+                    from: placed.from,
                     late_ms: subscription.late_ms,
                     hydrated,
                 });
@@ -193,7 +195,7 @@ mod tests {
             false
         }
 
-        fn take(&mut self, _: usize, raw: &Raw<'_>) -> Taken {
+        fn take(&mut self, _: PartitionId, raw: &Raw<'_>) -> Taken {
             if self.blocks_at == Some(raw.offset) {
                 return Taken::Blocked;
             }
@@ -201,20 +203,20 @@ mod tests {
             Taken::Yes
         }
 
-        fn reads(&mut self, _: usize, _: bool) {}
+        fn reads(&mut self, _: PartitionId, _: bool) {}
 
-        fn holds(&mut self, _: usize, _: u64, _: Instant, _: Basis) {}
+        fn holds(&mut self, _: PartitionId, _: u64, _: Instant, _: Basis) {}
 
-        fn flush(&mut self, _: usize, _: u64) -> Taken {
+        fn flush(&mut self, _: PartitionId, _: u64) -> Taken {
             Taken::Yes
         }
 
-        fn lose(&mut self, _: usize, next: u64, _: String) -> Taken {
+        fn lose(&mut self, _: PartitionId, next: u64, _: String) -> Taken {
             self.lost.push(next);
             Taken::Yes
         }
 
-        fn restart(&mut self, _: usize, _: LogId, _: u64, _: String) -> Taken {
+        fn restart(&mut self, _: PartitionId, _: LogId, _: LogId, _: u64, _: String) -> Taken {
             Taken::Yes
         }
     }
@@ -237,7 +239,7 @@ mod tests {
             log.damage(place, number, 3);
         }
         let source = Embedded::new(Arc::new(log), Vec::new(), || Instant::EPOCH);
-        let feed = Feed { partition: 0, place, number, late_ms: 0, hydrated: 0 };
+        let feed = Feed { partition: PartitionId(0), place, number, from: 0, late_ms: 0, hydrated: 0 };
         let (mut next, mut taker) = (0, Taker { blocks_at, ..Taker::default() });
         for _ in 0..3 {
             let read = source.hand_on(&feed, &mut next, &mut 0, &mut taker);
@@ -260,7 +262,7 @@ mod tests {
         let number = (0..topic.partitions).find(|number| topic.end(*number) > 0).expect("where the key goes");
         log.drop_before(place, number, 2).expect("a log");
         let source = Embedded::new(Arc::new(log), Vec::new(), || Instant::EPOCH);
-        let feed = Feed { partition: 0, place, number, late_ms: 0, hydrated: 0 };
+        let feed = Feed { partition: PartitionId(0), place, number, from: 0, late_ms: 0, hydrated: 0 };
         // From the beginning, and from where a reader stands that has what is gone.
         for (from, lost) in [(0, &[2][..]), (1, &[2]), (2, &[]), (3, &[])] {
             let (mut next, mut taker) = (from, Taker::default());

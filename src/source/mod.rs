@@ -10,6 +10,7 @@ pub mod log;
 use std::time::Duration;
 
 use crate::freshness::{Basis, Moment};
+use crate::ids::{By, PartitionId, TopicId};
 use crate::model::value::Instant;
 use crate::position::LogId;
 
@@ -31,19 +32,29 @@ pub struct Raw<'a> {
 /// A partition that a source has found.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
-    /// An index of the topics that all sources read.
-    pub topic: usize,
+    pub topic: TopicId,
     pub number: u32,
     pub log: LogId,
     /// The first offset that its log holds.
     pub start: u64,
 }
 
+/// What becomes of a partition that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// Its number.
+    pub partition: PartitionId,
+    /// Where to read from: later than where its log starts, where what lies before was applied by an earlier run.
+    pub from: u64,
+    /// What its log is called: another than it was found as, where it lost records since its topic was made.
+    pub log: LogId,
+}
+
 /// What a source tells of a partition's log.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent {
-    /// By the number that finding it gave.
-    pub partition: usize,
+    /// As finding it gave it.
+    pub partition: PartitionId,
     pub start: u64,
     /// As a reader of committed records sees it.
     pub end: u64,
@@ -53,7 +64,7 @@ pub struct Extent {
 
 impl Extent {
     /// Of a log without transactions.
-    pub fn committed(partition: usize, start: u64, end: u64) -> Extent {
+    pub fn committed(partition: PartitionId, start: u64, end: u64) -> Extent {
         Extent { partition, start, end, all: end }
     }
 }
@@ -62,8 +73,8 @@ impl Extent {
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub moment: Moment,
-    /// By partition: the next record that readers of the graph saw.
-    pub applied: Vec<u64>,
+    /// The next record that readers of the graph saw.
+    pub applied: By<PartitionId, u64>,
 }
 
 /// What became of a record that was handed on.
@@ -84,34 +95,34 @@ pub trait Sink {
     fn is_closed(&self) -> bool;
 
     /// Takes the next record of a partition.
-    fn take(&mut self, partition: usize, raw: &Raw<'_>) -> Taken;
+    fn take(&mut self, partition: PartitionId, raw: &Raw<'_>) -> Taken;
 
     /// Says whether the partition is read: until that is said nobody reads it.
-    fn reads(&mut self, partition: usize, is_read: bool);
+    fn reads(&mut self, partition: PartitionId, is_read: bool);
 
     /// The partition's next record, which is not handed on yet, and when it was appended.
-    fn holds(&mut self, partition: usize, offset: u64, at: Instant, basis: Basis);
+    fn holds(&mut self, partition: PartitionId, offset: u64, at: Instant, basis: Basis);
 
     /// All before `next` was handed on, and nothing more is at hand: what was taken goes on its way.
-    fn flush(&mut self, partition: usize, next: u64) -> Taken;
+    fn flush(&mut self, partition: PartitionId, next: u64) -> Taken;
 
     /// The log no longer holds what lies before `next` and was not read.
-    fn lose(&mut self, partition: usize, next: u64, why: String) -> Taken;
+    fn lose(&mut self, partition: PartitionId, next: u64, why: String) -> Taken;
 
-    /// The topic is another now: reading begins at the start of its new log.
-    fn restart(&mut self, partition: usize, log: LogId, start: u64, why: String) -> Taken;
+    /// The topic is another now: reading begins at the start of its new log. `origin` is what the topic was made as.
+    fn restart(&mut self, partition: PartitionId, log: LogId, origin: LogId, start: u64, why: String) -> Taken;
 }
 
 /// Takes what a source tells of its logs. It is shared by threads.
 pub trait Registrar: Send + Sync {
     fn is_closed(&self) -> bool;
 
-    /// Numbers a partition.
-    fn find(&self, found: Found) -> usize;
+    /// Gives a partition its id, and says from where it is to be read.
+    fn find(&self, found: Found) -> Placed;
 
     /// The source has told which partitions a topic has: those that were found, and these, which are there and cannot be
     /// found yet.
-    fn listed(&self, asked: &Asked, topic: usize, unfound: Vec<u32>);
+    fn listed(&self, asked: &Asked, topic: TopicId, unfound: Vec<u32>);
 
     /// The source is about to be asked for extents, or for partitions.
     fn asked(&self) -> Asked;
@@ -123,10 +134,10 @@ pub trait Registrar: Send + Sync {
     fn answered(&self);
 
     /// Something about a topic that a person has to know: that it is not there, say. None once it is mended.
-    fn remark(&self, topic: usize, remark: Option<String>);
+    fn remark(&self, topic: TopicId, remark: Option<String>);
 
     /// The next record of a partition that readers of the graph see.
-    fn applied(&self, partition: usize) -> u64;
+    fn applied(&self, partition: PartitionId) -> u64;
 }
 
 /// Where dead letters are written beside: the newest of a key counts, none where the letter is no more. Never blocks.

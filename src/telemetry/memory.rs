@@ -17,7 +17,7 @@ pub fn give_back() -> Result<(), String> {
 pub fn parts(registry: &Registry, snapshot: &Snapshot, batches: usize, log: u64) -> Result<(), prometheus::Error> {
     let help = "Resident memory by part; the sum is the process's.";
     let gauge = gauges(registry, "memory_bytes", help, &["part"])?;
-    let graph: Vec<_> = (0..snapshot.catalogue.len()).map(|entity| snapshot.graph.memory(entity)).collect();
+    let graph: Vec<_> = snapshot.catalogue.ids().map(|entity| snapshot.graph.memory(entity)).collect();
     let sum = |of: fn(&Memory) -> usize| graph.iter().map(of).sum::<usize>();
     let counted = [
         ("records", sum(|memory| memory.records)),

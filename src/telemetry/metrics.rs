@@ -14,6 +14,7 @@ use prometheus::{
 use super::memory;
 use crate::event::Code;
 use crate::freshness::{Cause, Status};
+use crate::ids::{By, DomainId};
 use crate::model::Model;
 use crate::serving::Serving;
 
@@ -45,13 +46,16 @@ pub struct Metrics {
     skipped: IntCounterVec,
     split: IntCounterVec,
     /// By domain, so that the projector looks nothing up.
-    visible: Vec<Histogram>,
+    visible: By<DomainId, Histogram>,
     query: HistogramVec,
     publish: Histogram,
     accepted: IntCounter,
     refused: IntCounterVec,
     pinned: Gauge,
     garbage: Gauge,
+    checkpoint_seconds: Gauge,
+    checkpoint_bytes: Gauge,
+    checkpoints_failed: IntCounter,
     /// Bytes of batches on their way, and of those that wait to be filled again.
     batches: AtomicUsize,
 }
@@ -76,6 +80,8 @@ impl Metrics {
             "Transactions of a database that did not become visible at once: something of them did not come in time.";
         let skipped = "Records of a table's topic that are no change of a row, by kind.";
         let accepted = IntCounter::new("events_accepted_total", "Events that POST /events made durable.")?;
+        let failed = "Checkpoints that were to be taken, and were not.";
+        let checkpoints_failed = IntCounter::new("checkpoints_failed_total", failed)?;
         let gauge = |name: &str, help: &str| kept(&registry, Gauge::new(name, help)?);
         let publish = "Making a version of what was applied, until it is the one that is read.";
         let publish =
@@ -93,6 +99,12 @@ impl Metrics {
             refused,
             pinned: gauge("versions_pinned", "Versions that somebody reads, the newest among them.")?,
             garbage: gauge("garbage_pages", "Pages with records that are kept for a version, or wait to be dropped.")?,
+            checkpoint_seconds: gauge(
+                "checkpoint_seconds",
+                "What the newest checkpoint took, from being asked for until it was safe.",
+            )?,
+            checkpoint_bytes: gauge("checkpoint_bytes", "Bytes of the newest checkpoint.")?,
+            checkpoints_failed: kept(&registry, checkpoints_failed)?,
             batches: AtomicUsize::new(0),
             registry,
             process,
@@ -111,7 +123,7 @@ impl Metrics {
     }
 
     /// An event became readable this many seconds after its append.
-    pub fn visible(&self, domain: usize, seconds: f64) {
+    pub fn visible(&self, domain: DomainId, seconds: f64) {
         self.visible[domain].observe(seconds);
     }
 
@@ -123,6 +135,16 @@ impl Metrics {
     /// A transaction whose boundaries a topic tells did not become visible at once.
     pub fn split(&self, topic: &str) {
         self.split.with_label_values(&[topic]).inc();
+    }
+
+    /// A checkpoint of so many bytes was taken, and that took so long.
+    pub fn checkpoint_taken(&self, bytes: u64, seconds: f64) {
+        self.checkpoint_bytes.set(bytes as f64);
+        self.checkpoint_seconds.set(seconds);
+    }
+
+    pub fn checkpoint_failed(&self) {
+        self.checkpoints_failed.inc();
     }
 
     /// A version was published, and that took so long.
@@ -201,8 +223,8 @@ impl Metrics {
         let next = of_partition("offset_applied", "The next record to apply.")?;
         let start = of_partition("offset_start", "The first record that the log holds; absent while unknown.")?;
         let end = of_partition("offset_end", "The log's end; absent while unknown.")?;
-        for (place, now) in freshness.partitions.iter().enumerate() {
-            let (topic, number) = (snapshot.topic(place), snapshot.partitions[place].number.to_string());
+        for (partition, now) in freshness.partitions.entries() {
+            let (topic, number) = (snapshot.topic(partition), snapshot.partitions[partition].number.to_string());
             for domain in topic.domains.iter() {
                 let labels = [self.model.domains[*domain].name.as_str(), &topic.name, &number];
                 // Unknown is absent, never 0.
@@ -219,8 +241,8 @@ impl Metrics {
             }
         }
         let listed = gauges(&registry, "entities", "Nodes that lists hold.", &["entity"])?;
-        for (index, entity) in self.model.entities.iter().enumerate() {
-            listed.with_label_values(&[&entity.name]).set(snapshot.graph.counts(index).listed as f64);
+        for (id, entity) in self.model.entities.entries() {
+            listed.with_label_values(&[&entity.name]).set(snapshot.graph.counts(id).listed as f64);
         }
         let gauge = |name: &str, help: &str, value: f64| -> Result<(), prometheus::Error> {
             let gauge = Gauge::new(name, help)?;
@@ -228,6 +250,13 @@ impl Metrics {
             registry.register(Box::new(gauge))
         };
         gauge("ready", "1 once hydrated.", f64::from(u8::from(serving.ready_at().is_some())))?;
+        let since = |at: &str| {
+            let at = crate::model::value::Instant::parse(at).ok()?;
+            Some(serving.now().at.micros().saturating_sub(at.micros()) as f64 / 1e6)
+        };
+        if let Some(age) = serving.checkpoints().first().and_then(|newest| since(&newest.at)) {
+            gauge("checkpoint_age_seconds", "Now minus when the newest checkpoint was taken.", age)?;
+        }
         gauge("waiters", "Requests that wait for a version.", serving.waiting() as f64)?;
         let untold = "Words of producers on fields that several set, beyond those that are remembered.";
         gauge("disagreements_untold", untold, snapshot.untold as f64)?;

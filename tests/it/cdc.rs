@@ -11,6 +11,7 @@ use proptest::test_runner::Config;
 use serde_json::{Value as Json, json};
 use staygraph::cdc::{Logged, Mapping, Message, Outcome, outbox};
 use staygraph::event::{Batch, Buffer, Decoder, OrderBy};
+use staygraph::ids::{By, DomainId, Id, PartitionId, TopicId};
 use staygraph::model::Model;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
@@ -54,7 +55,7 @@ fn told(mapping: &Mapping, message: &Message<'_>) -> String {
         }
         Ok(Outcome::Event(event)) => {
             let text = String::from_utf8_lossy(&event).chars().take(100).collect::<String>();
-            let decoder = Decoder::new(shipped(), Vec::new(), 1 << 20);
+            let decoder = Decoder::new(shipped(), By::default(), 1 << 20);
             let verdict = decoder.decode(&event, &[], &mut Buffer::default()).map(|_| ());
             let verdict = verdict.map_or_else(|why| format!("{} {}", why.code, why.message), |()| "taken".into());
             format!("an event: {text}\n    {verdict}")
@@ -164,7 +165,7 @@ fn other_forms_are_known() {
 
 #[test]
 fn a_domain_by_sequence_needs_one() {
-    let decoder = Decoder::new(shipped(), vec![OrderBy::Sequence; 4], 1 << 16);
+    let decoder = Decoder::new(shipped(), vec![OrderBy::Sequence; 4].into(), 1 << 16);
     let judged = |more: &str| {
         let program = format!("{{ type: \"person.registered\", subject: \"p\"{more} }}");
         let mapping = Mapping::compile("t", "person.jq", &program).unwrap();
@@ -401,13 +402,16 @@ fn logs(records: &[Record], killed_at: &[(u8, u8)]) -> Vec<Vec<Record>> {
 /// Reads the logs in some order, and gives the graph.
 fn project(logs: &[Vec<Record>], order: &[u8], order_by: OrderBy) -> Dump {
     let model = Arc::new(Model::parse(MODEL, "cdc.graphql").unwrap());
-    let decoder = Decoder::new(model.clone(), vec![order_by], 1 << 16);
+    let decoder = Decoder::new(model.clone(), vec![order_by].into(), 1 << 16);
     let rules = vec![DomainRules { order_by, report_gaps: false }];
-    let topics = vec![Topic { source: "log".into(), name: TOPIC.into(), domains: [0].into() }];
+    let topics = vec![Topic { source: "log".into(), name: TOPIC.into(), domains: [DomainId(0)].into() }];
     // Stamps alone tell what comes again: ids are forgotten at once.
-    let mut projector = Projector::new(model, rules, topics, 1);
+    let mut projector = Projector::new(model, rules.into(), topics.into(), 1);
     for number in 0..PARTITIONS {
-        projector.add(Partition { topic: 0, log: LogId(0), number: number as u32, lost: None }, 0);
+        projector.add(
+            Partition { topic: TopicId(0), log: LogId(0), origin: LogId(0), number: number as u32, lost: None },
+            0,
+        );
     }
     let mapping = Mapping::compile(TOPIC, "guest.jq", PROGRAM).unwrap();
     let mut read = [0; PARTITIONS];
@@ -416,12 +420,14 @@ fn project(logs: &[Vec<Record>], order: &[u8], order_by: OrderBy) -> Dump {
         let Some(partition) = open.get(usize::from(choice) % open.len().max(1)).copied() else { break };
         let (_, key, value) = &logs[partition][read[partition]];
         let offset = read[partition] as u64;
-        let mut batch = Batch::new(partition);
+        let mut batch = Batch::new(PartitionId::of(partition));
         batch.next_offset = offset + 1;
         let message = message(Some(key.as_bytes()), value.as_ref().map(String::as_bytes), offset);
         match mapping.read(&message).outcome.unwrap_or_else(|refusal| panic!("{refusal:?}")) {
             Outcome::Made(all) => all.iter().for_each(|made| {
-                batch.push_made(&decoder, &[0], (offset, Instant::EPOCH), Some(made.commit), &made.json).unwrap();
+                let pushed =
+                    batch.push_made(&decoder, &[DomainId(0)], offset, Instant::EPOCH, Some(made.commit), &made.json);
+                pushed.unwrap();
             }),
             Outcome::Truncated(truncation) => batch.truncate(offset, Instant::EPOCH, truncation),
             Outcome::Skipped(_) => {}

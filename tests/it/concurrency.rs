@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use staygraph::event::{Batch, Decoder, OrderBy};
 use staygraph::graph::{ALL, Code, OWNER_MIN, State, View, code_of, text_code, words};
+use staygraph::ids::{DomainId, EntityId, FieldId, Id, PartitionId, Slot, TopicId};
 use staygraph::model::Model;
 use staygraph::model::cell::Cell;
 use staygraph::model::value;
@@ -30,12 +31,16 @@ type Stay @entity(domain: "stays", event: "stay") {
 }
 "#;
 
-pub const GUEST: usize = 0;
-pub const STAY: usize = 1;
+pub const GUEST: EntityId = EntityId(0);
+pub const STAY: EntityId = EntityId(1);
+/// Each domain has a topic, and that one partition.
+const PARTITIONS: [PartitionId; 2] = [PartitionId(0), PartitionId(1)];
 /// Fields, as the model has them in order.
-const NUMBER: usize = 0;
-const NAME: usize = 1;
-pub const OWNER: usize = 1;
+const NUMBER: FieldId = FieldId(0);
+const NAME: FieldId = FieldId(1);
+/// The word-searched field of each entity.
+const TEXTS: [FieldId; 2] = [NAME, FieldId(2)];
+pub const OWNER: FieldId = FieldId(1);
 
 /// Pairs at the start: nine in ten of them make an owner of many.
 const PAIRS_MIN: usize = OWNER_MIN + 176;
@@ -63,14 +68,14 @@ impl Feed {
     pub fn new() -> Feed {
         let model = Arc::new(Model::parse(MODEL, "feed.graphql").unwrap_or_else(|faults| panic!("{faults:?}")));
         let rules = vec![DomainRules { order_by: OrderBy::Sequence, report_gaps: true }; 2];
-        let mut projector = Projector::new(model.clone(), rules, Topic::of_domains(&model, "log"), 1000);
-        for topic in [GUEST, STAY] {
-            projector.add(Partition { topic, log: LogId(topic as u32), number: 0, lost: None }, 0);
+        let mut projector = Projector::new(model.clone(), rules.into(), Topic::of_domains(&model, "log"), 1000);
+        for topic in [TopicId(0), TopicId(1)] {
+            projector.add(Partition { topic, log: LogId(topic.0), origin: LogId(topic.0), number: 0, lost: None }, 0);
         }
         Feed {
             projector,
-            decoder: Decoder::new(model, vec![OrderBy::Sequence; 2], 1 << 16),
-            batches: [GUEST, STAY].map(Batch::new),
+            decoder: Decoder::new(model, vec![OrderBy::Sequence; 2].into(), 1 << 16),
+            batches: PARTITIONS.map(Batch::new),
             offsets: [0; 2],
             versions: [Vec::new(), Vec::new()],
             bytes: Vec::new(),
@@ -87,30 +92,31 @@ impl Feed {
     }
 
     /// Puts an event of `g` or `s` and a number into its domain's batch. `data` is JSON.
-    pub fn event(&mut self, entity: usize, number: usize, verb: &str, data: std::fmt::Arguments<'_>) {
+    pub fn event(&mut self, entity: EntityId, number: usize, verb: &str, data: std::fmt::Arguments<'_>) {
         use std::io::Write;
-        let (kind, prefix) = [("guest", 'g'), ("stay", 's')][entity];
-        let versions = &mut self.versions[entity];
+        let domain = entity.index();
+        let (kind, prefix) = [("guest", 'g'), ("stay", 's')][domain];
+        let versions = &mut self.versions[domain];
         versions.resize(versions.len().max(number + 1), 0);
         versions[number] += 1;
-        let (offset, version) = (self.offsets[entity], versions[number]);
+        let (offset, version) = (self.offsets[domain], versions[number]);
         self.bytes.clear();
         write!(
             self.bytes,
             r#"{{"specversion":"1.0","id":"{offset:08x}","source":"/feed","type":"{kind}.{verb}","subject":"{prefix}{number}","time":"2024-01-01T00:00:00Z","sequence":{version},"data":{{{data}}}}}"#
         )
         .expect("memory takes what is written");
-        self.batches[entity].push(&self.decoder, &[entity], offset, value::Instant::EPOCH, &self.bytes);
-        self.offsets[entity] += 1;
+        self.batches[domain].push(&self.decoder, &[DomainId::of(domain)], offset, value::Instant::EPOCH, &self.bytes);
+        self.offsets[domain] += 1;
     }
 
     /// Applies both batches, one or the other first, and publishes them as one version.
     pub fn publish(&mut self) -> Snapshot {
-        let order = if self.random(2) == 0 { [GUEST, STAY] } else { [STAY, GUEST] };
+        let order = if self.random(2) == 0 { [0, 1] } else { [1, 0] };
         for domain in order {
             if !self.batches[domain].is_empty() {
                 self.projector.apply(&self.batches[domain], value::Instant::EPOCH);
-                self.batches[domain].clear(domain);
+                self.batches[domain].clear(PARTITIONS[domain]);
             }
         }
         self.projector.publish()
@@ -131,7 +137,7 @@ pub fn digest(view: &View) -> u64 {
             }
             ControlFlow::Continue(())
         });
-        let indexes = [Some(view.keys(entity)), view.index(entity, NUMBER), view.words(entity, [NAME, 2][entity])];
+        let indexes = [Some(view.keys(entity)), view.index(entity, NUMBER), view.words(entity, TEXTS[entity.index()])];
         indexes.into_iter().flatten().for_each(|index| index.iter().collect::<Vec<_>>().hash(&mut hasher));
     }
     hasher.finish()
@@ -139,12 +145,11 @@ pub fn digest(view: &View) -> u64 {
 
 /// Two entities of two domains that are written in one version only: the same state and the same number.
 fn check_pairs(view: &View) {
-    let pairs = view.slots(STAY) as usize;
+    let pairs = view.slots(STAY).len();
     for pair in 0..pairs {
-        let node = |entity: usize, prefix: char| {
-            let slot =
-                view.find(entity, &format!("{prefix}{pair}")).unwrap_or_else(|| panic!("{prefix}{pair} is gone"));
-            view.node(entity, slot)
+        let node = |entity: EntityId, prefix: char| {
+            let found = view.find(entity, &format!("{prefix}{pair}"));
+            view.node(found.unwrap_or_else(|| panic!("{prefix}{pair} is gone")))
         };
         let (guest, stay) = (node(GUEST, 'g'), node(STAY, 's'));
         assert_eq!(guest.state(), stay.state(), "pair {pair} of version {}", view.sequence());
@@ -156,14 +161,14 @@ fn check_pairs(view: &View) {
 
 /// What is counted and indexed beside the records is what they say.
 fn check_sets(view: &View) {
-    let mut by_owner: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
-    let mut owned: BTreeMap<(u32, Code), usize> = BTreeMap::new();
+    let mut by_owner: BTreeMap<Slot, BTreeSet<Slot>> = BTreeMap::new();
+    let mut owned: BTreeMap<(Slot, Code), usize> = BTreeMap::new();
     for entity in [GUEST, STAY] {
         let kind = &view.model().entities[entity].fields[NUMBER].kind;
-        let text = [NAME, 2][entity];
+        let text = TEXTS[entity.index()];
         let (mut listed, mut references, mut deleted) = (0, 0, 0);
-        let weight = |slot| view.node(entity, slot).bytes().len() + 2 * size_of::<usize>();
-        assert_eq!(view.memory(entity).records, (0..view.slots(entity)).map(weight).sum::<usize>());
+        let weight = |slot| view.node(entity.node(slot)).bytes().len() + 2 * size_of::<usize>();
+        assert_eq!(view.memory(entity).records, view.slots(entity).map(weight).sum::<usize>());
         let (mut numbers, mut texts) = (BTreeMap::<Code, usize>::new(), BTreeMap::<Code, usize>::new());
         let _ = view.each::<()>(entity, |slot, node| {
             match node.state() {
@@ -180,8 +185,8 @@ fn check_sets(view: &View) {
                 if entity == STAY
                     && let Some(owner) = view.follow(node, OWNER, GUEST)
                 {
-                    by_owner.entry(owner).or_default().insert(slot);
-                    code.into_iter().for_each(|code| *owned.entry((owner, code)).or_default() += 1);
+                    by_owner.entry(owner.slot).or_default().insert(slot);
+                    code.into_iter().for_each(|code| *owned.entry((owner.slot, code)).or_default() += 1);
                 }
             }
             ControlFlow::Continue(())
@@ -200,7 +205,7 @@ fn check_sets(view: &View) {
     let _ = view.each::<()>(GUEST, |slot, _| {
         let expected = by_owner.remove(&slot).unwrap_or_default();
         assert_eq!(view.degree(STAY, OWNER, slot), expected.len());
-        assert!(view.sources(STAY, OWNER, slot).eq(expected.iter().copied()), "who links to {slot}");
+        assert!(view.sources(STAY, OWNER, slot).eq(expected.iter().copied()), "who links to {slot:?}");
         let index = view.owned(STAY, OWNER, slot, Some(NUMBER));
         assert!(index.is_some() || expected.len() <= OWNER_MIN, "an owner of {} has no index", expected.len());
         if let Some(index) = index {
@@ -315,7 +320,7 @@ fn every_version_is_one_whole() {
             backlog = backlog.max(feed.projector.backlog());
             let view = &published.load().graph;
             let hub = view.find(GUEST, "g0").expect("the first guest is there");
-            owners += u64::from(view.owned(STAY, OWNER, hub, None).is_some());
+            owners += u64::from(view.owned(STAY, OWNER, hub.slot, None).is_some());
         }
         readers.into_iter().map(|reader| reader.join().expect("a reader found every version whole")).collect()
     });

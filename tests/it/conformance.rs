@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use staygraph::event::{Buffer, Code, Decoder};
+use staygraph::ids::By;
 use staygraph::model::{Model, SHIPPED};
 
 /// Decodes every file of a folder and gives each one's verdict.
 fn verdicts(folder: &str) -> Vec<(String, Option<Code>)> {
     let model = Arc::new(Model::parse(SHIPPED, "model.graphql").expect("the shipped model is right"));
-    let decoder = Decoder::new(model, Vec::new(), 1 << 20);
+    let decoder = Decoder::new(model, By::default(), 1 << 20);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cloudevents").join(folder);
     let entries = std::fs::read_dir(path).expect("the fixtures are here").map(|entry| entry.expect("readable").path());
     let json = entries.filter(|path| path.extension().is_some_and(|extension| extension == "json"));

@@ -20,7 +20,7 @@ fn import(example: &str, arguments: &[&str]) -> String {
 
 fn check(golden: &str, events: &str) {
     let model = Arc::new(Model::parse(SHIPPED, "model.graphql").unwrap());
-    let decoder = Decoder::new(model, vec![OrderBy::Sequence; 4], 1 << 20);
+    let decoder = Decoder::new(model, vec![OrderBy::Sequence; 4].into(), 1 << 20);
     for line in events.lines() {
         assert_eq!(decoder.decode(line.as_bytes(), &[], &mut Buffer::default()).err(), None, "{line}");
     }

@@ -10,11 +10,14 @@ use std::ops::ControlFlow;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
+use staygraph::checkpoint::{self, Chunks, Head, Restoring};
 use staygraph::event::OrderBy;
 use staygraph::event::personal::cut;
+use staygraph::freshness::Moment;
 use staygraph::graph::{Node, State, View};
+use staygraph::ids::{Id as _, NodeId, PartitionId};
 use staygraph::model::value::Instant;
-use staygraph::projection::{Projector, Snapshot};
+use staygraph::projection::{Digest, Gate, Owner, Projector, Snapshot, Vault, digest};
 
 use crate::oracle::{CountsDump, Dump, Fact, Id, NodeDump, Oracle};
 use world::{EVENTS_MAX, Modes, PARTITIONS, Plan, SECRET, SECRET_NUMBER, Spec, World, plan, spec};
@@ -27,10 +30,10 @@ pub fn dump(view: &View, keys: &BTreeSet<Id>) -> Dump {
     let model = view.model();
     let mut dump = Dump::default();
     for id in keys {
-        let answer = view.find(id.0, &id.1).map(|slot| view.node(id.0, slot).key().to_string());
+        let answer = view.find(id.0, &id.1).map(|node| view.node(node).key().to_string());
         dump.answers.insert(id.clone(), answer);
     }
-    for entity in 0..model.entities.len() {
+    for entity in model.entities.ids() {
         let counts = view.counts(entity);
         dump.counts.push(CountsDump {
             listed: counts.listed,
@@ -42,19 +45,19 @@ pub fn dump(view: &View, keys: &BTreeSet<Id>) -> Dump {
             breaches: counts.breaches.clone(),
         });
         let _ = view.each::<()>(entity, |slot, node| {
-            dump.nodes.insert((entity, node.key().to_string()), dump_node(view, entity, slot, node));
+            dump.nodes.insert((entity, node.key().to_string()), dump_node(view, entity.node(slot), node));
             ControlFlow::Continue(())
         });
     }
     dump
 }
 
-fn dump_node(view: &View, entity: usize, slot: u32, node: &Node<'_>) -> NodeDump {
-    let description = &view.model().entities[entity];
+fn dump_node(view: &View, id: NodeId, node: &Node<'_>) -> NodeDump {
+    let description = &view.model().entities[id.entity];
     let mut fields = BTreeMap::new();
-    for (index, field) in description.fields.iter().enumerate() {
+    for (index, field) in description.fields.entries() {
         let text = match field.kind.link() {
-            Some(target) => view.follow(node, index, target).map(|slot| view.node(target, slot).key().to_string()),
+            Some(target) => view.follow(node, index, target).map(|target| view.node(target).key().to_string()),
             None => Some(node.value(index)).filter(|value| !value.is_null()).map(|value| format!("{value:?}")),
         };
         if let Some(text) = text {
@@ -63,9 +66,9 @@ fn dump_node(view: &View, entity: usize, slot: u32, node: &Node<'_>) -> NodeDump
     }
     let mut reverses = BTreeMap::new();
     for reverse in &description.reverses {
-        let members = view.merged(entity, slot);
+        let members = view.merged(id);
         let sources = members.iter().flat_map(|member| view.sources(reverse.entity, reverse.field, *member));
-        let keys = sources.map(|source| view.node(reverse.entity, source).key().to_string());
+        let keys = sources.map(|source| view.node(reverse.entity.node(source)).key().to_string());
         reverses.insert(reverse.name.clone(), keys.collect());
     }
     NodeDump {
@@ -82,8 +85,8 @@ fn dump_node(view: &View, entity: usize, slot: u32, node: &Node<'_>) -> NodeDump
 
 /// No personal value of who is erased is anywhere, in any form.
 fn check_erasure(view: &View, oracle: &Oracle<'_>) -> Result<(), TestCaseError> {
-    for (entity, description) in view.model().entities.iter().enumerate() {
-        for node in (0..view.slots(entity)).map(|slot| view.node(entity, slot)) {
+    for (entity, description) in view.model().entities.entries() {
+        for node in view.slots(entity).map(|slot| view.node(entity.node(slot))) {
             if !oracle.is_erased(&(entity, node.key().to_string())) {
                 continue;
             }
@@ -99,7 +102,7 @@ fn check_erasure(view: &View, oracle: &Oracle<'_>) -> Result<(), TestCaseError> 
                     all
                 );
             }
-            for (index, field) in description.fields.iter().enumerate() {
+            for (index, field) in description.fields.entries() {
                 prop_assert!(!field.personal || node.value(index).is_null(), "{} {}: {}", node.key(), field.name, all);
             }
             prop_assert!(node.erased() || node.state() == State::Reference);
@@ -110,6 +113,58 @@ fn check_erasure(view: &View, oracle: &Oracle<'_>) -> Result<(), TestCaseError> 
 
 fn outside_the_graph(snapshot: &Snapshot) -> String {
     format!("{:?} {:?} {}", snapshot.applied, snapshot.counters, snapshot.dead_letters.count())
+}
+
+/// Hides what it is given, so that what is found as it was has not been given to it.
+struct Hidden;
+
+impl Vault for Hidden {
+    fn seal(&self, owner: Owner<'_>, plain: &[u8]) -> Option<Vec<u8>> {
+        let mask = format!("{owner:?}").len() as u8 | 0x80;
+        Some(plain.iter().map(|byte| byte ^ mask).collect())
+    }
+
+    fn open(&self, owner: Owner<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.seal(owner, sealed)
+    }
+}
+
+fn digests(view: &View) -> Vec<Digest> {
+    view.model().entities.ids().map(|entity| digest(view, entity, || true).expect("nobody ends it")).collect()
+}
+
+/// What a projector that was saved, and made anew of that, goes on with. No personal value is in what was written.
+fn through_a_checkpoint(world: &World, mut projector: Projector) -> Projector {
+    let snapshot = projector.publish();
+    let capture = projector.capture(snapshot, &Gate::default());
+    let mut data = Vec::new();
+    let written: Result<(), ()> = checkpoint::write(&capture, &Hidden, |bytes| {
+        data.extend_from_slice(bytes);
+        Ok(())
+    });
+    assert_eq!(written, Ok(()));
+    let text = String::from_utf8_lossy(&data);
+    assert!(!text.contains(SECRET), "a personal value is not sealed: {text}");
+    let head = Head { sdl: world.model.sdl.clone(), ..Head::default() };
+    let mut restoring = Restoring::new(&head, &world.model, &Hidden).expect("the same model");
+    let mut chunks = Chunks::new(data.as_slice());
+    while let Some(chunk) = chunks.next().expect("what was written") {
+        restoring.take(chunk).expect("what was written");
+    }
+    let mut restored = {
+        let (mut gate, now) = (Gate::default(), Moment { at: Instant::EPOCH, tick_ms: 0 });
+        restoring.finish(world.new_projector(), &mut gate, now).expect("what was written")
+    };
+    let (before, after) = (capture.snapshot, restored.publish());
+    assert_eq!(digests(&before.graph), digests(&after.graph));
+    assert_eq!(outside_the_graph(&before), outside_the_graph(&after));
+    assert_eq!(format!("{:?}", before.catalogue), format!("{:?}", after.catalogue));
+    assert_eq!(letters(&before), letters(&after));
+    restored
+}
+
+fn letters(snapshot: &Snapshot) -> Vec<String> {
+    snapshot.dead_letters.iter().map(|letter| format!("{letter:?}")).collect()
 }
 
 /// One way of reading the logs, with every law judged after every batch.
@@ -125,7 +180,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn run(mut self, plan: &Plan) -> Result<Dump, TestCaseError> {
+    fn run(mut self, plan: &Plan) -> Result<(Dump, Vec<Digest>), TestCaseError> {
         let endless = plan.steps.iter().copied().chain(std::iter::repeat((0, 3, 1)));
         for (choice, take, back) in endless {
             let open: Vec<usize> =
@@ -133,19 +188,20 @@ impl Reading<'_> {
             let Some(partition) = open.get(usize::from(choice) % open.len().max(1)) else { break };
             self.step(*partition, usize::from(take), usize::from(back))?;
         }
-        Ok(self.latest.map(|(_, dump)| dump).unwrap_or_default())
+        let digests = digests(&self.projector.publish().graph);
+        Ok((self.latest.map(|(_, dump)| dump).unwrap_or_default(), digests))
     }
 
     fn step(&mut self, partition: usize, take: usize, back: usize) -> Result<(), TestCaseError> {
         let log = &self.logs[partition];
-        let from = self.read[partition];
+        let (id, from) = (PartitionId::of(partition), self.read[partition]);
         let to = (from + take).min(log.len());
         let next_offset = log.get(to).map_or(log[to - 1].0 + 1, |(offset, _)| *offset);
         // A batch may overlap with what was read before.
-        let batch = self.world.batch(partition, &log[from.saturating_sub(back)..to], next_offset);
+        let batch = self.world.batch(id, &log[from.saturating_sub(back)..to], next_offset);
         self.projector.apply(&batch, Instant::EPOCH);
-        self.facts.extend(self.world.facts(partition, &log[from..to]));
-        self.refused.extend(self.world.refused(partition, &log[from..to]));
+        self.facts.extend(self.world.facts(id, &log[from..to]));
+        self.refused.extend(self.world.refused(id, &log[from..to]));
         self.read[partition] = to;
         let snapshot = self.projector.publish();
 
@@ -153,7 +209,7 @@ impl Reading<'_> {
         let oracle = Oracle::new(&self.world.model, &self.world.rules, &self.facts, &self.refused);
         prop_assert_eq!(&now, &oracle.dump(&self.keys));
         prop_assert_eq!(snapshot.graph.validate(), Ok(()));
-        prop_assert_eq!(snapshot.applied[partition], next_offset);
+        prop_assert_eq!(snapshot.applied[id], next_offset);
         check_erasure(&snapshot.graph, &oracle)?;
 
         // What a reader holds does not move under it.
@@ -163,16 +219,22 @@ impl Reading<'_> {
         }
 
         // All of the partition's records once more: nothing changes, counters included.
-        self.projector.apply(&self.world.batch(partition, &log[..to], 0), Instant::EPOCH);
+        self.projector.apply(&self.world.batch(id, &log[..to], 0), Instant::EPOCH);
         let again = self.projector.publish();
         prop_assert_eq!(&dump(&again.graph, &self.keys), &now);
         prop_assert_eq!(outside_the_graph(&again), outside_the_graph(&snapshot));
+        // A start from a checkpoint goes on where it was taken.
+        if (back + take) % 3 == 0 {
+            let projector = std::mem::replace(&mut self.projector, self.world.projector());
+            self.projector = through_a_checkpoint(self.world, projector);
+            prop_assert_eq!(&dump(&self.projector.publish().graph, &self.keys), &now);
+        }
         self.latest = Some((snapshot, now));
         Ok(())
     }
 }
 
-fn read(world: &World, logs: &[world::Log], plan: &Plan) -> Result<Dump, TestCaseError> {
+fn read(world: &World, logs: &[world::Log], plan: &Plan) -> Result<(Dump, Vec<Digest>), TestCaseError> {
     let reading = Reading {
         world,
         logs,
@@ -199,13 +261,15 @@ fn state_is_a_function_of_the_set(specs: &[Spec], plans: [&Plan; 2], modes: Mode
 
 /// The same logs once the keys of the erased are destroyed.
 fn without_personal(world: &World, mut logs: Vec<world::Log>) -> Vec<world::Log> {
-    let facts: Vec<Fact> = logs.iter().enumerate().flat_map(|(partition, log)| world.facts(partition, log)).collect();
-    let refused = logs.iter().enumerate().flat_map(|(partition, log)| world.refused(partition, log)).collect();
+    let facts: Vec<Fact> =
+        logs.iter().enumerate().flat_map(|(partition, log)| world.facts(PartitionId::of(partition), log)).collect();
+    let refused =
+        logs.iter().enumerate().flat_map(|(partition, log)| world.refused(PartitionId::of(partition), log)).collect();
     let oracle = Oracle::new(&world.model, &world.rules, &facts, &refused);
     for (partition, log) in logs.iter_mut().enumerate() {
         for record in log {
             // What was refused with them may be applied without.
-            let decodes = !world.facts(partition, std::slice::from_ref(record)).is_empty();
+            let decodes = !world.facts(PartitionId::of(partition), std::slice::from_ref(record)).is_empty();
             let Some(cut) = cut(&world.model, &record.1).filter(|_| decodes) else { continue };
             let entity = world.model.entity_of_event(&cut.entity.event).unwrap_or_default();
             if oracle.is_erased(&(entity, cut.subject.unwrap_or_default().into())) {

@@ -6,22 +6,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use staygraph::event::{self, OrderBy};
+use staygraph::ids::{By, DomainId, EntityId, FieldId};
 use staygraph::model::cell::Cell;
 use staygraph::model::value::{Instant, LONG_MAX, Value};
 use staygraph::model::{Entity, Kind, Model, Operands};
 use staygraph::projection::DomainRules;
 
 /// An entity of the model and a key.
-pub type Id = (usize, String);
+pub type Id = (EntityId, String);
 
 /// A decoded event, for keeps.
 #[derive(Clone, Debug)]
 pub struct Event {
-    pub entity: usize,
+    pub entity: EntityId,
     pub key: String,
     pub action: Action,
     pub envelope: Envelope,
-    pub patch: Vec<(usize, Value)>,
+    pub patch: Vec<(FieldId, Value)>,
     pub attributes: Vec<(String, serde_json::Value)>,
 }
 
@@ -131,7 +132,7 @@ enum Stamp {
 /// What the events of one entity come to, before merges and erasure are looked at.
 #[derive(Default)]
 struct Own {
-    values: BTreeMap<usize, Value>,
+    values: BTreeMap<FieldId, Value>,
     attributes: BTreeMap<String, serde_json::Value>,
     is_deleted: bool,
     missing_versions: Vec<u64>,
@@ -152,7 +153,12 @@ pub struct Oracle<'a> {
 
 impl<'a> Oracle<'a> {
     /// Takes the set of events: their order here does not matter. `refused` are those whose events could not be applied.
-    pub fn new(model: &'a Model, rules: &[DomainRules], facts: &[Fact], refused: &BTreeSet<Id>) -> Oracle<'a> {
+    pub fn new(
+        model: &'a Model,
+        rules: &By<DomainId, DomainRules>,
+        facts: &[Fact],
+        refused: &BTreeSet<Id>,
+    ) -> Oracle<'a> {
         let events = without_duplicates(facts);
         let mut by_entity: BTreeMap<Id, Vec<(Order, &Fact)>> = BTreeMap::new();
         for fact in &events {
@@ -211,7 +217,7 @@ impl<'a> Oracle<'a> {
         for id in self.own.keys().chain(&self.named) {
             if !self.aliases.contains_key(id) && !dump.nodes.contains_key(id) {
                 let node = self.node(id);
-                self.count(id, &node, &mut dump.counts[id.0]);
+                self.count(id, &node, &mut dump.counts[id.0.index()]);
                 dump.nodes.insert(id.clone(), node);
             }
         }
@@ -241,8 +247,8 @@ impl<'a> Oracle<'a> {
             return node;
         }
         let values = self.values(id, own);
-        for (index, field) in entity.fields.iter().enumerate() {
-            let text = match (values.value(index), field.kind.link()) {
+        for (id, field) in entity.fields.entries() {
+            let text = match (values.value(id), field.kind.link()) {
                 (Cell::Null, _) => continue,
                 (Cell::String(key), Some(target)) => self.survivor(&(target, key.to_string())).1,
                 (value, _) => format!("{value:?}"),
@@ -314,17 +320,17 @@ impl<'a> Oracle<'a> {
 /// An entity's values as operands, derived ones computed.
 struct Values<'a> {
     entity: &'a Entity,
-    values: BTreeMap<usize, Value>,
+    values: BTreeMap<FieldId, Value>,
     is_erased: bool,
 }
 
 impl Operands for Values<'_> {
-    fn value(&self, index: usize) -> Cell<'_> {
-        let field = &self.entity.fields[index];
+    fn value(&self, id: FieldId) -> Cell<'_> {
+        let field = &self.entity.fields[id];
         if self.is_erased && field.personal {
             return Cell::Null;
         }
-        let Some(rule) = &field.derived else { return self.values.get(&index).map_or(Cell::Null, Value::cell) };
+        let Some(rule) = &field.derived else { return self.values.get(&id).map_or(Cell::Null, Value::cell) };
         // "Where an operand is null or absent, […] a derived value is null".
         match (rule.evaluate(self), &field.kind) {
             (Some(Cell::Int(number)), Kind::Int) if i32::try_from(number).is_err() => Cell::Null,

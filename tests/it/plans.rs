@@ -14,6 +14,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError};
 use serde_json::{Map, Value as Json, json};
 use staygraph::graph::{OWNER_MIN, View};
+use staygraph::ids::{By, EntityId, NodeId, Slot};
 use staygraph::model::cell::Cell;
 use staygraph::query::{Arguments, Page, QueryError, Reading, Seal, Source, page, total};
 
@@ -68,9 +69,9 @@ type Lot @entity(domain: "owners", event: "lot", plural: "lots") {
   holder: Owner @link(reverse: "lots")
 }
 "#;
-const ITEM: usize = 0;
-const OWNER: usize = 1;
-const LOT: usize = 2;
+const ITEM: EntityId = EntityId(0);
+const OWNER: EntityId = EntityId(1);
+const LOT: EntityId = EntityId(2);
 
 /// Values that only the last of their bytes, bits or digits tell apart.
 fn texts() -> Vec<Json> {
@@ -229,9 +230,9 @@ fn lot(dice: &mut Dice) -> Json {
 /// What a version says of every node.
 fn digest(view: &View) -> Vec<String> {
     let mut lines = Vec::new();
-    for (entity, description) in view.model().entities.iter().enumerate() {
+    for (entity, description) in view.model().entities.entries() {
         let _ = view.each::<()>(entity, |_, node| {
-            let values: Vec<_> = (0..description.fields.len()).map(|field| node.value(field)).collect();
+            let values: Vec<_> = description.fields.ids().map(|field| node.value(field)).collect();
             lines.push(format!("{} {:?} {values:?}", node.key(), node.completeness()));
             ControlFlow::Continue(())
         });
@@ -334,9 +335,9 @@ impl World {
 struct Question {
     world: usize,
     view: usize,
-    entity: usize,
+    entity: EntityId,
     /// For a reverse list: the owner's entity, the list's name, and which owner.
-    of: Option<(usize, &'static str, usize)>,
+    of: Option<(EntityId, &'static str, usize)>,
     /// Filter and order.
     input: Json,
     window: Window,
@@ -400,7 +401,7 @@ fn window() -> impl Strategy<Value = Window> {
 }
 
 /// The names of an entity's fields that lists can be sorted by.
-fn orderable(entity: usize) -> Vec<&'static str> {
+fn orderable(entity: EntityId) -> Vec<&'static str> {
     match entity {
         ITEM => vec![
             "key", "title", "note", "code", "small", "spare", "large", "ratio", "flag", "day", "at", "seen", "price",
@@ -411,8 +412,8 @@ fn orderable(entity: usize) -> Vec<&'static str> {
     }
 }
 
-fn order(entity: usize) -> impl Strategy<Value = Json> {
-    let ways: &[(&[&str], usize)] = match entity {
+fn order(entity: EntityId) -> impl Strategy<Value = Json> {
+    let ways: &[(&[&str], EntityId)] = match entity {
         ITEM => &[(&["owner"], OWNER), (&["twin"], ITEM), (&["twin", "owner"], OWNER)],
         OWNER => &[(&["boss"], OWNER)],
         _ => &[(&["item"], ITEM), (&["holder"], OWNER), (&["item", "owner"], OWNER)],
@@ -473,7 +474,7 @@ fn point_tests() -> BoxedStrategy<Json> {
 }
 
 /// Keys that are there, some of them of references, deleted ones and aliases.
-fn key_tests(entity: usize) -> BoxedStrategy<Json> {
+fn key_tests(entity: EntityId) -> BoxedStrategy<Json> {
     let key = move |number: usize| match (entity, number % 3) {
         (OWNER, _) => format!("o{:02}", number % 70),
         (LOT, _) => format!("lot{}", number / 3),
@@ -490,7 +491,7 @@ fn key_tests(entity: usize) -> BoxedStrategy<Json> {
 }
 
 /// A filter of some members, which must all hold.
-fn filter(entity: usize, depth: u32) -> BoxedStrategy<Json> {
+fn filter(entity: EntityId, depth: u32) -> BoxedStrategy<Json> {
     // More of them leave nothing.
     let count = prop_oneof![1 => Just(usize::from(depth < 3)), 6 => Just(1), 3 => Just(2), 1 => Just(3)];
     count
@@ -500,7 +501,7 @@ fn filter(entity: usize, depth: u32) -> BoxedStrategy<Json> {
 }
 
 /// One member of a filter.
-fn member(entity: usize, depth: u32) -> BoxedStrategy<(String, Json)> {
+fn member(entity: EntityId, depth: u32) -> BoxedStrategy<(String, Json)> {
     let named = |names: &[&'static str], value: BoxedStrategy<Json>| {
         (select(names.to_vec()), value).prop_map(|(name, value)| (name.to_owned(), value)).boxed()
     };
@@ -535,7 +536,7 @@ fn member(entity: usize, depth: u32) -> BoxedStrategy<(String, Json)> {
         let list = vec(inner.clone(), 0..3).prop_map(Json::from);
         members.push((2, named(&["and", "or", "or"], list.boxed())));
         members.push((2, named(&["not"], inner)));
-        let links: &[(&str, usize)] = match entity {
+        let links: &[(&str, EntityId)] = match entity {
             ITEM => &[("owner", OWNER), ("twin", ITEM)],
             OWNER => &[("boss", OWNER)],
             _ => &[("item", ITEM), ("holder", OWNER)],
@@ -545,7 +546,7 @@ fn member(entity: usize, depth: u32) -> BoxedStrategy<(String, Json)> {
             let through = prop_oneof![5 => filter(*target, depth - 1), 1 => null];
             members.push((2, named(&[name], through.boxed())));
         }
-        let reverses: &[(&str, usize)] = match entity {
+        let reverses: &[(&str, EntityId)] = match entity {
             ITEM => &[("twins", ITEM), ("lots", LOT)],
             OWNER => &[("items", ITEM), ("reports", OWNER), ("lots", LOT)],
             _ => &[],
@@ -569,12 +570,12 @@ fn reading(view: &View, looks_max: u32) -> Reading {
 }
 
 /// Reads arguments as the API does: those that are not named are null.
-fn arguments(reading: &Reading, entity: usize, input: &Json) -> Result<Arguments, QueryError> {
+fn arguments(reading: &Reading, entity: EntityId, input: &Json) -> Result<Arguments, QueryError> {
     Arguments::read(reading.model(), entity, &seal(), reading.personal, input.as_object().unwrap())
 }
 
 /// All that a list has, in its order, the naive way.
-fn naive(view: &View, looks_max: u32, entity: usize, source: Source, input: &Json) -> Result<Vec<u32>, QueryError> {
+fn naive(view: &View, looks_max: u32, entity: EntityId, source: Source, input: &Json) -> Result<Vec<Slot>, QueryError> {
     let reading = &reading(view, looks_max);
     let arguments = arguments(reading, entity, input)?;
     let widens = input["filter"].get("completeness").is_some();
@@ -582,13 +583,14 @@ fn naive(view: &View, looks_max: u32, entity: usize, source: Source, input: &Jso
     let stopped = view.each(entity, |slot, node| {
         let linked = match source {
             Source::All => true,
-            Source::Reverse { entity: target, slot: owner, reverse } => {
-                let field = view.model().entities[target].reverses[reverse].field;
-                view.follow(node, field, target) == Some(owner)
+            Source::Reverse { of, reverse } => {
+                let field = view.model().entities[of.entity].reverses[reverse].field;
+                view.follow(node, field, of.entity) == Some(of)
             }
         };
         if linked && (widens || node.is_listed()) {
-            match arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity, slot, node)) {
+            match arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity.node(slot), node))
+            {
                 Ok(true) => slots.push(slot),
                 Ok(false) => {}
                 Err(error) => return ControlFlow::Break(error),
@@ -599,13 +601,13 @@ fn naive(view: &View, looks_max: u32, entity: usize, source: Source, input: &Jso
     if let ControlFlow::Break(error) = stopped {
         return Err(error);
     }
-    let node = |slot: u32| view.node(entity, slot);
+    let node = |slot: Slot| view.node(entity.node(slot));
     slots.sort_by(|a, b| arguments.order.compare(view, &node(*a), &node(*b)));
     Ok(slots)
 }
 
 /// Cuts a window out of a whole list by the Relay specification. `side` compares a slot with a cursor's place.
-fn cut(all: &[u32], window: &Window, side: impl Fn(u32, usize) -> Ordering) -> (Vec<u32>, bool, bool) {
+fn cut(all: &[Slot], window: &Window, side: impl Fn(Slot, usize) -> Ordering) -> (Vec<Slot>, bool, bool) {
     let mut slots = all.to_vec();
     let [mut next, mut previous] = [0, 0];
     if let Some(after) = window.after {
@@ -630,7 +632,7 @@ fn cut(all: &[u32], window: &Window, side: impl Fn(u32, usize) -> Ordering) -> (
 }
 
 /// Every node of an entity that answers for itself: what has reverse lists.
-fn answering(view: &View, entity: usize) -> Vec<u32> {
+fn answering(view: &View, entity: EntityId) -> Vec<Slot> {
     let mut slots = Vec::new();
     let _ = view.each::<()>(entity, |slot, _| {
         slots.push(slot);
@@ -645,7 +647,7 @@ fn source(view: &View, question: &Question) -> Source {
     let slots = answering(view, target);
     // The first slots are the owners of many.
     let pick = if pick.is_multiple_of(2) { pick / 2 % 2 } else { pick };
-    Source::Reverse { entity: target, slot: slots[pick % slots.len()], reverse }
+    Source::Reverse { of: target.node(slots[pick % slots.len()]), reverse }
 }
 
 /// Whether a question takes the naive way too long.
@@ -678,22 +680,22 @@ fn answers_as_naively(question: &Question) -> Result<(), TestCaseError> {
     for (name, pick) in [("after", window.after), ("before", window.before)] {
         if let Some((seen, slot)) = pick.map(cursor_of) {
             let its_reading = Reading::new(seen.clone(), true, Box::new(|| false));
-            input[name] = Page::cursor(&its_reading, entity, slot, &read.order, &seal()).into();
+            input[name] = Page::cursor(&its_reading, entity.node(slot), &read.order, &seal()).into();
         }
     }
-    let side = |slot: u32, pick: usize| {
+    let side = |slot: Slot, pick: usize| {
         let (seen, cursor) = cursor_of(pick);
         // A cursor remembers what it was made of, whatever its links lead to now.
-        let cursor = seen.node(entity, cursor);
+        let cursor = seen.node(entity.node(cursor));
         let values = read.order.terms.iter().map(|term| term.look(seen, &cursor, |cell| cell.to_value()));
-        read.order.compare_to(view, &view.node(entity, slot), &values.collect::<Vec<_>>(), cursor.key())
+        read.order.compare_to(view, &view.node(entity.node(slot)), &values.collect::<Vec<_>>(), cursor.key())
     };
     let expected = cut(&all, window, side);
     let arguments = arguments(&reading, entity, &input).unwrap();
     let found = page(&reading, entity, source, &arguments).unwrap();
     let counted = total(&reading, entity, source, &arguments).unwrap();
-    let key = |slot: &u32| view.node(entity, *slot).key().to_owned();
-    let keys = |slots: &[u32]| slots.iter().map(key).collect::<Vec<_>>();
+    let key = |slot: &Slot| view.node(entity.node(*slot)).key().to_owned();
+    let keys = |slots: &[Slot]| slots.iter().map(key).collect::<Vec<_>>();
     prop_assert_eq!(keys(&found.slots), keys(&expected.0));
     prop_assert_eq!((found.has_next, found.has_previous), (expected.1, expected.2));
     prop_assert_eq!((counted, found.total.unwrap_or(counted)), (all.len(), all.len()));
@@ -701,7 +703,7 @@ fn answers_as_naively(question: &Question) -> Result<(), TestCaseError> {
 }
 
 /// Walks a list by its cursors, forward or backward, and holds every page against the whole list.
-fn walk(view: &View, entity: usize, source: Source, input: &Json, all: &[u32], size: usize, backward: bool) {
+fn walk(view: &View, entity: EntityId, source: Source, input: &Json, all: &[Slot], size: usize, backward: bool) {
     let reading = Reading::new(view.clone(), true, Box::new(|| false));
     let [sized, from] = if backward { ["last", "before"] } else { ["first", "after"] };
     let mut input = input.clone();
@@ -724,7 +726,7 @@ fn walk(view: &View, entity: usize, source: Source, input: &Json, all: &[u32], s
         walked = next;
         let edge = if backward { found.slots.first() } else { found.slots.last() };
         match edge.filter(|_| ahead) {
-            Some(slot) => input[from] = Page::cursor(&reading, entity, *slot, &arguments.order, &seal()).into(),
+            Some(slot) => input[from] = Page::cursor(&reading, entity.node(*slot), &arguments.order, &seal()).into(),
             None => break,
         }
     }
@@ -794,41 +796,39 @@ fn links_and_merges_are_those_of_the_records() {
             assert_eq!(view.validate(), Ok(()));
             assert_eq!(digest(view), *said, "an earlier version changed");
             let model = view.model().clone();
-            for (entity, description) in model.entities.iter().enumerate() {
-                let survivor = |mut slot: u32| {
-                    while let Some(into) =
-                        view.node(entity, slot).merge().filter(|merge| !merge.void).map(|merge| merge.into)
-                    {
-                        slot = into;
+            for (entity, description) in model.entities.entries() {
+                let survivor = |mut id: NodeId| {
+                    while let Some(into) = view.node(id).merge().filter(|merge| !merge.void).map(|merge| merge.into) {
+                        id.slot = into;
                     }
-                    slot
+                    id
                 };
-                let mut merged = vec![Vec::new(); view.slots(entity) as usize];
-                for slot in 0..view.slots(entity) {
-                    assert_eq!(view.survivor(entity, slot), survivor(slot));
-                    merged[survivor(slot) as usize].push(slot);
-                    let node = view.node(entity, slot);
-                    let answer = node.exists().then(|| survivor(slot));
+                let mut merged: By<Slot, Vec<Slot>> = view.slots(entity).map(|_| Vec::new()).collect();
+                for id in view.slots(entity).map(|slot| entity.node(slot)) {
+                    assert_eq!(view.survivor(id), survivor(id));
+                    merged[survivor(id).slot].push(id.slot);
+                    let node = view.node(id);
+                    let answer = node.exists().then(|| survivor(id));
                     assert_eq!(view.find(entity, node.key()), answer, "{}", node.key());
                 }
-                for (slot, expected) in merged.iter().enumerate().filter(|(_, members)| !members.is_empty()) {
-                    let mut members = view.merged(entity, slot as u32);
+                for (slot, expected) in merged.entries().filter(|(_, members)| !members.is_empty()) {
+                    let mut members = view.merged(entity.node(slot));
                     members.sort_unstable();
                     assert_eq!(members, *expected);
                 }
                 for (field, target) in
-                    description.fields.iter().enumerate().filter_map(|(field, it)| Some((field, it.kind.link()?)))
+                    description.fields.entries().filter_map(|(field, it)| Some((field, it.kind.link()?)))
                 {
-                    let mut sources = vec![Vec::new(); view.slots(target) as usize];
-                    for slot in 0..view.slots(entity) {
-                        let node = view.node(entity, slot);
+                    let mut sources: By<Slot, Vec<Slot>> = view.slots(target).map(|_| Vec::new()).collect();
+                    for slot in view.slots(entity) {
+                        let node = view.node(entity.node(slot));
                         if let (Cell::Link(target), true) = (node.value(field), node.is_listed()) {
-                            sources[target as usize].push(slot);
+                            sources[target].push(slot);
                         }
                     }
-                    for (slot, expected) in sources.iter().enumerate() {
-                        assert_eq!(view.sources(entity, field, slot as u32).collect::<Vec<_>>(), *expected);
-                        assert_eq!(view.degree(entity, field, slot as u32), expected.len());
+                    for (slot, expected) in sources.entries() {
+                        assert_eq!(view.sources(entity, field, slot).collect::<Vec<_>>(), *expected);
+                        assert_eq!(view.degree(entity, field, slot), expected.len());
                     }
                 }
             }
@@ -894,9 +894,9 @@ fn an_owner_of_many_is_listed_by_its_own_indexes() {
     let (mut served, mut walked) = (Vec::new(), 0);
     for (version, view) in views.iter().enumerate() {
         assert_eq!(view.validate(), Ok(()));
-        let slot = view.find(OWNER, "hub").unwrap();
-        served.push((view.degree(ITEM, link, slot), view.owned(ITEM, link, slot, None).is_some()));
-        let source = Source::Reverse { entity: OWNER, slot, reverse };
+        let hub = view.find(OWNER, "hub").unwrap();
+        served.push((view.degree(ITEM, link, hub.slot), view.owned(ITEM, link, hub.slot, None).is_some()));
+        let source = Source::Reverse { of: hub, reverse };
         for (number, (filter, order)) in
             filters.iter().flat_map(|filter| orders.iter().map(move |order| (filter, order))).enumerate()
         {

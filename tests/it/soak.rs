@@ -87,7 +87,7 @@ struct Measured {
 /// Lets the stays come and leave again, and measures both.
 fn round(feed: &mut Feed) -> Measured {
     let hub = |snapshot: &Snapshot| {
-        let slot = snapshot.graph.find(GUEST, "g0").expect("the first guest is there");
+        let slot = snapshot.graph.find(GUEST, "g0").expect("the first guest is there").slot;
         let owns = snapshot.graph.owned(STAY, OWNER, slot, None).is_some();
         (snapshot.graph.degree(STAY, OWNER, slot), owns)
     };
@@ -161,7 +161,7 @@ fn held_versions_cost_a_bounded_backlog() {
     let (mut choice, mut most, mut most_older) = (0, 0, 0);
     for flood in [false, true, false, true] {
         let last = run(&mut feed, (updates() / 20).min(50_000), flood, |feed, snapshot| {
-            let pages = [GUEST, STAY].map(|entity| (snapshot.graph.slots(entity) as usize).div_ceil(64));
+            let pages = [GUEST, STAY].map(|entity| snapshot.graph.slots(entity).len().div_ceil(64));
             // An update may have what it links to, or linked to, written too.
             let most_now = pages.iter().sum::<usize>() * (feed.projector.pinned() + 1) + 3 * BATCH as usize;
             let backlog = feed.projector.backlog();

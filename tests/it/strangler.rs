@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use staygraph::event::{Batch, Decoder, OrderBy};
+use staygraph::ids::{Id, TopicId};
 use staygraph::model::Model;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
@@ -64,9 +65,12 @@ fn the_catalogue_says_who_has_the_last_word_and_where_they_disagree() {
 fn project(model: &Arc<Model>, events: &[&Json]) -> (Vec<Disagreement>, Vec<(Arc<str>, u64)>) {
     let rules = vec![DomainRules { order_by: OrderBy::Time, report_gaps: false }; model.domains.len()];
     let people = model.domain_named("people").unwrap();
-    let mut projector = Projector::new(model.clone(), rules, Topic::of_domains(model, "log"), 1000);
-    let partition = projector.add(Partition { topic: people, log: LogId(1), number: 0, lost: None }, 0);
-    let decoder = Decoder::new(model.clone(), vec![OrderBy::Time; model.domains.len()], 1 << 16);
+    let mut projector = Projector::new(model.clone(), rules.into(), Topic::of_domains(model, "log"), 1000);
+    let partition = projector.add(
+        Partition { topic: TopicId::of(people.index()), log: LogId(1), origin: LogId(1), number: 0, lost: None },
+        0,
+    );
+    let decoder = Decoder::new(model.clone(), vec![OrderBy::Time; model.domains.len()].into(), 1 << 16);
     for (offset, event) in events.iter().enumerate() {
         let mut batch = Batch::new(partition);
         batch.push(&decoder, &[people], offset as u64, Instant::EPOCH, event.to_string().as_bytes());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use staygraph::event::{Batch, Decoder, OrderBy};
 use staygraph::graph::View;
+use staygraph::ids::{By, DomainId};
 use staygraph::model::Model;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
@@ -15,8 +16,8 @@ pub struct Teller {
     model: Arc<Model>,
     decoder: Decoder,
     projector: Projector,
-    /// By domain: what is not applied yet.
-    batches: Vec<Batch>,
+    /// What is not applied yet.
+    batches: By<DomainId, Batch>,
     told: u64,
 }
 
@@ -25,14 +26,17 @@ impl Teller {
         let model = Arc::new(Model::parse(model, "test.graphql").unwrap_or_else(|faults| panic!("{faults:?}")));
         let domains = model.domains.len();
         let rules = vec![DomainRules { order_by: OrderBy::Position, report_gaps: false }; domains];
-        let mut projector = Projector::new(model.clone(), rules, Topic::of_domains(&model, "log"), 1_000_000);
-        for topic in 0..domains {
-            projector.add(Partition { topic, log: LogId(topic as u32), number: 0, lost: None }, 0);
-        }
+        let topics = Topic::of_domains(&model, "log");
+        let partitions: Vec<Partition> = topics
+            .ids()
+            .map(|topic| Partition { topic, log: LogId(topic.0), origin: LogId(topic.0), number: 0, lost: None })
+            .collect();
+        let mut projector = Projector::new(model.clone(), rules.into(), topics, 1_000_000);
+        let batches = partitions.into_iter().map(|partition| Batch::new(projector.add(partition, 0))).collect();
         Teller {
-            decoder: Decoder::new(model.clone(), vec![OrderBy::Position; domains], 1 << 16),
+            decoder: Decoder::new(model.clone(), vec![OrderBy::Position; domains].into(), 1 << 16),
             projector,
-            batches: (0..domains).map(Batch::new).collect(),
+            batches,
             told: 0,
             model,
         }
@@ -60,9 +64,9 @@ impl Teller {
 
     /// A version of all that was told, with what was refused of it.
     pub fn snapshot(&mut self) -> Snapshot {
-        for (domain, batch) in self.batches.iter_mut().enumerate() {
+        for batch in &mut self.batches {
             self.projector.apply(batch, Instant::EPOCH);
-            batch.clear(domain);
+            batch.clear(batch.partition);
         }
         self.projector.publish()
     }

@@ -7,13 +7,14 @@ use serde_json::Value as Json;
 use staygraph::cdc::{self, Logged, Mapping, Message};
 use staygraph::event::{Batch, End, Part, Transaction};
 use staygraph::freshness::Moment;
+use staygraph::ids::{Id, PartitionId, TopicId};
 use staygraph::model::value::Instant;
 use staygraph::projection::{Boundaries, Gate, Step};
 
 const HOLD_MS: i64 = 1000;
 /// Two tables with two partitions each, and the topic that tells boundaries, with two.
 const TOPICS: [usize; 6] = [0, 0, 1, 1, 2, 2];
-const BOUNDARIES: usize = 2;
+const BOUNDARIES: TopicId = TopicId(2);
 
 fn at(ms: i64) -> Instant {
     Instant::from_micros(ms * 1000)
@@ -82,7 +83,7 @@ impl Logs {
 
 /// Some records of a partition.
 fn batch(logs: &Logs, partition: usize, from: usize, count: usize) -> Box<Batch> {
-    let mut batch = Box::new(Batch::new(partition));
+    let mut batch = Box::new(Batch::new(PartitionId::of(partition)));
     for (index, (ms, record)) in logs.partitions[partition].iter().enumerate().skip(from).take(count) {
         let offset = index as u64;
         match record {
@@ -109,9 +110,9 @@ struct World {
 
 impl World {
     fn new() -> World {
-        let tables = [("a".into(), 0), ("b".into(), 1)].into();
+        let tables = [("a".into(), TopicId(0)), ("b".into(), TopicId(1))].into();
         let mut gate = Gate::new(vec![Boundaries { topic: BOUNDARIES, tables, hold_max_ms: HOLD_MS }], moment(at(0)));
-        TOPICS.iter().for_each(|topic| gate.add(*topic, moment(at(0))));
+        TOPICS.iter().for_each(|topic| gate.add(TopicId::of(*topic), moment(at(0))));
         World { gate, applied: [0; 6], split: 0 }
     }
 
@@ -128,8 +129,11 @@ impl World {
     fn does(&mut self, what: impl FnOnce(&mut Gate, &mut dyn FnMut(Step<'_>))) {
         let World { gate, applied, split } = self;
         what(gate, &mut |step| match step {
-            Step::Part(batch, until) => applied[batch.partition] = applied[batch.partition].max(until),
-            Step::Rest(batch) => applied[batch.partition] = batch.next_offset,
+            Step::Part(batch, until) => {
+                let applied = &mut applied[batch.partition.index()];
+                *applied = (*applied).max(until);
+            }
+            Step::Rest(batch) => applied[batch.partition.index()] = batch.next_offset,
             Step::Split(topic) => {
                 assert_eq!(topic, BOUNDARIES);
                 *split += 1;
@@ -309,7 +313,7 @@ fn what_cannot_be_whole_is_let_through() {
     world.take(&logs, 4, 0, 1, at(0));
     let mut next = 0;
     while world.split == 0 {
-        assert!(!world.gate.is_full(0) && next < 400_000);
+        assert!(!world.gate.is_full(PartitionId(0)) && next < 400_000);
         world.take(&logs, 0, next, 10_000, at(0));
         next += 10_000;
     }
@@ -317,10 +321,10 @@ fn what_cannot_be_whole_is_let_through() {
     assert_eq!(world.applied[0], next as u64);
 
     let mut gate = Gate::new(
-        vec![Boundaries { topic: BOUNDARIES, tables: [("a".into(), 0)].into(), hold_max_ms: HOLD_MS }],
+        vec![Boundaries { topic: BOUNDARIES, tables: [("a".into(), TopicId(0))].into(), hold_max_ms: HOLD_MS }],
         moment(at(0)),
     );
-    gate.add(0, moment(at(0)));
+    gate.add(TopicId(0), moment(at(0)));
     let mut world = World { gate, applied: [0; 6], split: 0 };
     world.take(&logs, 0, 0, 3, at(0));
     assert_eq!((world.applied[0], world.split), (0, 0));
@@ -336,7 +340,7 @@ fn a_partition_can_be_released() {
     world.take(&logs, 0, 0, 2, at(0));
     world.take(&logs, 1, 0, 1, at(0));
     assert_eq!(world.applied, [0; 6]);
-    world.does(|gate, steps| gate.release(0, moment(at(0)), steps));
+    world.does(|gate, steps| gate.release(PartitionId(0), moment(at(0)), steps));
     assert_eq!((world.applied[0], world.applied[1], world.split), (2, 0, 2));
 }
 
@@ -352,11 +356,13 @@ fn real_boundaries_are_understood() {
         let topics =
             [format!("legacy.{}", tables[0]), format!("legacy.{}", tables[1]), "legacy.transaction".to_owned()];
         let mapping = Mapping::compile("t", "none.jq", "empty").unwrap();
-        let named = tables.iter().enumerate().map(|(topic, table)| (table.as_str().into(), topic)).collect();
-        let mut gate = Gate::new(vec![Boundaries { topic: 2, tables: named, hold_max_ms: HOLD_MS }], moment(at(0)));
+        let named =
+            tables.iter().enumerate().map(|(topic, table)| (table.as_str().into(), TopicId::of(topic))).collect();
+        let mut gate =
+            Gate::new(vec![Boundaries { topic: BOUNDARIES, tables: named, hold_max_ms: HOLD_MS }], moment(at(0)));
         let partitions: Vec<(usize, u64)> =
             (0..3).flat_map(|topic| (0..3).map(move |number| (topic, number))).collect();
-        partitions.iter().for_each(|(topic, _)| gate.add(*topic, moment(at(0))));
+        partitions.iter().for_each(|(topic, _)| gate.add(TopicId::of(*topic), moment(at(0))));
         let (mut applied, mut parts) = (vec![0; 9], HashMap::<Transaction, Vec<(usize, u64)>>::new());
         for (partition, (topic, number)) in partitions.iter().enumerate() {
             let own =
@@ -366,7 +372,7 @@ fn real_boundaries_are_understood() {
                 let (key, value) = (bytes(&record["key"]), bytes(&record["value"]));
                 let offset = record["offset"].as_u64().unwrap();
                 let time = at(record["timestamp"].as_i64().unwrap());
-                let mut batch = Box::new(Batch::new(partition));
+                let mut batch = Box::new(Batch::new(PartitionId::of(partition)));
                 if *topic == 2 {
                     let end = cdc::end(value.as_deref().unwrap()).unwrap();
                     batch.ends.extend(end.map(|end| (time, end)));
@@ -380,8 +386,8 @@ fn real_boundaries_are_understood() {
                 }
                 batch.count(offset, time, 1);
                 gate.take(batch, moment(at(0)), &mut |step| match step {
-                    Step::Part(batch, until) => applied[batch.partition] = until,
-                    Step::Rest(batch) => applied[batch.partition] = batch.next_offset,
+                    Step::Part(batch, until) => applied[batch.partition.index()] = until,
+                    Step::Rest(batch) => applied[batch.partition.index()] = batch.next_offset,
                     Step::Split(_) => panic!("{database}: a transaction is not whole: {record}"),
                 });
                 for (transaction, places) in &parts {

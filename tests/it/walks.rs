@@ -14,7 +14,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError};
 use serde_json::{Value as Json, json};
-use staygraph::graph::{Bounds, Edge, Halt, Hop, Path, View, Walk, paths};
+use staygraph::graph::{Bounds, Digraph, Edge, Halt, Hop, Path, View, paths};
+use staygraph::ids::{EntityId, FieldId, Id, NodeId};
 use staygraph::model::cell::Cell;
 use staygraph::query::{Hit, Reading, search};
 
@@ -38,12 +39,12 @@ type Person @entity(domain: "persons", event: "person", plural: "persons") {
   birthplace: City @link
 }
 "#;
+const CITY: EntityId = EntityId(0);
+const PERSON: EntityId = EntityId(1);
 const KEYS: usize = 9;
 
 /// (entity, what happens, key, the other's key)
 type Told = (usize, usize, usize, usize);
-
-type NodeId = (u32, u32);
 
 fn told() -> impl Strategy<Value = Vec<Told>> {
     vec((0usize..2, 0usize..14, 0usize..KEYS, 0usize..KEYS + 2), 0..60)
@@ -79,24 +80,23 @@ struct Naive {
 impl Naive {
     fn of(view: &View) -> Naive {
         let mut naive = Naive { nodes: BTreeSet::new(), edges: BTreeSet::new() };
-        let survivor = |entity: usize, mut slot: u32| {
-            while let Some(into) = view.node(entity, slot).merge().filter(|merge| !merge.void).map(|merge| merge.into) {
-                slot = into;
+        let survivor = |mut id: NodeId| {
+            while let Some(into) = view.node(id).merge().filter(|merge| !merge.void).map(|merge| merge.into) {
+                id.slot = into;
             }
-            (entity as u32, slot)
+            id
         };
-        for (entity, description) in view.model().entities.iter().enumerate() {
-            for slot in 0..view.slots(entity) {
-                let node = view.node(entity, slot);
+        for (entity, description) in view.model().entities.entries() {
+            for id in view.slots(entity).map(|slot| entity.node(slot)) {
+                let node = view.node(id);
                 if node.exists() && !node.is_alias() {
-                    naive.nodes.insert((entity as u32, slot));
+                    naive.nodes.insert(id);
                 }
                 for (field, target) in
-                    description.fields.iter().enumerate().filter_map(|(field, it)| Some((field, it.kind.link()?)))
+                    description.fields.entries().filter_map(|(field, it)| Some((field, it.kind.link()?)))
                 {
                     if let (Cell::Link(to), true) = (node.value(field), node.is_listed()) {
-                        let source = (entity as u32, slot);
-                        naive.edges.insert(Edge { source, target: survivor(target, to), field: field as u32 });
+                        naive.edges.insert(Edge { source: id, target: survivor(target.node(to)), field });
                     }
                 }
             }
@@ -124,8 +124,8 @@ impl Naive {
     }
 
     /// Every shortest path by some links, the slow way: a path is a path to a neighbour that is one step nearer, and on.
-    fn paths(&self, from: NodeId, to: NodeId, via: &[(usize, usize)]) -> BTreeSet<Path> {
-        let allowed = |edge: &Edge| via.is_empty() || via.contains(&(edge.source.0 as usize, edge.field as usize));
+    fn paths(&self, from: NodeId, to: NodeId, via: &[(EntityId, FieldId)]) -> BTreeSet<Path> {
+        let allowed = |edge: &Edge| via.is_empty() || via.contains(&(edge.source.entity, edge.field));
         let other = |edge: &Edge, node: NodeId| match (edge.source == node, edge.target == node) {
             (true, _) => Some((edge.target, true)),
             (_, true) => Some((edge.source, false)),
@@ -140,7 +140,7 @@ impl Naive {
                 let node = path.nodes[path.nodes.len() - 1];
                 let nearer = self.edges.iter().filter(|edge| allowed(edge)).filter_map(move |edge| {
                     let (next, forward) = other(edge, node)?;
-                    Some((next, Hop { entity: edge.source.0 as usize, field: edge.field as usize, forward }))
+                    Some((next, Hop { entity: edge.source.entity, field: edge.field, forward }))
                 });
                 nearer.filter(|(next, _)| distances.get(next) == Some(&left)).map(|(next, hop)| {
                     let mut path = path.clone();
@@ -162,7 +162,7 @@ fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
 }
 
 fn petgraph_sees_the_records(view: &View) -> Result<(), TestCaseError> {
-    let (walk, naive) = (Walk::new(view), Naive::of(view));
+    let (walk, naive) = (Digraph::new(view), Naive::of(view));
     let nodes = sorted(walk.node_identifiers());
     prop_assert_eq!(&nodes, &sorted(naive.nodes.iter().copied()));
     prop_assert_eq!(walk.node_count(), nodes.len());
@@ -228,7 +228,14 @@ fn found(view: &View, ends: (NodeId, NodeId), bounds: &Bounds<'_>) -> (Result<Ve
 }
 
 /// The links of the model, as (entity, field).
-const LINKS: [(usize, usize); 6] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)];
+const LINKS: [(EntityId, FieldId); 6] = [
+    (CITY, FieldId(0)),
+    (CITY, FieldId(1)),
+    (CITY, FieldId(2)),
+    (PERSON, FieldId(0)),
+    (PERSON, FieldId(1)),
+    (PERSON, FieldId(2)),
+];
 
 proptest! {
     #![proptest_config(Config { cases: CASES, failure_persistence: None, ..Config::default() })]
@@ -294,9 +301,9 @@ fn a_search_for_paths_ends_at_its_bounds() {
     teller.tell("city.changed", "crowd", &json!({ "roadId": "gate" }));
     teller.tell("city.changed", "far", &json!({ "roadId": "a" }));
     let view = teller.publish();
-    let city = |key: &str| (0, view.find(0, key).unwrap());
+    let city = |key: &str| view.find(CITY, key).unwrap();
     let bounds = |visited_max: usize| Bounds { hops_max: 9, visited_max, first: 9, via: &[] };
-    let ends = (city("crowd"), (1, view.find(1, "p7").unwrap()));
+    let ends = (city("crowd"), view.find(PERSON, "p7").unwrap());
     assert_eq!(found(&view, ends, &bounds(99)).0.unwrap().len(), 1);
     let away = (city("gate"), city("far"));
     assert_eq!(found(&view, away, &bounds(99)).0.unwrap().len(), 1);
@@ -307,7 +314,7 @@ fn a_search_for_paths_ends_at_its_bounds() {
     assert_eq!((from_spring, steps), (Err(Halt::Visited), 1));
     // From the crowd's side only by the crowd; `via` leaves it out.
     let on_foot = (city("crowd"), city("far"));
-    let by_road = Bounds { via: &[(0, 0)], ..bounds(6) };
+    let by_road = Bounds { via: &LINKS[..1], ..bounds(6) };
     assert_eq!(found(&view, on_foot, &by_road).0.unwrap()[0].hops.len(), 3);
     // Whoever asks may end it.
     let stopped = paths(&view, ends.0, ends.1, &bounds(99), |_| Err("enough"));
@@ -463,9 +470,11 @@ proptest! {
                 let kinds: Vec<usize> = (0..3).filter(|kind| kinds & 1 << kind != 0).collect();
                 let reading = Reading::new(view.clone(), *personal, Box::new(|| false));
                 let of_hit = |hit: Hit| {
-                    (hit.entity, view.node(hit.entity, hit.slot).key().to_owned(), hit.score, hit.fields)
+                    let fields: Vec<usize> = hit.fields.into_iter().map(FieldId::index).collect();
+                    (hit.node.entity.index(), view.node(hit.node).key().to_owned(), hit.score, fields)
                 };
-                let found: Vec<_> = search(&reading, text, &kinds, *first).unwrap().into_iter().map(of_hit).collect();
+                let searched: Vec<EntityId> = kinds.iter().copied().map(EntityId::of).collect();
+                let found: Vec<_> = search(&reading, text, &searched, *first).unwrap().into_iter().map(of_hit).collect();
                 let mut expected = naive_search(shelf, wanted, *personal, &kinds);
                 expected.truncate(*first);
                 prop_assert_eq!(found, expected, "{} {:?}", text, kinds);
@@ -484,8 +493,8 @@ fn words_need_no_case_no_diacritics_and_few_letters() {
     let view = teller.publish();
     let reading = Reading::new(view.clone(), false, Box::new(|| false));
     let keys = |text: &str| {
-        let hits = search(&reading, text, &[0, 1, 2], 9).unwrap();
-        hits.iter().map(|hit| view.node(hit.entity, hit.slot).key().to_owned()).collect::<Vec<_>>()
+        let hits = search(&reading, text, &[0, 1, 2].map(EntityId), 9).unwrap();
+        hits.iter().map(|hit| view.node(hit.node).key().to_owned()).collect::<Vec<_>>()
     };
     let cases: [(&str, &[&str]); 10] = [
         ("sao", &["b1", "b0"]),
@@ -674,19 +683,18 @@ fn long_chains_of_merges() {
             teller.tell("city.changed", &format!("c{number}"), &json!({ "mayorId": key(number) }));
         }
         let view = teller.publish();
-        let (city, person) = (0, 1);
-        let mayor = view.model().entities[city].fields.iter().position(|field| field.name == "mayor").unwrap();
-        let last = view.find(person, &key(LENGTH)).unwrap();
+        let mayor = view.model().entities[CITY].field_named("mayor").unwrap();
+        let last = view.find(PERSON, &key(LENGTH)).unwrap();
         for number in 0..LENGTH {
-            assert_eq!(view.find(person, &key(number)), Some(last));
-            let city = view.node(city, view.find(city, &format!("c{number}")).unwrap());
-            assert_eq!(view.follow(&city, mayor, person), Some(last));
+            assert_eq!(view.find(PERSON, &key(number)), Some(last));
+            let city = view.node(view.find(CITY, &format!("c{number}")).unwrap());
+            assert_eq!(view.follow(&city, mayor, PERSON), Some(last));
         }
         // The circle has one merge that does not count, and its survivor is where that stands.
         teller.tell("person.merged", &key(LENGTH), &json!({ "into": key(0) }));
         let view = teller.publish();
-        let survivor = view.find(person, &key(7)).unwrap();
-        assert!((0..=LENGTH).all(|number| view.find(person, &key(number)) == Some(survivor)));
-        assert!(view.node(person, survivor).merge().is_some_and(|merge| merge.void));
+        let survivor = view.find(PERSON, &key(7)).unwrap();
+        assert!((0..=LENGTH).all(|number| view.find(PERSON, &key(number)) == Some(survivor)));
+        assert!(view.node(survivor).merge().is_some_and(|merge| merge.void));
     }
 }

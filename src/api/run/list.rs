@@ -3,11 +3,12 @@
 use super::{At, Run, Stop, Written};
 use crate::api::freshness::AnswerFreshness;
 use crate::api::plan::{Bound, Fields, Many, OfConnection, OfEdge, OfPageInfo};
+use crate::ids::{EntityId, Slot};
 use crate::query::{Arguments, Page, Source, page, page_and_total, total};
 
 /// A page, and what it is a page of.
 struct Listed<'r> {
-    entity: usize,
+    entity: EntityId,
     source: Source,
     arguments: &'r Arguments,
     bound: &'r Bound,
@@ -34,7 +35,7 @@ impl<'r> Run<'r> {
                 let name = &self.reading.model().entities[*entity].name;
                 self.quoted(&[name, "Connection"])
             }
-            OfConnection::Nodes(of) => self.list(slots, at, |run, slot, at| run.node(of, entity, *slot, at)),
+            OfConnection::Nodes(of) => self.list(slots, at, |run, slot, at| run.node(of, entity.node(*slot), at)),
             OfConnection::Edges(of) => self.list(slots, at, |run, slot, at| run.edge(of, listed, *slot, at)),
             OfConnection::PageInfo(of) => self.page_info(of, listed, at),
             OfConnection::TotalCount => {
@@ -51,14 +52,14 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn edge(&mut self, fields: &'r Fields<OfEdge>, listed: &Listed<'_>, slot: u32, at: &At<'_>) -> Written {
+    fn edge(&mut self, fields: &'r Fields<OfEdge>, listed: &Listed<'_>, slot: Slot, at: &At<'_>) -> Written {
         self.object(fields, at, |run, what, at| match what {
             OfEdge::Typename(entity) => {
                 let name = &run.reading.model().entities[*entity].name;
                 run.quoted(&[name, "Edge"])
             }
             OfEdge::Cursor => run.cursor(listed, Some(&slot)),
-            OfEdge::Node(of) => run.node(of, listed.entity, slot, at),
+            OfEdge::Node(of) => run.node(of, listed.entity.node(slot), at),
         })
     }
 
@@ -73,10 +74,10 @@ impl<'r> Run<'r> {
         })
     }
 
-    fn cursor(&mut self, listed: &Listed<'_>, slot: Option<&u32>) -> Written {
+    fn cursor(&mut self, listed: &Listed<'_>, slot: Option<&Slot>) -> Written {
         let Some(slot) = slot else { return self.null() };
         let (order, seal) = (&listed.arguments.order, &self.request.context.seal);
-        let cursor = Page::cursor(self.reading, listed.entity, *slot, order, seal);
+        let cursor = Page::cursor(self.reading, listed.entity.node(*slot), order, seal);
         self.name(&cursor)
     }
 }

@@ -151,7 +151,7 @@ impl<'r> Run<'r> {
             self.out.extend_from_slice(field.key.as_bytes());
             let (length, at) = (self.out.len(), at.field(field));
             if let Err(stop) = write(self, &field.what, &at) {
-                self.settle(stop, field.nullable, length, &at)?;
+                self.take_back(stop, field.nullable, length, &at)?;
             }
         }
         self.out.push(b'}');
@@ -177,7 +177,7 @@ impl<'r> Run<'r> {
     }
 
     /// Takes back what was written, from a length on, of something that has no value.
-    fn settle(&mut self, stop: Stop, is_nullable: bool, length: usize, at: &At<'_>) -> Written {
+    fn take_back(&mut self, stop: Stop, is_nullable: bool, length: usize, at: &At<'_>) -> Written {
         if let Stop::Error(error) = stop {
             let place = at.place.and_then(|span| span.line_column(&self.request.document.document.sources));
             let locations = place.map(|place| (place.line, place.column)).into_iter().collect();

@@ -8,24 +8,25 @@ use crate::api::json;
 use crate::api::operations::{dead_letter, event_ref};
 use crate::api::plan::{Fields, OfAny, OfNode, OfParts};
 use crate::graph::Node;
+use crate::ids::{EntityId, FieldId, NodeId};
 use crate::model::cell::Cell;
 use crate::query::{QueryError, Source};
 
 impl<'r> Run<'r> {
-    /// An entity of a kind that is known now.
-    pub(super) fn any(&mut self, of: &'r OfAny, entity: usize, slot: u32, at: &At<'_>) -> Written {
-        self.node(&of[entity], entity, slot, at)
+    /// A node of an entity that is known now.
+    pub(super) fn any(&mut self, of: &'r OfAny, id: NodeId, at: &At<'_>) -> Written {
+        self.node(&of[id.entity], id, at)
     }
 
-    pub(super) fn node(&mut self, fields: &'r Fields<OfNode>, entity: usize, slot: u32, at: &At<'_>) -> Written {
+    pub(super) fn node(&mut self, fields: &'r Fields<OfNode>, id: NodeId, at: &At<'_>) -> Written {
         self.reading.step()?;
         self.reading.bytes(self.out.len())?;
-        let node = self.reading.node(entity, slot);
-        self.object(fields, at, |run, what, at| run.of_node(what, (entity, slot), &node, at))
+        let node = self.reading.node(id);
+        self.object(fields, at, |run, what, at| run.of_node(what, id, &node, at))
     }
 
-    fn of_node(&mut self, what: &'r OfNode, (entity, slot): (usize, u32), node: &Node<'r>, at: &At<'_>) -> Written {
-        let described = &self.reading.model().entities[entity];
+    fn of_node(&mut self, what: &'r OfNode, id: NodeId, node: &Node<'r>, at: &At<'_>) -> Written {
+        let described = &self.reading.model().entities[id.entity];
         match what {
             OfNode::Typename(entity) => self.typename(*entity),
             OfNode::Id => {
@@ -43,7 +44,7 @@ impl<'r> Run<'r> {
                 self.list(node.breaches(described), at, |run, check, _| run.text(&described.checks[check].text))
             }
             OfNode::Rejected(of) => {
-                let letters: Vec<Json> = self.request.context.rejected(entity, slot).map(dead_letter).collect();
+                let letters: Vec<Json> = self.request.context.rejected(id).map(dead_letter).collect();
                 self.list(&letters, at, |run, letter, at| run.value(of, letter, at))
             }
             OfNode::LastEvent(of) => match node.last_event() {
@@ -61,34 +62,32 @@ impl<'r> Run<'r> {
                 self.value(of, &freshness, at)
             }
             OfNode::Value { field, personal } => {
-                self.may_read(*personal, entity, *field)?;
+                self.may_read(*personal, id.entity, *field)?;
                 let kind = &described.fields[*field].kind;
                 json::cell(&mut self.out, node.value(*field), kind, self.reading.model());
                 Ok(())
             }
             OfNode::Parts { field, personal, of } => {
-                self.may_read(*personal, entity, *field)?;
+                self.may_read(*personal, id.entity, *field)?;
                 match node.value(*field) {
                     Cell::Null => self.null(),
                     cell => self.object(of, at, |run, what, _| run.part(what, cell)),
                 }
             }
             OfNode::Link { field, entity, of } => match self.reading.follow(node, *field, *entity) {
-                Some(slot) => self.node(of, *entity, slot, at),
+                Some(target) => self.node(of, target, at),
                 None => self.null(),
             },
-            OfNode::Reverse { reverse, many } => {
-                self.many(many, Source::Reverse { entity, slot, reverse: *reverse }, at)
-            }
+            OfNode::Reverse { reverse, many } => self.many(many, Source::Reverse { of: id, reverse: *reverse }, at),
         }
     }
 
-    pub(super) fn typename(&mut self, entity: usize) -> Written {
+    pub(super) fn typename(&mut self, entity: EntityId) -> Written {
         let model = self.reading.model();
         self.name(&model.entities[entity].name)
     }
 
-    fn may_read(&self, personal: bool, entity: usize, field: usize) -> Result<(), QueryError> {
+    fn may_read(&self, personal: bool, entity: EntityId, field: FieldId) -> Result<(), QueryError> {
         match personal && !self.reading.personal {
             true => Err(QueryError::forbidden(&self.reading.model().entities[entity].fields[field].name)),
             false => Ok(()),

@@ -6,6 +6,7 @@ use super::{At, ROOT, Run, Written};
 use crate::api::introspect::Part;
 use crate::api::operations;
 use crate::api::plan::{Call, Fields, OfAny, OfProjection, OfQuery};
+use crate::ids::NodeId;
 use crate::limits::ITEMS_MAX;
 use crate::query::{PAGE_DEFAULT, PAGE_MAX, QueryError, Source};
 
@@ -31,7 +32,7 @@ impl<'r> Run<'r> {
                 let given = self.arguments(call)?;
                 let key = given.get("key").and_then(Json::as_str).unwrap_or_default();
                 match self.reading.find(*entity, key) {
-                    Some(slot) => self.node(of, *entity, slot, at),
+                    Some(node) => self.node(of, node, at),
                     None => self.null(),
                 }
             }
@@ -46,6 +47,7 @@ impl<'r> Run<'r> {
                 let projection = operations::projection(context)?;
                 self.object(of, at, |run, what, at| match what {
                     OfProjection::Value(what) => run.of_value(what, &projection, at),
+                    OfProjection::Digest(of) => run.value(of, &operations::digest(context)?, at),
                     OfProjection::DeadLetters { call, of } => {
                         let given = run.arguments(call)?;
                         let first = super::explore::number(&given, "first", PAGE_DEFAULT, PAGE_MAX)?;
@@ -68,27 +70,27 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The entity of a global id.
-    fn by_id(&self, id: &str) -> Option<(usize, u32)> {
+    /// The node of a global id.
+    fn by_id(&self, id: &str) -> Option<NodeId> {
         let (name, key) = id.split_once(':')?;
         let entity = self.reading.model().entity_named(name)?;
-        Some((entity, self.reading.find(entity, key)?))
+        self.reading.find(entity, key)
     }
 
-    /// The entity that a federation's gateway means.
-    fn represented(&self, representation: &Json) -> Result<Option<(usize, u32)>, QueryError> {
+    /// The node that a federation's gateway means.
+    fn represented(&self, representation: &Json) -> Result<Option<NodeId>, QueryError> {
         let text = |name: &str| representation.get(name).and_then(Json::as_str);
         let entity = text("__typename").and_then(|name| self.reading.model().entity_named(name));
         let (Some(entity), Some(key)) = (entity, text("key")) else {
             let message = "each of `representations` names an entity of the model by `__typename` and `key`";
             return Err(QueryError::bad_input(message));
         };
-        Ok(self.reading.find(entity, key).map(|slot| (entity, slot)))
+        Ok(self.reading.find(entity, key))
     }
 
-    fn found(&mut self, of: &'r OfAny, found: Option<(usize, u32)>, at: &At<'_>) -> Written {
+    fn found(&mut self, of: &'r OfAny, found: Option<NodeId>, at: &At<'_>) -> Written {
         match found {
-            Some((entity, slot)) => self.any(of, entity, slot, at),
+            Some(node) => self.any(of, node, at),
             None => self.null(),
         }
     }
@@ -100,7 +102,7 @@ impl<'r> Run<'r> {
         name: &str,
         of: &'r OfAny,
         at: &At<'_>,
-        find: impl Fn(&Run<'r>, &Json) -> Result<Option<(usize, u32)>, QueryError>,
+        find: impl Fn(&Run<'r>, &Json) -> Result<Option<NodeId>, QueryError>,
     ) -> Written {
         let given = self.arguments(call)?;
         let wanted = given.get(name).and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
@@ -116,7 +118,7 @@ impl<'r> Run<'r> {
             let (at, length) = (at.item(index), self.out.len());
             let found = find(self, wanted).map_err(super::Stop::from);
             if let Err(stop) = found.and_then(|found| self.found(of, found, &at)) {
-                self.settle(stop, true, length, &at)?;
+                self.take_back(stop, true, length, &at)?;
             }
         }
         self.out.push(b']');

@@ -2,22 +2,23 @@
 
 use super::sdl::{Member, Sdl, member};
 use super::{For, fixed, words};
+use crate::ids::EntityId;
 use crate::model::Model;
 
 /// An entity's object, connection and edge.
-pub fn define(sdl: &mut Sdl, model: &Model, index: usize, reader: For) {
-    let entity = &model.entities[index];
+pub fn define(sdl: &mut Sdl, model: &Model, id: EntityId, reader: For) {
+    let entity = &model.entities[id];
     let name = &entity.name;
     let common = fixed::COMMON.map(|(name, of_type, says)| member(name, of_type, says));
-    let fields = entity.fields.iter().enumerate().map(|(field, described)| {
-        member(&described.name, model.type_name(&described.kind), words::field(model, index, field))
+    let fields = entity.fields.entries().map(|(field, described)| {
+        member(&described.name, model.type_name(&described.kind), words::field(model, id, field))
     });
     let reverses = entity.reverses.iter().enumerate().map(|(reverse, described)| {
-        list(&described.name, &model.entities[described.entity].name, words::reverse(model, index, reverse))
+        list(&described.name, &model.entities[described.entity].name, words::reverse(model, id, reverse))
     });
     let key = if reader == For::Composition { " @key(fields: \"key\")" } else { "" };
     let head = format!("type {name} implements Entity & Node{key}");
-    sdl.block(&head, &words::entity(model, index), common.into_iter().chain(fields).chain(reverses));
+    sdl.block(&head, &words::entity(model, id), common.into_iter().chain(fields).chain(reverses));
     let connection = [
         member("edges", format!("[{name}Edge!]!"), "The page's nodes, each with its cursor."),
         member("nodes", format!("[{name}!]!"), "The page's nodes."),
@@ -32,8 +33,8 @@ pub fn define(sdl: &mut Sdl, model: &Model, index: usize, reader: For) {
 }
 
 /// One by its key, and the list.
-pub fn roots(model: &Model, index: usize) -> [Member; 2] {
-    let entity = &model.entities[index];
+pub fn roots(model: &Model, id: EntityId) -> [Member; 2] {
+    let entity = &model.entities[id];
     let name = &entity.name;
     let says = format!("One `{name}` by its domain's own id; null where nothing has it.");
     let key = member("key", "String!", "The domain's own id: the `subject` of its events.");

@@ -2,11 +2,12 @@
 
 use super::sdl::{Member, Sdl, member};
 use super::words;
+use crate::ids::{EntityId, FieldId};
 use crate::model::{Model, constant_name};
 
 pub fn define(sdl: &mut Sdl, model: &Model) {
     let names: Vec<String> = model.entities.iter().map(|entity| constant_name(&entity.name)).collect();
-    let kinds = names.iter().enumerate().map(|(index, name)| (name.as_str(), words::entity(model, index)));
+    let kinds = model.entities.ids().zip(&names).map(|(id, name)| (name.as_str(), words::entity(model, id)));
     sdl.enumeration("EntityKind", "The entities of the model.", kinds);
     let hit = [
         member("node", "Entity!", "The entity."),
@@ -77,14 +78,14 @@ pub fn roots(model: &Model) -> Vec<Member> {
 }
 
 /// The links of a model: (entity, field).
-pub fn links(model: &Model) -> Vec<(usize, usize)> {
-    let fields = |entity: usize| (0..model.entities[entity].fields.len()).map(move |field| (entity, field));
-    let all = (0..model.entities.len()).flat_map(fields);
+pub fn links(model: &Model) -> Vec<(EntityId, FieldId)> {
+    let fields = |entity: EntityId| model.entities[entity].fields.ids().map(move |field| (entity, field));
+    let all = model.entities.ids().flat_map(fields);
     all.filter(|(entity, field)| model.entities[*entity].fields[*field].kind.link().is_some()).collect()
 }
 
 /// The value of `LinkKind` that a link has.
-pub fn link_name(model: &Model, (entity, field): (usize, usize)) -> String {
+pub fn link_name(model: &Model, (entity, field): (EntityId, FieldId)) -> String {
     let entity = &model.entities[entity];
     format!("{}_{}", constant_name(&entity.name), constant_name(&entity.fields[field].name))
 }

@@ -76,7 +76,7 @@ fn text(model: &Model, reader: For) -> String {
     sdl.block("interface Node", fixed::NODE, [id]);
     let common = fixed::COMMON.map(|(name, of_type, says)| member(name, of_type, says));
     sdl.block("interface Entity implements Node", fixed::ENTITY, common);
-    (0..model.entities.len()).for_each(|index| entity::define(&mut sdl, model, index, reader));
+    model.entities.ids().for_each(|id| entity::define(&mut sdl, model, id, reader));
     for (index, enumeration) in model.enums.iter().enumerate() {
         let values = enumeration.values.iter().enumerate();
         let values = values.map(|(at, value)| (value.name.as_str(), words::value(model, index, at)));
@@ -116,7 +116,7 @@ fn roots(model: &Model, reader: For) -> Vec<Member> {
             member("nodes", "[Node]!", "Several by their global ids, in that order; null for what is not there.")
                 .arguments([ids]),
         ];
-    roots.extend((0..model.entities.len()).flat_map(|index| entity::roots(model, index)));
+    roots.extend(model.entities.ids().flat_map(|id| entity::roots(model, id)));
     roots.extend(explore::roots(model));
     let says = "Only these; all of them unless given. An unknown one is `BAD_USER_INPUT`.";
     roots.push(member("freshness", "[DomainFreshness!]!", "How fresh each domain is, and why.").arguments([member(

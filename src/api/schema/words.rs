@@ -1,27 +1,28 @@
 //! What the schema says of a model's own names: the model's descriptions and, where it has none, a sentence made of what the
 //! model knows.
 
+use crate::ids::{EntityId, FieldId};
 use crate::model::{Effect, Entity, Kind, Model};
 
 /// What is said of personal fields besides.
 const PERSONAL: &str = "Personal data: null, with the error `FORBIDDEN`, for who may not see it.";
 
-pub fn entity(model: &Model, index: usize) -> String {
-    let entity = &model.entities[index];
-    let made = || format!("A `{}` of the domain `{}`: what its events told.", entity.name, model.domain_of(index).name);
+pub fn entity(model: &Model, id: EntityId) -> String {
+    let entity = &model.entities[id];
+    let made = || format!("A `{}` of the domain `{}`: what its events told.", entity.name, model.domain_of(id).name);
     entity.description.clone().unwrap_or_else(made)
 }
 
-pub fn field(model: &Model, index: usize, field: usize) -> String {
-    let entity = &model.entities[index];
+pub fn field(model: &Model, entity: EntityId, field: FieldId) -> String {
+    let entity = &model.entities[entity];
     let described = &entity.fields[field];
     let text = described.description.clone().unwrap_or_else(|| made_of_field(model, entity, field));
     if described.personal { format!("{text}\n\n{PERSONAL}") } else { text }
 }
 
-fn made_of_field(model: &Model, entity: &Entity, field: usize) -> String {
+fn made_of_field(model: &Model, entity: &Entity, field: FieldId) -> String {
     let described = &entity.fields[field];
-    if let Kind::Link { entity: target, .. } = described.kind {
+    if let Kind::Link(target) = described.kind {
         let target = &model.entities[target].name;
         return format!(
             "The `{target}` whose key an event gave last as `{}`; null where none did.",
@@ -55,8 +56,8 @@ fn events(entity: &Entity, has: impl Fn(&Effect) -> bool) -> Vec<String> {
 }
 
 /// The connection on the other side of a link.
-pub fn reverse(model: &Model, index: usize, reverse: usize) -> String {
-    let reverse = &model.entities[index].reverses[reverse];
+pub fn reverse(model: &Model, entity: EntityId, reverse: usize) -> String {
+    let reverse = &model.entities[entity].reverses[reverse];
     let holder = &model.entities[reverse.entity];
     format!("Each `{}` that names it as `{}`, a page at a time.", holder.name, holder.fields[reverse.field].name)
 }
@@ -78,7 +79,7 @@ pub fn value(model: &Model, index: usize, value: usize) -> String {
     let enumeration = &model.enums[index];
     let described = &enumeration.values[value];
     described.description.clone().unwrap_or_else(|| {
-        let sets = |field: usize| move |effect: &Effect| *effect == Effect::Set { field, value: value as u16 };
+        let sets = |field: FieldId| move |effect: &Effect| *effect == Effect::Set { field, value: value as u16 };
         let mut set: Vec<String> =
             fields_of(model, index).flat_map(|(entity, field)| events(entity, sets(field))).collect();
         set.dedup();
@@ -90,9 +91,9 @@ pub fn value(model: &Model, index: usize, value: usize) -> String {
 }
 
 /// The fields that hold an enum's values.
-fn fields_of(model: &Model, enumeration: usize) -> impl Iterator<Item = (&Entity, usize)> {
+fn fields_of(model: &Model, enumeration: usize) -> impl Iterator<Item = (&Entity, FieldId)> {
     model.entities.iter().flat_map(move |entity| {
-        let fields = entity.fields.iter().enumerate();
+        let fields = entity.fields.entries();
         let fields = fields.filter(move |(_, field)| field.kind == Kind::Enum(enumeration));
         fields.map(move |(field, _)| (entity, field))
     })

@@ -1,7 +1,7 @@
 //! A record's bytes, walked by the schema. Every length is held against the bytes that are left before it is believed, and
 //! every list against the room that the output may take, since items of no bytes cost nothing to claim.
 
-use super::schema::{Node, Schema};
+use super::schema::{Schema, Shape};
 use crate::encoding::fault::{Fault, Fit};
 use crate::encoding::semantic::{self, Semantic};
 use crate::encoding::{DEPTH_MAX, OUT_BYTES_MAX, decimal, json};
@@ -9,7 +9,7 @@ use crate::encoding::{DEPTH_MAX, OUT_BYTES_MAX, decimal, json};
 impl Schema {
     /// Appends a record's JSON. The bytes must be that record and no more.
     pub(in crate::encoding) fn write(&self, bytes: &[u8], out: &mut Vec<u8>) -> Fit {
-        let mut walk = Walk { nodes: &self.nodes, input: bytes, out_max: out.len() + OUT_BYTES_MAX };
+        let mut walk = Decoding { nodes: &self.nodes, input: bytes, out_max: out.len() + OUT_BYTES_MAX };
         walk.value(self.root, 0, out)?;
         match walk.input.len() {
             0 => Ok(()),
@@ -18,43 +18,43 @@ impl Schema {
     }
 }
 
-struct Walk<'a> {
-    nodes: &'a [Node],
+struct Decoding<'a> {
+    nodes: &'a [Shape],
     /// What is left of the record.
     input: &'a [u8],
     out_max: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> Decoding<'a> {
     fn value(&mut self, place: usize, depth: usize, out: &mut Vec<u8>) -> Fit {
         let nodes = self.nodes;
         match &nodes[place] {
-            Node::Null => out.extend_from_slice(b"null"),
-            Node::Boolean => match self.take(1)? {
+            Shape::Null => out.extend_from_slice(b"null"),
+            Shape::Boolean => match self.take(1)? {
                 [0] => json::boolean(false, out),
                 [1] => json::boolean(true, out),
                 _ => return Err(Fault::new("a boolean is neither 0 nor 1")),
             },
-            Node::Int(semantic) => semantic::integer(*semantic, self.int()?.into(), out),
-            Node::Long(semantic) => semantic::integer(*semantic, self.long()?, out),
-            Node::Float => json::single(f32::from_le_bytes(self.array()?), out),
-            Node::Double => json::double(f64::from_le_bytes(self.array()?), out),
-            Node::Text(semantic) => semantic::text(*semantic, self.text()?, out),
-            Node::Bytes(Some(Semantic::BigDecimal)) => big_decimal(self.bytes()?, out)?,
-            Node::Bytes(semantic) => semantic::bytes(*semantic, self.bytes()?, out)?,
-            Node::Fixed(size, semantic) => semantic::bytes(*semantic, self.take(*size)?, out)?,
-            Node::Enum(symbols) => {
+            Shape::Int(semantic) => semantic::integer(*semantic, self.int()?.into(), out),
+            Shape::Long(semantic) => semantic::integer(*semantic, self.long()?, out),
+            Shape::Float => json::single(f32::from_le_bytes(self.array()?), out),
+            Shape::Double => json::double(f64::from_le_bytes(self.array()?), out),
+            Shape::Text(semantic) => semantic::text(*semantic, self.text()?, out),
+            Shape::Bytes(Some(Semantic::BigDecimal)) => big_decimal(self.bytes()?, out)?,
+            Shape::Bytes(semantic) => semantic::bytes(*semantic, self.bytes()?, out)?,
+            Shape::Fixed(size, semantic) => semantic::bytes(*semantic, self.take(*size)?, out)?,
+            Shape::Enum(symbols) => {
                 let place = usize::try_from(self.int()?).ok();
                 let symbol = place.and_then(|place| symbols.get(place));
                 out.extend_from_slice(symbol.ok_or_else(|| Fault::new("an enum's symbol is not in the schema"))?);
             }
-            Node::Union(branches) => {
+            Shape::Union(branches) => {
                 let place = usize::try_from(self.long()?).ok();
                 let branch = place.and_then(|place| branches.get(place).copied());
                 let branch = branch.ok_or_else(|| Fault::new("a union's branch is not in the schema"))?;
                 self.value(branch, self.deeper(depth, out)?, out)?;
             }
-            Node::Record(fields) => {
+            Shape::Record(fields) => {
                 let depth = self.deeper(depth, out)?;
                 for field in fields {
                     out.extend_from_slice(&field.lead);
@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
                 }
                 out.extend_from_slice(if fields.is_empty() { b"{}" } else { b"}" });
             }
-            Node::ScaledDecimal { scale_first } => {
+            Shape::ScaledDecimal { scale_first } => {
                 let (scale, value) = if *scale_first {
                     (self.int()?, self.bytes()?)
                 } else {
@@ -71,8 +71,8 @@ impl<'a> Walk<'a> {
                 };
                 decimal::unscaled(value, scale, out).map_err(Fault::new)?;
             }
-            Node::Array(items) => self.array_of(*items, depth, out)?,
-            Node::Map(values) => self.map_of(*values, depth, out)?,
+            Shape::Array(items) => self.array_of(*items, depth, out)?,
+            Shape::Map(values) => self.map_of(*values, depth, out)?,
         }
         Ok(())
     }
@@ -192,7 +192,7 @@ fn ends_early() -> Box<Fault> {
 
 /// Avro's `big-decimal`: the integer's bytes and its scale, encoded once more.
 fn big_decimal(bytes: &[u8], out: &mut Vec<u8>) -> Fit {
-    let mut walk = Walk { nodes: &[], input: bytes, out_max: 0 };
+    let mut walk = Decoding { nodes: &[], input: bytes, out_max: 0 };
     let (value, scale) = (walk.bytes()?, walk.int()?);
     if !walk.input.is_empty() {
         return Err(Fault::new("bytes are left behind a decimal"));

@@ -13,13 +13,13 @@ const NODES_MAX: usize = 100_000;
 /// A schema that records are decoded by.
 #[derive(Debug)]
 pub(in crate::encoding) struct Schema {
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<Shape>,
     pub(super) root: usize,
 }
 
 /// A type. Others are named by their places in the list.
 #[derive(Debug)]
-pub(super) enum Node {
+pub(super) enum Shape {
     Null,
     Boolean,
     Int(Option<Semantic>),
@@ -64,13 +64,13 @@ impl Schema {
 }
 
 struct Compiler {
-    nodes: Vec<Node>,
+    nodes: Vec<Shape>,
     /// By full name.
     names: HashMap<String, usize>,
 }
 
 impl Compiler {
-    fn add(&mut self, node: Node) -> Result<usize, String> {
+    fn add(&mut self, node: Shape) -> Result<usize, String> {
         if self.nodes.len() == NODES_MAX {
             return Err(format!("the schema has more than {NODES_MAX} types"));
         }
@@ -89,7 +89,7 @@ impl Compiler {
                 let branches: Result<Vec<usize>, String> =
                     branches.iter().map(|branch| self.node(branch, namespace)).collect();
                 let branches = branches?;
-                self.add(Node::Union(branches))
+                self.add(Shape::Union(branches))
             }
             Json::Object(object) => match object.get("type") {
                 Some(Json::String(kind)) => self.complex(kind, object, namespace),
@@ -111,24 +111,24 @@ impl Compiler {
         match kind {
             "array" => {
                 let items = self.node(part(object, "items")?, namespace)?;
-                self.add(Node::Array(items))
+                self.add(Shape::Array(items))
             }
             "map" => {
                 let values = self.node(part(object, "values")?, namespace)?;
-                self.add(Node::Map(values))
+                self.add(Shape::Map(values))
             }
             "enum" => {
                 let symbols = part(object, "symbols")?.as_array().ok_or("an enum's `symbols` are no list")?;
                 let symbols: Option<Vec<Box<[u8]>>> =
                     symbols.iter().map(|symbol| Some(quoted(symbol.as_str()?))).collect();
-                let place = self.add(Node::Enum(symbols.ok_or("an enum's symbol is no text")?))?;
+                let place = self.add(Shape::Enum(symbols.ok_or("an enum's symbol is no text")?))?;
                 self.define(object, namespace, place)?;
                 Ok(place)
             }
             "fixed" => {
                 let size = part(object, "size")?.as_u64().and_then(|size| usize::try_from(size).ok());
                 let size = size.ok_or("a fixed's `size` is no count")?;
-                let place = self.add(Node::Fixed(size, semantic(object, Base::Bytes, Some(size))?))?;
+                let place = self.add(Shape::Fixed(size, semantic(object, Base::Bytes, Some(size))?))?;
                 self.define(object, namespace, place)?;
                 Ok(place)
             }
@@ -142,7 +142,7 @@ impl Compiler {
 
     fn record(&mut self, object: &Map<String, Json>, namespace: &str) -> Result<usize, String> {
         // The name stands before its fields are known, since they may name it.
-        let place = self.add(Node::Null)?;
+        let place = self.add(Shape::Null)?;
         let name = self.define(object, namespace, place)?;
         let inner = name.rsplit_once('.').map_or("", |(inner, _)| inner);
         let list = part(object, "fields")?.as_array().ok_or("a record's `fields` are no list")?;
@@ -162,25 +162,25 @@ impl Compiler {
         }
         self.nodes[place] = match semantic(object, Base::Struct, None)? {
             Some(Semantic::ScaledDecimal) => self.scaled_decimal(fields),
-            _ => Node::Record(fields),
+            _ => Shape::Record(fields),
         };
         Ok(place)
     }
 
-    fn scaled_decimal(&self, fields: Vec<Field>) -> Node {
+    fn scaled_decimal(&self, fields: Vec<Field>) -> Shape {
         let is = |index: usize, name: &str| {
             let field: &Field = &fields[index];
             let fits = match self.nodes[field.node] {
-                Node::Int(_) => name == "scale",
-                Node::Bytes(_) => name == "value",
+                Shape::Int(_) => name == "scale",
+                Shape::Bytes(_) => name == "value",
                 _ => false,
             };
             *field.name == *name && fits
         };
         match fields.len() {
-            2 if is(0, "scale") && is(1, "value") => Node::ScaledDecimal { scale_first: true },
-            2 if is(0, "value") && is(1, "scale") => Node::ScaledDecimal { scale_first: false },
-            _ => Node::Record(fields),
+            2 if is(0, "scale") && is(1, "value") => Shape::ScaledDecimal { scale_first: true },
+            2 if is(0, "value") && is(1, "scale") => Shape::ScaledDecimal { scale_first: false },
+            _ => Shape::Record(fields),
         }
     }
 
@@ -211,16 +211,16 @@ fn quoted(text: &str) -> Box<[u8]> {
     out.into()
 }
 
-fn primitive(kind: &str, object: &Map<String, Json>) -> Result<Option<Node>, String> {
+fn primitive(kind: &str, object: &Map<String, Json>) -> Result<Option<Shape>, String> {
     Ok(Some(match kind {
-        "null" => Node::Null,
-        "boolean" => Node::Boolean,
-        "int" => Node::Int(semantic(object, Base::Integer, None)?),
-        "long" => Node::Long(semantic(object, Base::Integer, None)?),
-        "float" => Node::Float,
-        "double" => Node::Double,
-        "string" => Node::Text(semantic(object, Base::Text, None)?),
-        "bytes" => Node::Bytes(semantic(object, Base::Bytes, None)?),
+        "null" => Shape::Null,
+        "boolean" => Shape::Boolean,
+        "int" => Shape::Int(semantic(object, Base::Integer, None)?),
+        "long" => Shape::Long(semantic(object, Base::Integer, None)?),
+        "float" => Shape::Float,
+        "double" => Shape::Double,
+        "string" => Shape::Text(semantic(object, Base::Text, None)?),
+        "bytes" => Shape::Bytes(semantic(object, Base::Bytes, None)?),
         _ => return Ok(None),
     }))
 }

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use super::fault::{Fault, Fit};
 use super::semantic::{self, Semantic};
 use super::{EncodingError, OUT_BYTES_MAX, decimal, json};
-use schema::Node;
+use schema::Shape;
 
 /// Schemas that are remembered. A topic has a handful at a time, and every message repeats its own.
 const KNOWN_MAX: usize = 32;
@@ -26,7 +26,7 @@ const KNOWN_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub struct Connect {
     /// Schemas by their text, the last used first.
-    known: Vec<(Box<str>, Arc<Node>)>,
+    known: Vec<(Box<str>, Arc<Shape>)>,
 }
 
 impl Connect {
@@ -56,7 +56,7 @@ impl Connect {
             return Ok(());
         }
         let node = self.node(schema.get())?;
-        let mut walk = Walk { out, fault: None };
+        let mut walk = Writing { out, fault: None };
         let mut deserializer = Deserializer::from_str(payload.get());
         let seed = Seed { node: &node, walk: &mut walk };
         let read = seed.deserialize(&mut deserializer).and_then(|()| deserializer.end());
@@ -68,11 +68,11 @@ impl Connect {
         }
     }
 
-    fn node(&mut self, text: &str) -> Fit<Arc<Node>> {
+    fn node(&mut self, text: &str) -> Fit<Arc<Shape>> {
         if let Some(place) = self.known.iter().position(|(known, _)| **known == *text) {
             self.known[..=place].rotate_right(1);
         } else {
-            let node = Node::parse(text).map_err(|error| Fault::new(format!("the message's schema: {error}")))?;
+            let node = Shape::parse(text).map_err(|error| Fault::new(format!("the message's schema: {error}")))?;
             self.known.truncate(KNOWN_MAX - 1);
             self.known.insert(0, (text.into(), Arc::new(node)));
         }
@@ -114,13 +114,13 @@ fn parts(bytes: &[u8]) -> Option<(&RawValue, &RawValue)> {
     Some(parts)
 }
 
-struct Walk<'a> {
+struct Writing<'a> {
     out: &'a mut Vec<u8>,
     /// The first fault. serde's errors have no room for it.
     fault: Option<Box<Fault>>,
 }
 
-impl Walk<'_> {
+impl Writing<'_> {
     fn checked<E: serde::de::Error>(&mut self, fit: Fit) -> Result<(), E> {
         fit.map_err(|fault| self.failed(fault))
     }
@@ -141,8 +141,8 @@ impl Walk<'_> {
 
 /// Reads one value as its schema says, and writes it.
 struct Seed<'n, 'w, 'o> {
-    node: &'n Node,
-    walk: &'w mut Walk<'o>,
+    node: &'n Shape,
+    walk: &'w mut Writing<'o>,
 }
 
 impl<'de> DeserializeSeed<'de> for Seed<'_, '_, '_> {
@@ -150,12 +150,12 @@ impl<'de> DeserializeSeed<'de> for Seed<'_, '_, '_> {
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         match self.node {
-            Node::Plain | Node::Value(_) | Node::ScaledDecimal => {
+            Shape::Plain | Shape::Value(_) | Shape::ScaledDecimal => {
                 let raw: &RawValue = serde::Deserialize::deserialize(deserializer)?;
                 let fit = leaf(self.node, raw.get(), self.walk.out);
                 self.walk.checked(fit)
             }
-            Node::Struct(_) | Node::Map(_) | Node::Array(_) => deserializer.deserialize_any(self),
+            Shape::Struct(_) | Shape::Map(_) | Shape::Array(_) => deserializer.deserialize_any(self),
         }
     }
 }
@@ -174,7 +174,7 @@ impl<'de> Visitor<'de> for Seed<'_, '_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let Seed { node, walk } = self;
-        if matches!(node, Node::Array(_)) {
+        if matches!(node, Shape::Array(_)) {
             return Err(walk.failed(Fault::new("is an object where its schema says an array")));
         }
         walk.out.push(b'{');
@@ -188,9 +188,9 @@ impl<'de> Visitor<'de> for Seed<'_, '_, '_> {
             walk.out.push(b':');
             // A map's keys are data, and so are names that the schema does not know.
             let (node, is_named) = match node {
-                Node::Struct(fields) => fields.get(&*name).map_or((&Node::Plain, false), |node| (node, true)),
-                Node::Map(values) => (&**values, false),
-                _ => (&Node::Plain, false),
+                Shape::Struct(fields) => fields.get(&*name).map_or((&Shape::Plain, false), |node| (node, true)),
+                Shape::Map(values) => (&**values, false),
+                _ => (&Shape::Plain, false),
             };
             let read = members.next_value_seed(Seed { node, walk });
             walk.named(read, |fault| if is_named { fault.within(&name) } else { fault.under_key() })?;
@@ -202,9 +202,9 @@ impl<'de> Visitor<'de> for Seed<'_, '_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let Seed { node, walk } = self;
         let node = match node {
-            Node::Array(items) => &**items,
+            Shape::Array(items) => &**items,
             // A map whose keys are no text is a list of pairs.
-            Node::Map(_) => &Node::Plain,
+            Shape::Map(_) => &Shape::Plain,
             _ => return Err(walk.failed(Fault::new("is an array where its schema says an object"))),
         };
         walk.out.push(b'[');
@@ -256,14 +256,14 @@ impl<'de> serde::Deserialize<'de> for Name<'de> {
 }
 
 /// A value that is written as one: as it was, or as what it stands for.
-fn leaf(node: &Node, raw: &str, out: &mut Vec<u8>) -> Fit {
+fn leaf(node: &Shape, raw: &str, out: &mut Vec<u8>) -> Fit {
     if out.len() > OUT_BYTES_MAX {
         return Err(Fault::new(format!("the record has more than {OUT_BYTES_MAX} bytes as JSON")));
     }
     match node {
         _ if raw == "null" => out.extend_from_slice(b"null"),
-        Node::Value(semantic) => value(*semantic, raw, out)?,
-        Node::ScaledDecimal => scaled_decimal(raw, out)?,
+        Shape::Value(semantic) => value(*semantic, raw, out)?,
+        Shape::ScaledDecimal => scaled_decimal(raw, out)?,
         _ => out.extend_from_slice(raw.as_bytes()),
     }
     Ok(())

@@ -181,6 +181,52 @@ impl<K: Ord + Copy, const LEAF: usize, const BRANCH: usize> Tree<K, LEAF, BRANCH
     }
 }
 
+/// A tree in the making, of keys that come in order: its leaves are full.
+pub struct Builder<K, const LEAF: usize = LEAF_SIZE, const BRANCH: usize = BRANCH_SIZE> {
+    leaves: Vec<Child<K>>,
+    next: Vec<K>,
+}
+
+impl<K, const LEAF: usize, const BRANCH: usize> Default for Builder<K, LEAF, BRANCH> {
+    fn default() -> Self {
+        Builder { leaves: Vec::new(), next: Vec::with_capacity(LEAF) }
+    }
+}
+
+impl<K: Ord + Copy, const LEAF: usize, const BRANCH: usize> Builder<K, LEAF, BRANCH> {
+    /// Adds a key that is greater than all before it; whether it is.
+    pub fn push(&mut self, key: K) -> bool {
+        if self.next.last().is_some_and(|last| *last >= key) {
+            return false;
+        }
+        self.next.push(key);
+        // A full leaf is made when the next key has come, so that the last key is always in sight.
+        if self.next.len() > LEAF {
+            self.next.pop();
+            self.leaf();
+            self.next.push(key);
+        }
+        true
+    }
+
+    fn leaf(&mut self) {
+        let leaf: Arc<[K]> = self.next.as_slice().into();
+        self.leaves.push(Child { smallest: leaf[0], count: leaf.len(), node: Node::Leaf(leaf) });
+        self.next.clear();
+    }
+
+    pub fn finish(mut self) -> Tree<K, LEAF, BRANCH> {
+        if !self.next.is_empty() {
+            self.leaf();
+        }
+        let mut level = self.leaves;
+        while level.len() > 1 {
+            Editor::<K, LEAF, BRANCH>::push_branches(take(&mut level), true, true, &mut level);
+        }
+        Tree { root: level.pop() }
+    }
+}
+
 /// The leaf that holds the key with `index` smaller ones, and where in the leaf. The index must be below the count.
 fn leaf_at<K>(mut child: &Child<K>, mut index: usize) -> (&[K], usize) {
     loop {

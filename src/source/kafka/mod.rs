@@ -18,6 +18,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{ClientContext, Statistics};
 
 use super::{Registrar, Sink, Source};
+use crate::ids::{PartitionId, TopicId};
 use crate::position::LogId;
 pub use faults::Fault;
 pub use outlet::KafkaOutlet;
@@ -129,12 +130,13 @@ fn offset_in(list: &TopicPartitionList, topic: &str, number: i32) -> Option<u64>
 /// A partition that was found.
 #[derive(Clone, Debug)]
 struct Known {
-    /// As the sink numbers it.
-    partition: usize,
+    partition: PartitionId,
     /// An index of the source's topics.
     topic: usize,
     number: i32,
     log: LogId,
+    /// What its topic was made as.
+    origin: LogId,
     /// Where reading starts.
     start: u64,
     leader: Option<i32>,
@@ -176,8 +178,7 @@ enum Isolation {
 /// A topic to read.
 #[derive(Clone, Debug)]
 pub struct Subscription {
-    /// An index of the topics that all sources read.
-    pub topic: usize,
+    pub topic: TopicId,
     pub name: Arc<str>,
 }
 

@@ -38,7 +38,7 @@ pub fn run(kafka: &Kafka, sink: &mut dyn Sink) {
     let (mut feeds, mut seen) = (Vec::new(), 0);
     while !sink.is_closed() {
         let Some(client) = kafka.client(Isolation::Committed, || sink.is_closed()) else { return };
-        let mut reader = Reader {
+        let mut reader = FeedReader {
             kafka,
             client,
             sink,
@@ -112,7 +112,7 @@ impl Feed {
     }
 }
 
-struct Reader<'a> {
+struct FeedReader<'a> {
     kafka: &'a Kafka,
     client: BaseConsumer<Context>,
     sink: &'a mut dyn Sink,
@@ -129,7 +129,7 @@ struct Reader<'a> {
     is_outdated: bool,
 }
 
-impl Reader<'_> {
+impl FeedReader<'_> {
     fn run(&mut self) -> Result<(), KafkaError> {
         let present = self.present();
         self.learn(&present);
@@ -211,7 +211,7 @@ impl Reader<'_> {
         self.assign(&added)?;
         for (Renewed { index, start, why, is_other }, known) in renewed {
             self.flush();
-            self.sink.restart(known.partition, known.log, start, why);
+            self.sink.restart(known.partition, known.log, known.origin, start, why);
             let (partition, is_gone) = (known.partition, known.is_gone);
             (self.feeds[index].known, self.feeds[index].is_short) = (known, false);
             match is_gone {

@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::describe::{Described, describe};
 use super::{Context, Isolation, Kafka, Known, Renewed, moment, offset_in};
 use crate::position::LogId;
-use crate::source::{Asked, Extent, Found, HEARTBEAT, Registrar, Source};
+use crate::source::{Asked, Extent, Found, HEARTBEAT, Placed, Registrar, Source};
 
 /// How often the group's offsets are committed, for who watches groups.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
@@ -269,7 +269,7 @@ impl<'a> Watcher<'a> {
             for index in 0..shared.known.len() {
                 let known = &mut shared.known[index];
                 if known.topic == topic {
-                    (known.log, known.start, known.leader) = (log, 0, None);
+                    (known.log, known.origin, known.start, known.leader) = (log, log, 0, None);
                     known.is_gone = !numbers.contains(&known.number);
                     shared.renewed.push(Renewed { index, start: 0, why: why.clone(), is_other: true });
                 }
@@ -321,15 +321,17 @@ impl<'a> Watcher<'a> {
         for element in starts.elements() {
             let (Ok(()), Offset::Offset(start)) = (element.error(), element.offset()) else { continue };
             let (number, start) = (element.partition(), start.max(0).cast_unsigned());
-            if start > 0 {
+            let found = Found { topic: self.kafka.topics[topic].topic, number: number.cast_unsigned(), log, start };
+            let Placed { partition, from, log: known_as } = self.registrar.find(found);
+            if start > 0 && from == start {
                 let topic = name.as_ref();
                 tracing::warn!(topic, partition = number, start, "the log's first records are gone: reading from here");
             }
-            let found = Found { topic: self.kafka.topics[topic].topic, number: number.cast_unsigned(), log, start };
-            let partition = self.registrar.find(found);
             let leader =
                 described.partitions.iter().find(|(known, _)| *known == number).and_then(|(_, leader)| *leader);
-            self.kafka.shared().known.push(Known { partition, topic, number, log, start, leader, is_gone: false });
+            let (log, origin) = (known_as, log);
+            let known = Known { partition, topic, number, log, origin, start: from, leader, is_gone: false };
+            self.kafka.shared().known.push(known);
             new.retain(|other| *other != number);
         }
         unfound(&new);

@@ -3,12 +3,13 @@
 use serde_json::{Value as Json, json};
 use staygraph::event::{Code, OrderBy};
 use staygraph::graph::Node;
+use staygraph::ids::{DomainId, EntityId, PartitionId};
 use staygraph::model::value::Instant;
 use staygraph::projection::{Counters, Erased, Snapshot};
 
 use super::world::{Log, Modes, World};
 
-const GUEST: usize = 0;
+const GUEST: EntityId = EntityId(0);
 
 /// An event of guest `k0`: its id, what happened, its version and second, its data.
 fn event(id: &str, verb: &str, sequence: u64, second: u64, data: Json) -> Vec<u8> {
@@ -24,10 +25,10 @@ fn log(events: impl IntoIterator<Item = Vec<u8>>) -> Log {
 }
 
 fn project(mut world: World, report_gaps: bool, events: impl IntoIterator<Item = Vec<u8>>) -> Snapshot {
-    world.rules[0].report_gaps = report_gaps;
+    world.rules[DomainId(0)].report_gaps = report_gaps;
     let records = log(events);
     let mut projector = world.projector();
-    projector.apply(&world.batch(0, &records, records.len() as u64), Instant::EPOCH);
+    projector.apply(&world.batch(PartitionId(0), &records, records.len() as u64), Instant::EPOCH);
     let snapshot = projector.publish();
     assert_eq!(snapshot.graph.validate(), Ok(()));
     snapshot
@@ -39,8 +40,7 @@ fn by(order_by: OrderBy) -> World {
 }
 
 fn guest(snapshot: &Snapshot) -> Node<'_> {
-    let slot = snapshot.graph.find(GUEST, "k0").expect("the guest is known");
-    snapshot.graph.node(GUEST, slot)
+    snapshot.graph.node(snapshot.graph.find(GUEST, "k0").expect("the guest is known"))
 }
 
 fn field(snapshot: &Snapshot, name: &str) -> String {
@@ -71,7 +71,7 @@ fn missing_versions_are_the_lowest_hundred() {
 
 #[test]
 fn duplicates_and_conflicts_are_counted() {
-    let counters = |snapshot: &Snapshot| snapshot.counters[0];
+    let counters = |snapshot: &Snapshot| snapshot.counters[DomainId(0)];
     let expected = |applied, duplicates, conflicts| Counters { applied, duplicates, conflicts, dead: 0 };
     let twice = || ["a", "b", "a", "b", "a"].map(|id| event(id, "seen", if id == "a" { 1 } else { 2 }, 0, json!({})));
     for order_by in [OrderBy::Sequence, OrderBy::Position, OrderBy::Time] {
@@ -116,8 +116,8 @@ fn dead_letters_block_nothing() {
         project(by(OrderBy::Sequence), true, [good[0].clone()].into_iter().chain(middle).chain([good[1].clone()]));
 
     assert_eq!(field(&snapshot, "level"), "Int(2)");
-    assert_eq!(snapshot.applied[0], 8);
-    assert_eq!(snapshot.counters[0], Counters { applied: 2, duplicates: 0, conflicts: 0, dead: 6 });
+    assert_eq!(snapshot.applied[PartitionId(0)], 8);
+    assert_eq!(snapshot.counters[DomainId(0)], Counters { applied: 2, duplicates: 0, conflicts: 0, dead: 6 });
     let letters: Vec<_> = snapshot.dead_letters.iter().map(|(_, letter)| letter).collect();
     assert_eq!(letters.len(), 6);
     for ((offset, letter), (bytes, code)) in (1..).zip(letters).zip(&refused) {
@@ -162,7 +162,7 @@ fn letters_of_the_erased_say_nothing() {
     let bad = |id: &str, version| event(id, "changed", version, 0, json!({ "code": "no number" }));
     let records = log([bad("a", 1), event("b", "erased", 2, 0, json!({})), bad("c", 3)]);
     let mut projector = world.projector();
-    projector.apply(&world.batch(0, &records[..1], 1), Instant::EPOCH);
+    projector.apply(&world.batch(PartitionId(0), &records[..1], 1), Instant::EPOCH);
     let says = |projector: &staygraph::projection::Projector| {
         let letters = projector.dead_letters().iter();
         let says = letters.map(|(_, letter)| {
@@ -172,7 +172,7 @@ fn letters_of_the_erased_say_nothing() {
         says.collect::<Vec<_>>()
     };
     assert_eq!((says(&projector), projector.take_erased()), (vec![(false, true)], Erased::default()));
-    projector.apply(&world.batch(0, &records, 3), Instant::EPOCH);
+    projector.apply(&world.batch(PartitionId(0), &records, 3), Instant::EPOCH);
     assert_eq!(says(&projector), [(true, false), (true, false)]);
     let reached = Erased { subjects: vec![(GUEST, "k0".into())], letters: vec![0] };
     assert_eq!((projector.take_erased(), projector.take_erased()), (reached, Erased::default()));
@@ -188,9 +188,9 @@ fn the_older_record_of_the_erased_goes_when_nobody_reads_it() {
     let known = event("a", "changed", 1, 0, json!({ "name": "Ann" }));
     let records = log([known, event("b", "erased", 2, 0, json!({}))]);
     let mut projector = world.projector();
-    projector.apply(&world.batch(0, &records[..1], 1), Instant::EPOCH);
+    projector.apply(&world.batch(PartitionId(0), &records[..1], 1), Instant::EPOCH);
     let before = projector.publish();
-    projector.apply(&world.batch(0, &records, 2), Instant::EPOCH);
+    projector.apply(&world.batch(PartitionId(0), &records, 2), Instant::EPOCH);
     let after = projector.publish();
     assert!(projector.drop_faded(), "somebody reads it");
     assert_eq!((field(&before, "name"), projector.older()), ("String(\"Ann\")".into(), 1));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cel::{Context, Program, Value as CelValue};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
+use staygraph::ids::{EntityId, FieldId, Id};
 use staygraph::model::cell::Cell;
 use staygraph::model::value::{Date, LONG_MAX, Value};
 use staygraph::model::{Model, Operands};
@@ -28,8 +29,8 @@ const FIELDS: [(&str, &str); 10] = [
 struct Row(Vec<Value>);
 
 impl Operands for Row {
-    fn value(&self, field: usize) -> Cell<'_> {
-        self.0.get(field).map_or(Cell::Null, Value::cell)
+    fn value(&self, field: FieldId) -> Cell<'_> {
+        self.0.get(field.index()).map_or(Cell::Null, Value::cell)
     }
 }
 
@@ -150,7 +151,8 @@ fn agree(rule: &str, parts: &[String], result: &str, row: &[Value]) -> Result<()
     // A rule that reads no field is refused with the model.
     prop_assume!(words.any(|word| FIELDS.iter().any(|(name, _)| *name == word)));
     let parsed = model(rule, result, false);
-    let derived = parsed.entities[0].fields[FIELDS.len()].derived.as_ref().expect("it is derived");
+    let derived =
+        parsed.entities[EntityId(0)].fields[FieldId::of(FIELDS.len())].derived.as_ref().expect("it is derived");
     let operands = Row(row.to_vec());
     let (ours, cels) = (derived.evaluate(&operands).map(Cell::to_value), by_cel(rule, row));
     let outweighed = ours.is_none() && parts.iter().any(|part| by_cel(part, row).is_none());
@@ -158,13 +160,13 @@ fn agree(rule: &str, parts: &[String], result: &str, row: &[Value]) -> Result<()
     // "Where an operand is null or absent, a check is not judged and a derived value is null."
     for field in &derived.fields {
         let mut row = row.to_vec();
-        row[*field] = Value::Null;
+        row[field.index()] = Value::Null;
         let row = Row(row);
-        prop_assert_eq!(derived.evaluate(&row), None, "{} without {}", rule, FIELDS[*field].0);
+        prop_assert_eq!(derived.evaluate(&row), None, "{} without {}", rule, FIELDS[field.index()].0);
     }
     if result == "Boolean" && !derived.fields.is_empty() {
         let checked = model(rule, result, true);
-        let holds = checked.entities[0].checks[0].rule.holds(&Row(row.to_vec()));
+        let holds = checked.entities[EntityId(0)].checks[0].rule.holds(&Row(row.to_vec()));
         prop_assert_eq!(holds.map(Value::Boolean), ours);
     }
     Ok(())

@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use staygraph::event::{Batch, Buffer, Decoder, OrderBy};
+use staygraph::ids::{By, DomainId, Id as _, PartitionId, TopicId};
 use staygraph::model::Model;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
@@ -64,28 +65,33 @@ pub type Modes = [OrderBy; 2];
 pub struct World {
     pub model: Arc<Model>,
     pub decoder: Decoder,
-    pub rules: Vec<DomainRules>,
-    pub partitions: Vec<Partition>,
+    pub rules: By<DomainId, DomainRules>,
+    pub partitions: By<PartitionId, Partition>,
 }
 
 impl World {
     pub fn new(modes: Modes) -> World {
         let model = model();
         let partitions = (0..PARTITIONS).map(|index| {
-            let (topic, number) = (index / 2, (index % 2) as u32);
-            Partition { topic, log: LogId(topic as u32), number, lost: None }
+            let (topic, number) = (TopicId::of(index / 2), (index % 2) as u32);
+            Partition { topic, log: LogId(topic.0), origin: LogId(topic.0), number, lost: None }
         });
         World {
-            decoder: Decoder::new(model.clone(), modes.to_vec(), 1 << 16),
+            decoder: Decoder::new(model.clone(), modes.to_vec().into(), 1 << 16),
             rules: modes.iter().map(|mode| DomainRules { order_by: *mode, report_gaps: true }).collect(),
             partitions: partitions.collect(),
             model,
         }
     }
 
-    pub fn projector(&self) -> Projector {
+    /// A projector that reads nothing yet.
+    pub fn new_projector(&self) -> Projector {
         let topics = Topic::of_domains(&self.model, "log");
-        let mut projector = Projector::new(self.model.clone(), self.rules.clone(), topics, 1_000_000);
+        Projector::new(self.model.clone(), self.rules.clone(), topics, 1_000_000)
+    }
+
+    pub fn projector(&self) -> Projector {
+        let mut projector = self.new_projector();
         for partition in &self.partitions {
             projector.add(partition.clone(), 0);
         }
@@ -95,25 +101,30 @@ impl World {
     /// Every key of every entity, and one that no event names.
     pub fn keys(&self) -> BTreeSet<Id> {
         let names = (0..KEYS).map(|key| key_name(key as u8)).chain(["nobody".to_owned()]);
-        names.flat_map(|name| (0..self.model.entities.len()).map(move |entity| (entity, name.clone()))).collect()
+        names.flat_map(|name| self.model.entities.ids().map(move |entity| (entity, name.clone()))).collect()
     }
 
-    pub fn batch(&self, partition: usize, records: &[(u64, Vec<u8>)], next_offset: u64) -> Batch {
+    /// Each domain has a topic of its own.
+    fn domain_of(&self, partition: PartitionId) -> DomainId {
+        DomainId::of(self.partitions[partition].topic.index())
+    }
+
+    pub fn batch(&self, partition: PartitionId, records: &[(u64, Vec<u8>)], next_offset: u64) -> Batch {
         let mut batch = Batch::new(partition);
         for (offset, bytes) in records {
-            batch.push(&self.decoder, &[self.partitions[partition].topic], *offset, Instant::EPOCH, bytes);
+            batch.push(&self.decoder, &[self.domain_of(partition)], *offset, Instant::EPOCH, bytes);
         }
         batch.next_offset = next_offset;
         batch
     }
 
     /// The oracle's side of a batch.
-    pub fn facts(&self, partition: usize, records: &[(u64, Vec<u8>)]) -> Vec<Fact> {
+    pub fn facts(&self, partition: PartitionId, records: &[(u64, Vec<u8>)]) -> Vec<Fact> {
         let description = &self.partitions[partition];
         let mut buffer = Buffer::default();
         let decoded = records.iter().filter_map(|(offset, bytes)| {
-            let event = self.decoder.decode(bytes, &[description.topic], &mut buffer).ok()?.into();
-            let topic = self.model.domains[description.topic].name.clone();
+            let event = self.decoder.decode(bytes, &[self.domain_of(partition)], &mut buffer).ok()?.into();
+            let topic = self.model.domains[self.domain_of(partition)].name.clone();
             let partition = description.number;
             Some(Fact { event, topic, partition, offset: *offset })
         });
@@ -121,11 +132,11 @@ impl World {
     }
 
     /// The entities whose events are refused.
-    pub fn refused(&self, partition: usize, records: &[(u64, Vec<u8>)]) -> Vec<Id> {
-        let topic = self.partitions[partition].topic;
+    pub fn refused(&self, partition: PartitionId, records: &[(u64, Vec<u8>)]) -> Vec<Id> {
+        let domain = self.domain_of(partition);
         let mut buffer = Buffer::default();
         let refused = records.iter().filter_map(|(_, bytes)| {
-            let rejection = self.decoder.decode(bytes, &[topic], &mut buffer).err()?;
+            let rejection = self.decoder.decode(bytes, &[domain], &mut buffer).err()?;
             let (kind, subject) = (rejection.kind?, rejection.subject?);
             Some((self.model.entity_of_event(kind.split_once('.')?.0)?, subject))
         });

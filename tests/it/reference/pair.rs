@@ -12,6 +12,7 @@ use async_graphql::{Request, ValidationMode, Variables};
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use staygraph::api::OnError;
+use staygraph::ids::Slot;
 use staygraph::limits::Limits;
 use staygraph::query::{Arguments, Page, Reading};
 
@@ -55,10 +56,10 @@ impl Pair {
         let types = &world.api.schema.types;
         let told = told(&world);
         let reading = Reading::new(world.snapshot.graph.clone(), true, Box::new(|| false));
-        let cursors = (0..world.api.model.entities.len()).flat_map(|entity| {
+        let cursors = world.api.model.entities.ids().flat_map(|entity| {
             let arguments = Arguments::read(&world.api.model, entity, &seal(), true, &serde_json::Map::new()).unwrap();
-            let cursor = |slot: u32| Page::cursor(&reading, entity, slot, &arguments.order, &seal());
-            (0..4).map(cursor).collect::<Vec<_>>()
+            let cursor = |slot: Slot| Page::cursor(&reading, entity.node(slot), &arguments.order, &seal());
+            (0..4).map(Slot).map(cursor).collect::<Vec<_>>()
         });
         let cursors = cursors.collect();
         let [strict, fast] = [ValidationMode::Strict, ValidationMode::Fast].map(|mode| schema::make(types, mode));

@@ -12,6 +12,7 @@ use async_graphql::dynamic::{
 use async_graphql::{Pos, QueryPathSegment, ValidationMode, Value};
 use serde_json::{Map, Value as Json, json};
 use staygraph::graph::{Bounds, Node};
+use staygraph::ids::{EntityId, FieldId, NodeId, Slot};
 use staygraph::limits::ITEMS_MAX;
 use staygraph::model::cell::Cell;
 use staygraph::model::{Kind, Model, constant_name};
@@ -44,18 +45,18 @@ pub struct Mark {
 
 /// What fields are asked of.
 enum Parent {
-    Node(usize, u32),
+    Node(NodeId),
     List(Arc<Listed>),
-    Edge(Arc<Listed>, u32),
+    Edge(Arc<Listed>, Slot),
     Hit(Hit),
     Path(staygraph::graph::Path),
-    Step(String, (u32, u32), (u32, u32), bool),
+    Step(String, NodeId, NodeId, bool),
     /// Something that is null in the end.
     Nothing,
 }
 
 struct Listed {
-    entity: usize,
+    entity: EntityId,
     source: Source,
     arguments: Arguments,
     page: Page,
@@ -275,23 +276,23 @@ impl Asked<'_, '_> {
             None if holder == "Query" => self.root(name),
             None if holder == "Projection" && name == "deadLetters" => self.letters(),
             None => Ok(self.member(name)),
-            Some(Parent::Node(entity, slot)) => self.of_node(*entity, *slot, name),
+            Some(Parent::Node(id)) => self.of_node(*id, name),
             Some(Parent::List(listed)) => self.of_list(listed, name),
             Some(Parent::Edge(listed, slot)) => Ok(Some(match name {
                 "cursor" => FieldValue::value(self.cursor(listed, *slot)),
-                _ => node(listed.entity, *slot),
+                _ => node(listed.entity.node(*slot)),
             })),
             Some(Parent::Hit(hit)) => Ok(Some(match name {
-                "node" => self.any(hit.entity, hit.slot),
+                "node" => self.any(hit.node),
                 "score" => FieldValue::value(hit.score),
                 _ => {
-                    let fields = &self.model().entities[hit.entity].fields;
+                    let fields = &self.model().entities[hit.node.entity].fields;
                     list(hit.fields.iter().map(|field| FieldValue::value(fields[*field].name.as_str())))
                 }
             })),
             Some(Parent::Path(path)) => Ok(Some(match name {
                 "length" => FieldValue::value(path.hops.len()),
-                "nodes" => list(path.nodes.iter().map(|(entity, slot)| self.any(*entity as usize, *slot))),
+                "nodes" => list(path.nodes.iter().map(|id| self.any(*id))),
                 _ => {
                     let ends = path.nodes.iter().zip(&path.nodes[1..]);
                     list(path.hops.iter().zip(ends).map(|(hop, (here, there))| {
@@ -303,8 +304,8 @@ impl Asked<'_, '_> {
             })),
             Some(Parent::Step(kind, from, to, forward)) => Ok(Some(match name {
                 "kind" => FieldValue::value(kind.as_str()),
-                "from" => self.any(from.0 as usize, from.1),
-                "to" => self.any(to.0 as usize, to.1),
+                "from" => self.any(*from),
+                "to" => self.any(*to),
                 _ => FieldValue::value(*forward),
             })),
             Some(Parent::Nothing) => unreachable!("something stood in for it"),
@@ -320,14 +321,14 @@ impl Asked<'_, '_> {
         .map(FieldValue::value)
     }
 
-    fn any(&self, entity: usize, slot: u32) -> FieldValue<'static> {
-        node(entity, slot).with_type(self.model().entities[entity].name.clone())
+    fn any(&self, id: NodeId) -> FieldValue<'static> {
+        node(id).with_type(self.model().entities[id.entity].name.clone())
     }
 
-    fn by_id(&self, id: &str) -> Option<(usize, u32)> {
+    fn by_id(&self, id: &str) -> Option<NodeId> {
         let (name, key) = id.split_once(':')?;
         let entity = self.model().entity_named(name)?;
-        Some((entity, self.reading.find(entity, key)?))
+        self.reading.find(entity, key)
     }
 
     fn told(&self, name: &str) -> FieldValue<'static> {
@@ -336,7 +337,7 @@ impl Asked<'_, '_> {
 
     fn root(&self, name: &str) -> Resolved {
         match name {
-            "node" => Ok(self.by_id(&self.text("id")).map(|(entity, slot)| self.any(entity, slot))),
+            "node" => Ok(self.by_id(&self.text("id")).map(|id| self.any(id))),
             "nodes" => {
                 let given = self.given();
                 let ids = given.get("ids").and_then(Json::as_array).cloned().unwrap_or_default();
@@ -350,14 +351,14 @@ impl Asked<'_, '_> {
                     let (Some(entity), Some(key)) = (entity, wanted["key"].as_str()) else {
                         return Err(QueryError::bad_input("no representation"));
                     };
-                    Ok(self.reading.find(entity, key).map(|slot| (entity, slot)))
+                    Ok(self.reading.find(entity, key))
                 })
             }
             "search" => {
                 let first = self.number("first", PAGE_DEFAULT, PAGE_MAX)?;
                 let given = self.given();
                 let wanted = given.get("kinds").and_then(Json::as_array);
-                let kinds = (0..self.model().entities.len()).filter(|entity| {
+                let kinds = self.model().entities.ids().filter(|entity| {
                     let name = constant_name(&self.model().entities[*entity].name);
                     wanted.is_none_or(|wanted| wanted.iter().any(|kind| *kind == name))
                 });
@@ -378,10 +379,10 @@ impl Asked<'_, '_> {
                 Ok(Some(value(&wanted.iter().map(named).collect::<Result<Json, _>>()?)))
             }
             "projection" | "catalog" | "_service" => Ok(Some(self.told(name))),
-            _ => match self.model().entities.iter().position(|entity| entity.singular == name) {
-                Some(entity) => Ok(self.reading.find(entity, &self.text("key")).map(|slot| node(entity, slot))),
+            _ => match self.model().entities.find(|entity| entity.singular == name) {
+                Some(entity) => Ok(self.reading.find(entity, &self.text("key")).map(node)),
                 None => {
-                    let entity = self.model().entities.iter().position(|entity| entity.plural == name).unwrap();
+                    let entity = self.model().entities.find(|entity| entity.plural == name).unwrap();
                     self.page(entity, Source::All)
                 }
             },
@@ -389,13 +390,13 @@ impl Asked<'_, '_> {
     }
 
     /// Those that are there. A null in a list of interfaces is a fault of the executor's (see `faults`): it is put there later.
-    fn all(&self, wanted: &[Json], find: impl Fn(&Json) -> Result<Option<(usize, u32)>, QueryError>) -> Resolved {
+    fn all(&self, wanted: &[Json], find: impl Fn(&Json) -> Result<Option<NodeId>, QueryError>) -> Resolved {
         if wanted.len() > ITEMS_MAX {
             return Err(QueryError::bad_input("too many"));
         }
         let found = wanted.iter().enumerate().map(|(index, wanted)| {
             let error = match find(wanted) {
-                Ok(Some((entity, slot))) => return self.any(entity, slot),
+                Ok(Some(id)) => return self.any(id),
                 Ok(None) => None,
                 Err(error) => {
                     let Pos { line, column } = self.context.ctx.item.pos;
@@ -413,14 +414,11 @@ impl Asked<'_, '_> {
         let first = self.number("first", 10, PAGE_MAX)?;
         let given = self.given();
         let wanted = given.get("via").and_then(Json::as_array);
-        let is_wanted = |link: &(usize, usize)| {
+        let is_wanted = |link: &(EntityId, FieldId)| {
             wanted.is_none_or(|wanted| wanted.iter().any(|name| *name == link_name(self.model(), *link)))
         };
-        let via: Vec<(usize, usize)> = links(self.model()).into_iter().filter(is_wanted).collect();
-        let end = |name: &str| {
-            let found = self.by_id(&self.text(name)).map(|(entity, slot)| (entity as u32, slot));
-            found.ok_or_else(|| QueryError::bad_input("no end"))
-        };
+        let via: Vec<(EntityId, FieldId)> = links(self.model()).into_iter().filter(is_wanted).collect();
+        let end = |name: &str| self.by_id(&self.text(name)).ok_or_else(|| QueryError::bad_input("no end"));
         let (from, to) = (end("from")?, end("to")?);
         if first == 0 || via.is_empty() && from != to {
             return Ok(Some(list(std::iter::empty())));
@@ -455,24 +453,24 @@ impl Asked<'_, '_> {
         }))))
     }
 
-    fn page(&self, entity: usize, source: Source) -> Resolved {
+    fn page(&self, entity: EntityId, source: Source) -> Resolved {
         let arguments = Arguments::read(self.model(), entity, &seal(), self.shared.personal, &self.given())?;
         let page = page(&self.reading, entity, source, &arguments)?;
         Ok(Some(FieldValue::owned_any(Parent::List(Arc::new(Listed { entity, source, arguments, page })))))
     }
 
-    fn cursor(&self, listed: &Listed, slot: u32) -> String {
-        Page::cursor(&self.reading, listed.entity, slot, &listed.arguments.order, &seal())
+    fn cursor(&self, listed: &Listed, slot: Slot) -> String {
+        Page::cursor(&self.reading, listed.entity.node(slot), &listed.arguments.order, &seal())
     }
 
     fn of_list(&self, listed: &Arc<Listed>, name: &str) -> Resolved {
         let slots = &listed.page.slots;
         Ok(Some(match name {
-            "nodes" => list(slots.iter().map(|slot| node(listed.entity, *slot))),
+            "nodes" => list(slots.iter().map(|slot| node(listed.entity.node(*slot)))),
             "edges" => list(slots.iter().map(|slot| FieldValue::owned_any(Parent::Edge(listed.clone(), *slot)))),
             "totalCount" => FieldValue::value(total(&self.reading, listed.entity, listed.source, &listed.arguments)?),
             "pageInfo" => {
-                let cursor = |slot: Option<&u32>| slot.map(|slot| self.cursor(listed, *slot));
+                let cursor = |slot: Option<&Slot>| slot.map(|slot| self.cursor(listed, *slot));
                 value(&json!({
                     "hasNextPage": listed.page.has_next, "hasPreviousPage": listed.page.has_previous,
                     "startCursor": cursor(slots.first()), "endCursor": cursor(slots.last()),
@@ -482,13 +480,13 @@ impl Asked<'_, '_> {
         }))
     }
 
-    fn freshness(&self, entity: usize) -> FieldValue<'static> {
+    fn freshness(&self, entity: EntityId) -> FieldValue<'static> {
         value(&self.shared.told["of"][&self.model().entities[entity].singular]["freshness"])
     }
 
-    fn of_node(&self, entity: usize, slot: u32, name: &str) -> Resolved {
-        let described = &self.model().entities[entity];
-        let node = self.reading.node(entity, slot);
+    fn of_node(&self, id: NodeId, name: &str) -> Resolved {
+        let described = &self.model().entities[id.entity];
+        let node = self.reading.node(id);
         let texts = |texts: Vec<Json>| Some(value(&Json::Array(texts)));
         Ok(match name {
             "id" => Some(FieldValue::value(format!("{}:{}", described.name, node.key()))),
@@ -500,10 +498,10 @@ impl Asked<'_, '_> {
             }
             "rejected" => {
                 let letters = self.shared.snapshot.dead_letters.iter().map(|(_, letter)| letter);
-                texts(letters.filter(|letter| letter.node == Some((entity, slot))).map(of_letter).collect())
+                texts(letters.filter(|letter| letter.node == Some(id)).map(of_letter).collect())
             }
             "lastEvent" => last_event(&node).map(|event| value(&event)),
-            "freshness" => Some(self.freshness(entity)),
+            "freshness" => Some(self.freshness(id.entity)),
             "attributes" => {
                 if described.has_personal && !self.shared.personal {
                     return Err(QueryError::forbidden(name));
@@ -519,15 +517,15 @@ impl Asked<'_, '_> {
                     if field.personal && !self.shared.personal {
                         return Err(QueryError::forbidden(name));
                     }
-                    if let Kind::Link { entity: target, .. } = field.kind {
-                        return Ok(self.reading.follow(&node, place, target).map(|slot| self::node(target, slot)));
+                    if let Kind::Link(target) = field.kind {
+                        return Ok(self.reading.follow(&node, place, target).map(self::node));
                     }
                     let cell = of_cell(node.value(place), &field.kind, self.model());
                     (!cell.is_null()).then(|| value(&cell))
                 }
                 None => {
                     let reverse = described.reverses.iter().position(|reverse| reverse.name == name).unwrap();
-                    return self.page(described.reverses[reverse].entity, Source::Reverse { entity, slot, reverse });
+                    return self.page(described.reverses[reverse].entity, Source::Reverse { of: id, reverse });
                 }
             },
         })
@@ -535,19 +533,19 @@ impl Asked<'_, '_> {
 }
 
 /// The links of a model: entity and field.
-fn links(model: &Model) -> Vec<(usize, usize)> {
-    let fields = |entity: usize| (0..model.entities[entity].fields.len()).map(move |field| (entity, field));
-    let all = (0..model.entities.len()).flat_map(fields);
+fn links(model: &Model) -> Vec<(EntityId, FieldId)> {
+    let fields = |entity: EntityId| model.entities[entity].fields.ids().map(move |field| (entity, field));
+    let all = model.entities.ids().flat_map(fields);
     all.filter(|(entity, field)| model.entities[*entity].fields[*field].kind.link().is_some()).collect()
 }
 
-fn link_name(model: &Model, (entity, field): (usize, usize)) -> String {
+fn link_name(model: &Model, (entity, field): (EntityId, FieldId)) -> String {
     let entity = &model.entities[entity];
     format!("{}_{}", constant_name(&entity.name), constant_name(&entity.fields[field].name))
 }
 
-fn node(entity: usize, slot: u32) -> FieldValue<'static> {
-    FieldValue::owned_any(Parent::Node(entity, slot))
+fn node(id: NodeId) -> FieldValue<'static> {
+    FieldValue::owned_any(Parent::Node(id))
 }
 
 fn list(items: impl Iterator<Item = FieldValue<'static>>) -> FieldValue<'static> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use staygraph::api::{self, Admission, Api, Documents, OnError, Request, Source, Trusted};
 use staygraph::freshness::{Demand, Moment, Thresholds};
+use staygraph::ids::PartitionId;
 use staygraph::limits::Limits;
 use staygraph::model::value::Instant;
 use staygraph::projection::Snapshot;
@@ -80,9 +81,10 @@ impl World {
         let serving = |snapshot: Snapshot| {
             let domain = DomainServing { thresholds: Thresholds::default(), held: None };
             let domains = vec![domain; snapshot.graph.model().domains.len()];
-            let topics = snapshot.topics.len();
-            let serving = Serving::new(snapshot.graph.model().clone(), domains, snapshot, 0, Box::new(|| ()), still);
-            (0..topics).for_each(|topic| serving.found(topic, 0));
+            let topics = snapshot.topics.ids();
+            let serving =
+                Serving::new(snapshot.graph.model().clone(), domains.into(), snapshot, 0, Box::new(|| ()), still);
+            topics.for_each(|topic| serving.found(PartitionId(topic.0), topic, 0));
             serving
         };
         let serving = Arc::new(serving(told()));

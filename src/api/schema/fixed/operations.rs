@@ -75,6 +75,12 @@ pub const PROJECTION: Object = (
         ("duplicates", "Long!", "Events recognised as duplicates since the start."),
         ("conflicts", "Long!", "Different events of one entity under one `sequence`, since the start."),
         ("domains", "[DomainFreshness!]!", "How fresh each domain is."),
+        ("checkpoints", "[Checkpoint!]!", "The checkpoints that a start can be made from, newest first."),
+        (
+            "digest",
+            "Digest!",
+            "One number for all that this version says. Every entity is read for it: about two seconds a million.",
+        ),
     ],
 );
 
@@ -159,6 +165,36 @@ pub const OBJECTS: &[Object] = &[
                 "Float!",
                 "How much of the 30 samples there is that rates and stalls are judged by, 0 to 1.",
             ),
+        ],
+    ),
+    (
+        "Checkpoint",
+        "A version, saved: what a start goes on from.",
+        &[
+            ("id", "ID!", "Its name; later ones sort behind it."),
+            ("at", "DateTime!", "When it was taken."),
+            ("position", "String!", "How far it has come in every partition."),
+            ("model", "String!", "The fingerprint of the model that it was made by."),
+            ("bytes", "Long!", "Bytes of its data."),
+            ("location", "String!", "Where its data lie."),
+        ],
+    ),
+    (
+        "Digest",
+        "One number for all that a version says: two graphs of the same events have the same, however they came.",
+        &[
+            ("position", "String!", "The version's position in every partition."),
+            ("value", "String!", "The number, 32 hex digits: of all entities'."),
+            ("entities", "[EntityDigest!]!", "Those of each entity."),
+        ],
+    ),
+    (
+        "EntityDigest",
+        "One number for all that a version says of an entity's nodes: keys, states, fields, links, attributes and what set them;          not offsets, times of applying, or what is personal of the erased.",
+        &[
+            ("entity", "String!", "The entity's name in the model."),
+            ("count", "Long!", "Its nodes with events of their own, deleted ones too."),
+            ("value", "String!", "The number, 32 hex digits."),
         ],
     ),
     (

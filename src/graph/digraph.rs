@@ -11,13 +11,11 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::view::View;
-
-/// An entity and a slot.
-pub type NodeId = (u32, u32);
+use crate::ids::{FieldId, Id, NodeId, Slot};
 
 /// A view as a directed graph.
 #[derive(Clone, Copy)]
-pub struct Walk<'v> {
+pub struct Digraph<'v> {
     view: &'v View,
 }
 
@@ -27,40 +25,39 @@ pub struct Edge {
     pub source: NodeId,
     pub target: NodeId,
     /// The link's field in the source's entity.
-    pub field: u32,
+    pub field: FieldId,
 }
 
-impl<'v> Walk<'v> {
-    pub fn new(view: &'v View) -> Walk<'v> {
-        Walk { view }
+impl<'v> Digraph<'v> {
+    pub fn new(view: &'v View) -> Digraph<'v> {
+        Digraph { view }
     }
 
     /// Links from a node, or to it.
-    pub fn links(self, (entity, slot): NodeId, direction: Direction) -> Vec<Edge> {
+    pub fn links(self, id: NodeId, direction: Direction) -> Vec<Edge> {
         let model = self.view.model();
         let mut edges = Vec::new();
         match direction {
             Direction::Outgoing => {
-                let node = self.view.node(entity as usize, slot);
+                let node = self.view.node(id);
                 // Only what lists hold has a reverse link; an edge is one from both ends.
-                for (field, description) in model.entities[entity as usize].fields.iter().enumerate() {
+                for (field, description) in model.entities[id.entity].fields.entries() {
                     let Some(target_entity) = description.kind.link().filter(|_| node.is_listed()) else { continue };
                     if let Some(target) = self.view.follow(&node, field, target_entity) {
-                        let target = (target_entity as u32, target);
-                        edges.push(Edge { source: (entity, slot), target, field: field as u32 });
+                        edges.push(Edge { source: id, target, field });
                     }
                 }
             }
             Direction::Incoming => {
-                for member in self.view.merged(entity as usize, slot) {
-                    for (source_entity, description) in model.entities.iter().enumerate() {
-                        for (field, link) in description.fields.iter().enumerate() {
-                            if link.kind.link() == Some(entity as usize) {
+                for member in self.view.merged(id) {
+                    for (source_entity, description) in model.entities.entries() {
+                        for (field, link) in description.fields.entries() {
+                            if link.kind.link() == Some(id.entity) {
                                 let sources = self.view.sources(source_entity, field, member);
                                 edges.extend(sources.map(|source| Edge {
-                                    source: (source_entity as u32, source),
-                                    target: (entity, slot),
-                                    field: field as u32,
+                                    source: source_entity.node(source),
+                                    target: id,
+                                    field,
                                 }));
                             }
                         }
@@ -73,9 +70,9 @@ impl<'v> Walk<'v> {
 
     fn all(self) -> Vec<NodeId> {
         let mut all = Vec::new();
-        for entity in 0..self.view.model().entities.len() {
+        for entity in self.view.model().entities.ids() {
             let _ = self.view.each::<()>(entity, |slot, _| {
-                all.push((entity as u32, slot));
+                all.push(entity.node(slot));
                 ControlFlow::Continue(())
             });
         }
@@ -83,23 +80,23 @@ impl<'v> Walk<'v> {
     }
 }
 
-impl GraphBase for Walk<'_> {
+impl GraphBase for Digraph<'_> {
     type NodeId = NodeId;
     type EdgeId = Edge;
 }
 
-impl GraphRef for Walk<'_> {}
+impl GraphRef for Digraph<'_> {}
 
-impl Data for Walk<'_> {
+impl Data for Digraph<'_> {
     type NodeWeight = ();
     type EdgeWeight = ();
 }
 
-impl GraphProp for Walk<'_> {
+impl GraphProp for Digraph<'_> {
     type EdgeType = petgraph::Directed;
 }
 
-impl Visitable for Walk<'_> {
+impl Visitable for Digraph<'_> {
     type Map = HashSet<NodeId>;
 
     fn visit_map(&self) -> HashSet<NodeId> {
@@ -111,32 +108,35 @@ impl Visitable for Walk<'_> {
     }
 }
 
-impl NodeIndexable for Walk<'_> {
+impl NodeIndexable for Digraph<'_> {
     fn node_bound(&self) -> usize {
-        (0..self.view.model().entities.len()).map(|entity| self.view.slots(entity) as usize).sum()
+        self.view.model().entities.ids().map(|entity| self.view.slots(entity).len()).sum()
     }
 
-    fn to_index(&self, (entity, slot): NodeId) -> usize {
-        (0..entity as usize).map(|entity| self.view.slots(entity) as usize).sum::<usize>() + slot as usize
+    fn to_index(&self, id: NodeId) -> usize {
+        let before = self.view.model().entities.ids().take(id.entity.index());
+        before.map(|entity| self.view.slots(entity).len()).sum::<usize>() + id.slot.index()
     }
 
     fn from_index(&self, mut index: usize) -> NodeId {
-        let mut entity = 0;
-        while index >= self.view.slots(entity) as usize {
-            index -= self.view.slots(entity) as usize;
-            entity += 1;
+        for entity in self.view.model().entities.ids() {
+            let slots = self.view.slots(entity).len();
+            if index < slots {
+                return entity.node(Slot::of(index));
+            }
+            index -= slots;
         }
-        (entity as u32, index as u32)
+        panic!("an index of a node is less than `node_bound`")
     }
 }
 
-impl NodeCount for Walk<'_> {
+impl NodeCount for Digraph<'_> {
     fn node_count(&self) -> usize {
         self.all().len()
     }
 }
 
-impl IntoNodeIdentifiers for Walk<'_> {
+impl IntoNodeIdentifiers for Digraph<'_> {
     type NodeIdentifiers = std::vec::IntoIter<NodeId>;
 
     fn node_identifiers(self) -> Self::NodeIdentifiers {
@@ -144,7 +144,7 @@ impl IntoNodeIdentifiers for Walk<'_> {
     }
 }
 
-impl IntoNeighbors for Walk<'_> {
+impl IntoNeighbors for Digraph<'_> {
     type Neighbors = std::vec::IntoIter<NodeId>;
 
     fn neighbors(self, node: NodeId) -> Self::Neighbors {
@@ -152,7 +152,7 @@ impl IntoNeighbors for Walk<'_> {
     }
 }
 
-impl IntoNeighborsDirected for Walk<'_> {
+impl IntoNeighborsDirected for Digraph<'_> {
     type NeighborsDirected = std::vec::IntoIter<NodeId>;
 
     fn neighbors_directed(self, node: NodeId, direction: Direction) -> Self::NeighborsDirected {
@@ -184,7 +184,7 @@ impl EdgeRef for Edge {
     }
 }
 
-impl IntoEdgeReferences for Walk<'_> {
+impl IntoEdgeReferences for Digraph<'_> {
     type EdgeRef = Edge;
     type EdgeReferences = std::vec::IntoIter<Edge>;
 
@@ -194,7 +194,7 @@ impl IntoEdgeReferences for Walk<'_> {
     }
 }
 
-impl IntoEdges for Walk<'_> {
+impl IntoEdges for Digraph<'_> {
     type Edges = std::vec::IntoIter<Edge>;
 
     fn edges(self, node: NodeId) -> Self::Edges {
@@ -202,7 +202,7 @@ impl IntoEdges for Walk<'_> {
     }
 }
 
-impl IntoEdgesDirected for Walk<'_> {
+impl IntoEdgesDirected for Digraph<'_> {
     type EdgesDirected = std::vec::IntoIter<Edge>;
 
     fn edges_directed(self, node: NodeId, direction: Direction) -> Self::EdgesDirected {

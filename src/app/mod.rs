@@ -1,5 +1,7 @@
 //! The only wiring: rooms into a service. Owns the order of shutdown.
 
+mod checkpoints;
+
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{ErrorKind, Write};
@@ -14,12 +16,13 @@ use crate::clock;
 use crate::config::{Config, Documents, SourceConfig, SourceKind, TopicConfig};
 use crate::event::Decoder;
 use crate::http::{Room, Service, router, server};
+use crate::ids::{By, DomainId, TopicId};
 use crate::intake::Intake;
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::pipeline::{Carries, Format, Parts, Pipeline};
-use crate::projection::{Gate, Projector, Topic};
+use crate::projection::{Owner, Topic, Vault};
 use crate::query::Seal;
 use crate::sealing::Sealing;
 use crate::serving::{DomainServing, Serving};
@@ -29,9 +32,24 @@ use crate::source::log::{Log, LogError};
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
+use checkpoints::Begun;
+
+struct NoVault;
+
+impl Vault for NoVault {
+    fn seal(&self, _: Owner<'_>, plain: &[u8]) -> Option<Vec<u8>> {
+        Some(plain.to_vec())
+    }
+
+    fn open(&self, _: Owner<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
+        Some(sealed.to_vec())
+    }
+}
 
 /// How long requests under way may take at a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long the last checkpoint may take at a shutdown.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(15);
 /// How long the pipeline's threads may take to end at a shutdown.
 const STOP: Duration = Duration::from_secs(10);
 /// How long the health route says which thread died before the process ends by it: whoever asks each second hears it.
@@ -56,8 +74,8 @@ pub struct Store {
 pub struct EmbeddedStore {
     pub log: Arc<Log>,
     pub intake: Intake,
-    /// By topic of the configuration: its number in the log, where it is there.
-    places: Vec<Option<usize>>,
+    /// A topic's number in the log, where it is there.
+    places: By<TopicId, Option<usize>>,
 }
 
 /// Opens the embedded log and its topics, where some domain reads it.
@@ -68,10 +86,7 @@ pub fn open(config: Config) -> Result<Store, String> {
 /// The same, with something done to the log while nobody else has it and none of its topics is in use.
 pub fn open_after(mut config: Config, prepare: impl FnOnce(&mut Log) -> Result<(), String>) -> Result<Store, String> {
     let threads = Threads::default();
-    let model = Arc::new(std::mem::replace(
-        &mut config.model,
-        Model { entities: vec![], enums: vec![], domains: vec![], fingerprint: String::new() },
-    ));
+    let model = Arc::new(std::mem::take(&mut config.model));
     let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
     let decoder = Decoder::new(model.clone(), order_by, config.limits.event_bytes_max);
     let (embedded, keys) = match config.sources.iter().position(|source| source.kind == SourceKind::Log) {
@@ -114,13 +129,14 @@ fn open_log(
         tracing::info!(records = sealed, seconds, "personal values that lay open in the log are sealed");
     }
     let place = |topic: &TopicConfig| (topic.source == source).then(|| log.topic(&topic.name)).transpose();
-    let places: Vec<Option<usize>> = config.topics.iter().map(place).collect::<Result<_, _>>().map_err(failed)?;
+    let places: By<TopicId, Option<usize>> =
+        config.topics.iter().map(place).collect::<Result<_, _>>().map_err(failed)?;
     // A domain's events go to the first of its topics.
-    let written = |domain: usize| {
-        let first = config.topics.iter().position(|topic| topic.domains.contains(&domain));
+    let written = |domain: DomainId| {
+        let first = config.topics.find(|topic| topic.domains.contains(&domain));
         first.and_then(|topic| places[topic])
     };
-    let written = (0..config.domains.len()).map(written).collect();
+    let written = config.domains.ids().map(written).collect();
     let log = Arc::new(log);
     let intake = Intake::new(log.clone(), decoder.clone(), sealing, written);
     Ok((EmbeddedStore { intake, log, places }, keys))
@@ -128,7 +144,7 @@ fn open_log(
 
 /// A domain that is applied late on purpose.
 pub struct Late {
-    pub domain: usize,
+    pub domain: DomainId,
     pub ms: i64,
     pub why: String,
 }
@@ -165,17 +181,17 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         config.topics.iter().map(|topic| topic.name.clone()).collect(),
     );
     let sources = sources(&config, embedded.as_ref(), late.as_ref());
-    let domain_rules = config.domains.iter().map(|domain| domain.rules).collect();
     let topic = |topic: &TopicConfig| Topic {
         source: config.sources[topic.source].name.as_str().into(),
         name: topic.name.as_str().into(),
         domains: topic.domains.as_slice().into(),
     };
     let topics = config.topics.iter().map(topic).collect();
-    let mut projector = Projector::new(model.clone(), domain_rules, topics, config.ids_remembered);
-    let domains = config.domains.iter().enumerate().map(|(index, domain)| DomainServing {
+    let vault: Arc<dyn Vault + Send> = Arc::new(NoVault);
+    let Begun { mut projector, gate, saving } = checkpoints::begin(&config, &model, topics, embedded.as_ref(), vault)?;
+    let domains = config.domains.entries().map(|(id, domain)| DomainServing {
         thresholds: domain.thresholds,
-        held: late.as_ref().filter(|late| late.domain == index).map(|late| late.why.as_str().into()),
+        held: late.as_ref().filter(|late| late.domain == id).map(|late| late.why.as_str().into()),
     });
     let woken = sources.clone();
     let serving = Arc::new(Serving::new(
@@ -217,8 +233,9 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,
-        gate: Gate::new(config.boundaries.clone(), clock::moment()),
+        gate,
         serving: serving.clone(),
+        saving,
         metrics: metrics.clone(),
         clock: clock::moment,
         tick: clock::tick,
@@ -231,6 +248,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         api: api.clone(),
         intake: embedded.map(|embedded| embedded.intake),
         retrier: pipeline.retrier.clone(),
+        checkpointing: pipeline.checkpointing.clone(),
         metrics,
         threads: threads.clone(),
         cors_origins: config.cors_origins,
@@ -267,7 +285,7 @@ fn rules(model: &Model, config: &Config) -> u64 {
     let domains: Vec<_> = config.domains.iter().map(|domain| domain.rules).collect();
     let boundaries = config.boundaries.iter().map(|boundaries| {
         let tables: BTreeMap<_, _> = boundaries.tables.iter().collect();
-        format!("{} {tables:?}", boundaries.topic)
+        format!("{:?} {tables:?}", boundaries.topic)
     });
     let boundaries: Vec<String> = boundaries.collect();
     (&model.fingerprint, format!("{domains:?} {:?} {boundaries:?}", config.topics)).hash(&mut hasher);
@@ -278,10 +296,10 @@ fn rules(model: &Model, config: &Config) -> u64 {
 fn sources(config: &Config, embedded: Option<&EmbeddedStore>, late: Option<&Late>) -> Vec<Arc<dyn Source>> {
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
     for (index, source) in config.sources.iter().enumerate() {
-        let topics = config.topics.iter().enumerate().filter(|(_, topic)| topic.source == index);
+        let topics = config.topics.entries().filter(|(_, topic)| topic.source == index);
         match (&source.kind, embedded) {
             (SourceKind::Kafka(kafka), _) => {
-                let subscription = |(topic, config): (usize, &TopicConfig)| kafka::Subscription {
+                let subscription = |(topic, config): (TopicId, &TopicConfig)| kafka::Subscription {
                     topic,
                     name: config.name.as_str().into(),
                 };
@@ -289,7 +307,7 @@ fn sources(config: &Config, embedded: Option<&EmbeddedStore>, late: Option<&Late
                 sources.push(Arc::new(Kafka::new(&source.name, kafka.clone(), topics)));
             }
             (SourceKind::Log, Some(embedded)) => {
-                let subscription = |(topic, config): (usize, &TopicConfig)| {
+                let subscription = |(topic, config): (TopicId, &TopicConfig)| {
                     let late = late.filter(|late| config.domains.contains(&late.domain));
                     let late_ms = late.map_or(0, |late| late.ms);
                     embedded.places[topic].map(|place| embedded::Subscription { topic, place, late_ms })
@@ -342,7 +360,7 @@ impl App {
             }
             if tick.saturating_sub(said_at) >= HYDRATION_LINE {
                 said_at = tick;
-                let of: u64 = (0..snapshot.applied.len()).filter_map(|place| serving.target(place)).sum();
+                let of: u64 = snapshot.applied.ids().filter_map(|partition| serving.target(partition)).sum();
                 tracing::info!(records = applied, of, seconds, "hydrating");
             }
         }
@@ -381,7 +399,8 @@ impl App {
         }
         let died = self.threads.death();
         let pipeline = self.pipeline;
-        let running = tokio::task::spawn_blocking(move || pipeline.stop(STOP)).await.unwrap_or_default();
+        let running =
+            tokio::task::spawn_blocking(move || pipeline.stop(LAST_CHECKPOINT, STOP)).await.unwrap_or_default();
         if !running.is_empty() {
             let threads = running.join(", ");
             tracing::warn!(threads, "what they wait for does not answer: the process ends without them");

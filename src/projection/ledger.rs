@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use super::seen::{Novelty, Runs};
 use crate::event::Commit;
 use crate::graph::{Reader, put, put_long, put_signed};
+use crate::ids::{By, FieldId};
 use crate::model::value::Instant;
 
 /// Fingerprints of events whose setters are gone, that an entity keeps: of its newest.
@@ -40,10 +41,10 @@ struct Setter {
 
 /// An entity's setters. A field names its setter by a number from 1; 0 is none.
 #[derive(Debug, Default)]
-pub struct Record {
+pub struct Ledger {
     setters: Vec<Setter>,
     text: Vec<u8>,
-    fields: Vec<u32>,
+    fields: By<FieldId, u32>,
     /// An attribute that was cleared stays here, so that nothing older sets it again.
     attributes: Vec<(Box<str>, u32)>,
     merge: u32,
@@ -61,7 +62,7 @@ pub trait Sources {
     fn text(&self, source: u32) -> std::sync::Arc<str>;
 }
 
-impl Record {
+impl Ledger {
     /// Reads what a record holds; nothing of an entity without events.
     pub fn read(&mut self, bytes: &[u8], fields: usize) {
         self.setters.clear();
@@ -73,7 +74,7 @@ impl Record {
         (self.merge, self.deletion, self.change, self.last) = (0, 0, 0, 0);
         let mut reader = Reader(bytes);
         if reader.is_empty() {
-            self.fields.resize(fields, 0);
+            self.fields.extend(std::iter::repeat_n(0, fields));
             return;
         }
         for _ in 0..reader.number() {
@@ -83,7 +84,7 @@ impl Record {
             let id = self.remember(id);
             self.setters.push(Setter { stamp, source, id });
         }
-        (0..fields).for_each(|_| self.fields.push(reader.number() as u32));
+        self.fields.extend((0..fields).map(|_| reader.number() as u32));
         self.merge = reader.number() as u32;
         self.deletion = reader.number() as u32;
         self.change = reader.number() as u32;
@@ -161,6 +162,24 @@ impl Record {
         }
     }
 
+    /// The same bytes without the names of unknown attributes.
+    pub fn strip(bytes: &[u8], fields: usize) -> Vec<u8> {
+        if bytes.is_empty() {
+            return Vec::new();
+        }
+        let mut ledger = Ledger::default();
+        ledger.read(bytes, fields);
+        ledger.forget_attributes();
+        let mut out = Vec::with_capacity(bytes.len());
+        ledger.write(&mut out, false, |_, _| 0);
+        out
+    }
+
+    /// Forgets the names of unknown attributes, and what set them.
+    pub fn forget_attributes(&mut self) {
+        self.attributes.clear();
+    }
+
     fn remember(&mut self, id: &[u8]) -> (u32, u32) {
         let start = self.text.len() as u32;
         self.text.extend_from_slice(id);
@@ -226,8 +245,23 @@ impl Record {
         self.setter(number).map(|setter| (setter.stamp, setter.source, self.id(setter)))
     }
 
+    /// What set a field, where something did.
+    pub fn set_field(&self, field: FieldId) -> Option<(Stamp, u32, &str)> {
+        self.origin(self.fields[field])
+    }
+
+    /// Names of unknown attributes, cleared ones too, and what set them.
+    pub fn set_attributes(&self) -> impl Iterator<Item = (&str, Option<(Stamp, u32, &str)>)> {
+        self.attributes.iter().map(|(name, setter)| (&**name, self.origin(*setter)))
+    }
+
+    /// What set the merge, what deleted, the greatest event that does not delete, and the greatest of all.
+    pub fn set_beside(&self) -> [Option<(Stamp, u32, &str)>; 4] {
+        [self.merge, self.deletion, self.change, self.last].map(|setter| self.origin(setter))
+    }
+
     /// The setter of a field, where another source than this setter's set it.
-    pub fn rival(&self, setter: u32, field: usize) -> Option<u32> {
+    pub fn rival(&self, setter: u32, field: FieldId) -> Option<u32> {
         let (own, other) = (self.setter(setter)?, self.setter(self.fields[field])?);
         (own.source != other.source).then_some(self.fields[field])
     }
@@ -254,7 +288,7 @@ impl Record {
         above(place) && above(self.deletion)
     }
 
-    pub fn take_field(&mut self, setter: u32, field: usize, sources: &impl Sources) -> bool {
+    pub fn take_field(&mut self, setter: u32, field: FieldId, sources: &impl Sources) -> bool {
         let wins = self.beats(setter, self.fields[field], sources);
         if wins {
             self.fields[field] = setter;
@@ -283,14 +317,7 @@ impl Record {
         wins
     }
 
-    /// Forgets who set some fields, and all attributes.
-    pub fn forget(&mut self, is_meant: impl Fn(usize) -> bool) {
-        let fields = self.fields.iter_mut().enumerate();
-        fields.filter(|(field, _)| is_meant(*field)).for_each(|(_, setter)| *setter = 0);
-        self.attributes.clear();
-    }
-
-    /// Whether this deletion is the greatest so far. What it deletes is told by [`Record::outdated`].
+    /// Whether this deletion is the greatest so far. What it deletes is told by [`Ledger::outdated`].
     pub fn take_deletion(&mut self, setter: u32, sources: &impl Sources) -> bool {
         let wins = self.compare(self.deletion, setter, sources) == Ordering::Less;
         if wins {
@@ -315,12 +342,11 @@ impl Record {
     }
 
     /// Forgets what the deletion outdates: gives the fields and attributes to clear, and whether the merge is undone.
-    pub fn outdated(&mut self, sources: &impl Sources) -> (Vec<usize>, Vec<Box<str>>, bool) {
-        let is_outdated = |record: &Record, setter: u32| {
-            setter != 0 && record.compare(setter, record.deletion, sources) == Ordering::Less
+    pub fn outdated(&mut self, sources: &impl Sources) -> (Vec<FieldId>, Vec<Box<str>>, bool) {
+        let is_outdated = |ledger: &Ledger, setter: u32| {
+            setter != 0 && ledger.compare(setter, ledger.deletion, sources) == Ordering::Less
         };
-        let fields: Vec<usize> =
-            (0..self.fields.len()).filter(|field| is_outdated(self, self.fields[*field])).collect();
+        let fields: Vec<FieldId> = self.fields.ids().filter(|field| is_outdated(self, self.fields[*field])).collect();
         fields.iter().for_each(|field| self.fields[*field] = 0);
         let (gone, kept): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.attributes).into_iter().partition(|(_, setter)| is_outdated(self, *setter));
@@ -333,7 +359,7 @@ impl Record {
     }
 }
 
-fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
+pub fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
     match stamp {
         Stamp::Sequence(version) => {
             out.push(0);
@@ -359,7 +385,7 @@ fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
     }
 }
 
-fn read_stamp(reader: &mut Reader<'_>) -> Stamp {
+pub fn read_stamp(reader: &mut Reader<'_>) -> Stamp {
     match reader.number() {
         0 => Stamp::Sequence(reader.number()),
         1 => Stamp::Position { offset: reader.number(), topic: reader.number(), partition: reader.number() as u32 },

@@ -1,0 +1,161 @@
+//! A version's records as bytes, and a graph made of them again. Everything else that a graph has follows from its records.
+//!
+//! A stretch is the records of some pages of an entity, by slot. Each is what lies in memory; of an entity that holds
+//! personal values it is that without them, and the whole sealed beside: where its key is destroyed, the rest is still there.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::draft::Drafted;
+use super::layout::Layout;
+use super::record::{Packed, Record};
+use super::slots::PAGE;
+use super::{Draft, Graph, Reader, View, put_long, weight};
+use crate::ids::{EntityId, Id, Slot};
+use crate::model::cell::Cell;
+
+/// Bytes of a record's ledger without what is personal in them; the second is how many fields the entity has.
+pub type Strip<'a> = &'a dyn Fn(&[u8], usize) -> Vec<u8>;
+/// Seals the bytes of an entity's slot, whose key is the third.
+pub type Seal<'a> = &'a dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>;
+
+impl View {
+    /// The texts that records name by number, those of later versions among them.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.shared().names.all()
+    }
+
+    /// Appends a stretch: the records of some pages of an entity. Gives how many they are.
+    pub fn save(
+        &self,
+        entity: EntityId,
+        pages: Range<usize>,
+        strip: Strip<'_>,
+        seal: Seal<'_>,
+        out: &mut Vec<u8>,
+    ) -> u32 {
+        let mut records = Vec::with_capacity(PAGE);
+        let mut count = 0;
+        let is_personal = self.model().entities[entity].has_personal;
+        let layout = &self.shared().layouts[entity];
+        for page in pages {
+            self.shared().slots[entity].page_at(page, self.sequence(), &mut records);
+            for (_, record) in records.drain(..) {
+                count += 1;
+                match is_personal && (Packed { layout, bytes: &record }).is_personal() {
+                    true => self.save_sealed(entity, &record, strip, seal, out),
+                    false => {
+                        put_long(out, &record);
+                        if is_personal {
+                            put_long(out, &[]);
+                        }
+                    }
+                }
+            }
+        }
+        count
+    }
+
+    fn save_sealed(&self, entity: EntityId, record: &Record, strip: Strip<'_>, seal: Seal<'_>, out: &mut Vec<u8>) {
+        let (description, layout) = (&self.model().entities[entity], &self.shared().layouts[entity]);
+        let mut draft = Draft::default();
+        draft.begin(entity.node(Slot::MIN), record.clone());
+        let personal = description.fields.entries().filter(|(_, field)| field.personal);
+        personal.for_each(|(field, _)| draft.set(field, Cell::Null));
+        draft.clear_attributes();
+        let packed = Packed { layout, bytes: record };
+        *draft.set_stamps() = strip(packed.sections().stamps, description.fields.len());
+        let mut public = Vec::with_capacity(record.len());
+        Drafted { draft: &draft, layout }.encode(description, &mut public);
+        put_long(out, &public);
+        put_long(out, &seal(entity, packed.key(), record).unwrap_or_default());
+    }
+}
+
+impl Packed<'_> {
+    /// Whether it may hold something personal.
+    fn is_personal(self) -> bool {
+        !self.is_reference() && !self.flags().erased()
+    }
+}
+
+impl Graph {
+    /// Numbers texts from 0, in a graph that has none yet.
+    pub fn restore_names<'a>(&mut self, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+        for (number, name) in names.enumerate() {
+            if self.name(name) as usize != number {
+                return Err(format!("text {number} of its names is there twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a stretch that [`View::save`] wrote into the next slots of an entity. Where `open` gives nothing, what was sealed
+    /// stays away.
+    pub fn restore(
+        &mut self,
+        entity: EntityId,
+        stretch: &[u8],
+        open: &dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>,
+    ) -> Result<(), String> {
+        let shared = self.shared.clone();
+        let layout = &shared.layouts[entity];
+        let is_personal = shared.model.entities[entity].has_personal;
+        let mut reader = Reader(stretch);
+        while !reader.is_empty() {
+            let bytes = reader.long();
+            if bytes.len() < 2 || bytes.len() < layout.bytes_min(bytes) {
+                return Err(format!("a record of {} bytes", bytes.len()));
+            }
+            let sealed = if is_personal { reader.long() } else { &[] };
+            let opened = match sealed {
+                [] => None,
+                sealed => open(entity, Packed { layout, bytes }.key(), sealed),
+            };
+            self.lay(entity, layout, opened.as_deref().unwrap_or(bytes).into());
+        }
+        Ok(())
+    }
+
+    fn lay(&mut self, entity: EntityId, layout: &Layout, record: Record) {
+        let slot = Slot::of(self.newest[entity].len());
+        let new = Packed { layout, bytes: &record };
+        self.counts[entity].bytes += weight(&record);
+        self.counts[entity].count(new, 1);
+        self.shared.keys[entity].insert(new.key(), slot);
+        self.newest[entity].push(record);
+        self.written[entity].push(slot);
+        self.named[entity].push(0);
+    }
+
+    /// Counts who names whom, once all stretches are there.
+    pub fn restore_links(&mut self) -> Result<(), String> {
+        let shared = self.shared.clone();
+        for (entity, layout) in shared.layouts.entries() {
+            let description = &shared.model.entities[entity];
+            for slot in self.slots(entity) {
+                let record = Packed { layout, bytes: &self.newest[entity][slot] };
+                let links = layout.links.iter().map(|link| (description.fields[*link].kind.link(), record.link(*link)));
+                let merge = (Some(entity), record.merge().map(|merge| merge.into));
+                let rejected = (Some(entity), record.flags().rejected().then_some(slot));
+                for (target, named) in links.chain([merge, rejected]) {
+                    let (Some(target), Some(named)) = (target, named) else { continue };
+                    if named.index() >= self.named[target].len() {
+                        return Err(format!("`{}` is linked to what is not there", description.name));
+                    }
+                    self.named[target][named] += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Layout {
+    /// Bytes that a record with this beginning has at least.
+    fn bytes_min(&self, bytes: &[u8]) -> usize {
+        let packed = Packed { layout: self, bytes };
+        let start = if packed.is_reference() { super::layout::HEAD } else { self.fixed_end() };
+        start + usize::from(bytes[1])
+    }
+}

@@ -1,0 +1,190 @@
+//! Takes checkpoints: now and then, when somebody asks, and at the end. The projector gives a version and goes on; what it
+//! takes to write that down is this thread's.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Work;
+use crate::checkpoint::{Head, Rules};
+use crate::model::value::Instant;
+use crate::projection::{Capture, Snapshot, Vault};
+use crate::serving::{Checkpoint, Serving};
+use crate::store::Checkpoints;
+use crate::telemetry::Metrics;
+
+/// What taking checkpoints takes.
+pub struct Saving {
+    pub checkpoints: Checkpoints,
+    pub rules: Rules,
+    pub vault: Arc<dyn Vault + Send>,
+    /// How often one is taken by itself.
+    pub every: Duration,
+    /// Whether any is taken: else they are only read.
+    pub write: bool,
+    /// What the start was made from, and how often something had changed by then that no position tells of.
+    pub from: Option<(Head, u64)>,
+}
+
+/// Why no checkpoint was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// None is ever taken here.
+    ReadOnly,
+    /// It did not work this time.
+    Failed(String),
+}
+
+type Answer = Result<Checkpoint, NotTaken>;
+
+/// What the thread is told.
+enum Wish {
+    /// One is wanted. None answers where nobody waits.
+    Take(SyncSender<Answer>),
+    /// The last one, if anything is new, and no more.
+    End,
+}
+
+/// Asks for checkpoints.
+#[derive(Clone)]
+pub struct Checkpointing {
+    /// None where checkpoints are only read, or the service stops.
+    wishes: Arc<Mutex<Option<SyncSender<Wish>>>>,
+}
+
+impl Checkpointing {
+    /// Takes one and returns when it is safe; the standing one where nothing is new. Blocks.
+    pub fn take(&self) -> Answer {
+        let wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(NotTaken::ReadOnly)?;
+        let (answer, answered) = sync_channel(1);
+        let stopping = || NotTaken::Failed("the service stops".into());
+        wishes.send(Wish::Take(answer)).map_err(|_| stopping())?;
+        drop(wishes);
+        answered.recv().unwrap_or_else(|_| Err(stopping()))
+    }
+
+    pub(super) fn end(&self) {
+        let wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        wishes.into_iter().for_each(|wishes| drop(wishes.send(Wish::End)));
+    }
+}
+
+/// Wishes that wait: each of a connection, and so bounded by those.
+const WISHES_MAX: usize = 1024;
+
+pub(super) struct Checkpointer {
+    saving: Saving,
+    wishes: Receiver<Wish>,
+    work: SyncSender<Work>,
+    serving: Arc<Serving>,
+    metrics: Arc<Metrics>,
+    clock: fn() -> Instant,
+    tick: fn() -> Duration,
+    /// Of the newest: its position, and how often something had changed that no position tells of.
+    last: Option<(String, u64)>,
+}
+
+impl Checkpointer {
+    pub fn new(
+        saving: Saving,
+        work: SyncSender<Work>,
+        serving: Arc<Serving>,
+        metrics: Arc<Metrics>,
+        (clock, tick): (fn() -> Instant, fn() -> Duration),
+    ) -> (Checkpointing, Checkpointer) {
+        let (wish, wishes) = sync_channel(WISHES_MAX);
+        let last = saving.from.as_ref().map(|(head, unplaced)| (head.position.clone(), *unplaced));
+        let handle = Checkpointing { wishes: Arc::new(Mutex::new(saving.write.then_some(wish))) };
+        (handle, Checkpointer { saving, wishes, work, serving, metrics, clock, tick, last })
+    }
+
+    /// Runs until it is told that this was the last.
+    pub fn run(mut self) {
+        self.tell();
+        let mut due = (self.tick)() + self.saving.every;
+        loop {
+            let wish = self.wishes.recv_timeout(due.saturating_sub((self.tick)()));
+            let (answers, is_end) = match wish {
+                Ok(Wish::Take(answer)) => {
+                    // Who asks meanwhile means the same one.
+                    let more: Vec<Wish> = self.wishes.try_iter().collect();
+                    let is_end = more.iter().any(|wish| matches!(wish, Wish::End));
+                    let others = more.into_iter().filter_map(|wish| match wish {
+                        Wish::Take(answer) => Some(answer),
+                        Wish::End => None,
+                    });
+                    (std::iter::once(answer).chain(others).collect(), is_end)
+                }
+                Err(RecvTimeoutError::Timeout) => (Vec::new(), false),
+                // Where none is ever taken nobody can ask either.
+                Ok(Wish::End) | Err(RecvTimeoutError::Disconnected) => (Vec::new(), true),
+            };
+            if self.saving.write {
+                let outcome = self.take(!answers.is_empty());
+                answers.into_iter().for_each(|answer| drop(answer.try_send(outcome.clone())));
+            }
+            if is_end {
+                return;
+            }
+            due = (self.tick)() + self.saving.every;
+        }
+    }
+
+    /// `is_wanted`: somebody waits, and hears of the standing one where nothing is new.
+    fn take(&mut self, is_wanted: bool) -> Answer {
+        let is_new = |snapshot: &Snapshot, last: &Option<(String, u64)>| {
+            let (position, unplaced) = (snapshot.position().to_string(), snapshot.unplaced);
+            last.as_ref() != Some(&(position, unplaced))
+        };
+        let before = self.serving.snapshot();
+        let standing = self.serving.checkpoints().first().cloned();
+        if !is_new(&before, &self.last) && !(is_wanted && standing.is_none()) {
+            return standing.ok_or(NotTaken::Failed("there is none, and nothing is new".into()));
+        }
+        // Before anything is known there is nothing to go on from.
+        if before.partitions.is_empty() && !is_wanted {
+            return Err(NotTaken::Failed("nothing is known yet".into()));
+        }
+        let taken = self.write().map_err(NotTaken::Failed);
+        if let Err(NotTaken::Failed(why)) = &taken {
+            self.metrics.checkpoint_failed();
+            tracing::error!(why, "no checkpoint was taken: the ones before it stand");
+        }
+        taken
+    }
+
+    fn write(&mut self) -> Result<Checkpoint, String> {
+        let began = (self.tick)();
+        let (answer, captured) = sync_channel(1);
+        let stopping = || "the projection has ended".to_owned();
+        self.work.send(Work::Capture(answer)).map_err(|_| stopping())?;
+        let capture: Box<Capture> = captured.recv().map_err(|_| stopping())?;
+        let Saving { checkpoints, rules, vault, .. } = &self.saving;
+        let head = checkpoints.save(&capture, rules, (self.clock)(), &**vault)?;
+        self.last = Some((head.position.clone(), capture.snapshot.unplaced));
+        let (bytes, seconds) = (head.bytes, ((self.tick)() - began).as_secs_f64());
+        self.metrics.checkpoint_taken(bytes, seconds);
+        tracing::info!(id = head.id, bytes, seconds, position = head.position, "a checkpoint is taken");
+        self.tell();
+        self.serving.checkpoints().first().cloned().ok_or_else(|| "it is gone again".into())
+    }
+
+    /// Tells which checkpoints there are.
+    fn tell(&self) {
+        let checkpoints = &self.saving.checkpoints;
+        match checkpoints.heads() {
+            Ok(heads) => {
+                let told = heads.into_iter().map(|head| Checkpoint {
+                    location: checkpoints.location(&head.id),
+                    id: head.id,
+                    at: head.at,
+                    position: head.position,
+                    model: head.model,
+                    bytes: head.bytes,
+                });
+                self.serving.set_checkpoints(told.collect());
+            }
+            Err(error) => tracing::warn!(error, "which checkpoints there are is not known"),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A folder as a store: a file is written beside, synced, and then linked under its name; then the folder is synced.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Store, Upload};
+
+/// What a file is called while it is written.
+const UNFINISHED: &str = ".part";
+
+pub struct Files {
+    folder: PathBuf,
+}
+
+fn failed(path: &Path, what: &str, error: &std::io::Error) -> String {
+    format!("{} cannot be {what}: {error}", path.display())
+}
+
+impl Files {
+    /// Makes the folder where it is missing, and takes away what was not finished there.
+    pub fn open(folder: &Path) -> Result<Files, String> {
+        fs::create_dir_all(folder).map_err(|error| failed(folder, "made", &error))?;
+        let files = Files { folder: folder.to_owned() };
+        for name in files.all()?.iter().filter(|name| name.ends_with(UNFINISHED)) {
+            files.delete(name)?;
+        }
+        Ok(files)
+    }
+
+    fn all(&self) -> Result<Vec<String>, String> {
+        let read = |error: std::io::Error| failed(&self.folder, "read", &error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(read)? {
+            names.extend(entry.map_err(read)?.file_name().into_string().ok());
+        }
+        Ok(names)
+    }
+
+    fn sync(&self) -> Result<(), String> {
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| failed(&self.folder, "synced", &error))
+    }
+}
+
+impl Store for Files {
+    fn names(&self) -> Result<Vec<String>, String> {
+        let mut names = self.all()?;
+        names.retain(|name| !name.ends_with(UNFINISHED));
+        Ok(names)
+    }
+
+    fn read(&self, name: &str) -> Result<Box<dyn Read + Send>, String> {
+        let path = self.folder.join(name);
+        let file = File::open(&path).map_err(|error| failed(&path, "opened", &error))?;
+        Ok(Box::new(file))
+    }
+
+    fn create(&self, name: &str) -> Result<Box<dyn Upload + '_>, String> {
+        let unfinished = self.folder.join(format!("{name}{UNFINISHED}"));
+        let file = File::create(&unfinished).map_err(|error| failed(&unfinished, "made", &error))?;
+        let name = self.folder.join(name);
+        Ok(Box::new(Unfinished {
+            files: self,
+            path: unfinished,
+            name,
+            file: Some(BufWriter::with_capacity(1 << 20, file)),
+        }))
+    }
+
+    fn delete(&self, name: &str) -> Result<(), String> {
+        let path = self.folder.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&path, "removed", &error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn location(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+}
+
+struct Unfinished<'a> {
+    files: &'a Files,
+    path: PathBuf,
+    name: PathBuf,
+    file: Option<BufWriter<File>>,
+}
+
+impl Upload for Unfinished<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.write_all(bytes).map_err(|error| failed(&self.path, "written", &error))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), String> {
+        if let Some(file) = self.file.take() {
+            let file = file.into_inner().map_err(|error| failed(&self.path, "written", error.error()))?;
+            file.sync_all().map_err(|error| failed(&self.path, "synced", &error))?;
+        }
+        // A link is refused where the name is taken; a rename would put it in the other's place.
+        fs::hard_link(&self.path, &self.name).map_err(|error| failed(&self.name, "made", &error))?;
+        fs::remove_file(&self.path).map_err(|error| failed(&self.path, "removed", &error))?;
+        self.files.sync()
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        // Where it was finished it is gone already.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_there_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Files::open(folder.path()).expect("a store");
+        let mut upload = files.create("one").expect("a file");
+        upload.write(b"half").expect("room");
+        assert_eq!(files.names(), Ok(vec![]));
+        drop(upload);
+        assert_eq!(files.all(), Ok(vec![]));
+        let mut upload = files.create("one").expect("a file");
+        upload.write(b"whole").expect("room");
+        upload.finish().expect("a folder that syncs");
+        assert_eq!(files.all(), Ok(vec!["one".into()]));
+        let mut text = String::new();
+        files.read("one").expect("it is there").read_to_string(&mut text).expect("it is text");
+        assert_eq!(text, "whole");
+        // Never changed: a second of the name is refused, and the first stays.
+        assert!(files.create("one").expect("a file").finish().is_err());
+        fs::write(folder.path().join("two.part"), "cut off").expect("room");
+        let files = Files::open(folder.path()).expect("a store");
+        assert_eq!(files.all(), Ok(vec!["one".into()]));
+        files.delete("one").expect("it goes");
+        files.delete("one").expect("it is gone");
+        assert_eq!(files.names(), Ok(vec![]));
+    }
+}
