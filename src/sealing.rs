@@ -1,12 +1,13 @@
-//! What of an event is sealed under whose key, on its way into the embedded log and out of it.
+//! What is sealed under whose key: of events on their way into the embedded log and out of it, and of checkpoints.
 //!
 //! Not here: what is somebody's own (`event::personal`), keys (`keys`), where records lie (`source::log`).
 
 use std::sync::Arc;
 
 use crate::event::personal::{self, Cut};
-use crate::keys::Keys;
+use crate::keys::{Key, Keys};
 use crate::model::Model;
+use crate::projection::{Owner, Vault};
 use crate::source::log::{LogRecord, Opened, Seals};
 
 /// Seals what is somebody's own in events of entities with personal fields.
@@ -50,6 +51,29 @@ impl Sealing {
     }
 }
 
+/// What parts of a checkpoint are bound to: none is taken for a record's.
+const CHECKPOINT: &[u8] = b"checkpoint";
+
+impl Sealing {
+    fn key_of(&self, owner: Owner<'_>) -> Option<Key> {
+        match owner {
+            Owner::Entity(entity, key) => self.keys.key(&self.model.entities[entity].event, key),
+            // No kind's name is empty.
+            Owner::Nobody(text) => self.keys.key("", text),
+        }
+    }
+}
+
+impl Vault for Sealing {
+    fn seal(&self, owner: Owner<'_>, plain: &[u8]) -> Option<Vec<u8>> {
+        Some(self.key_of(owner)?.seal(CHECKPOINT, plain))
+    }
+
+    fn open(&self, owner: Owner<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
+        Some(self.key_of(owner)?.open(CHECKPOINT, sealed)?.to_vec())
+    }
+}
+
 impl Seals for Sealing {
     fn open(&self, key: &[u8], body: &[u8], sealed: &[u8]) -> Opened {
         let mut rest = sealed;
@@ -64,7 +88,7 @@ impl Seals for Sealing {
     }
 
     fn seal_anew(&self, record: &LogRecord<'_>) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-        let opened = match record.sealed.map(|sealed| self.open(record.key, record.bytes, sealed)) {
+        let opened = match record.sealed.map(|sealed| Seals::open(self, record.key, record.bytes, sealed)) {
             Some(Opened::Whole(event)) => Some(event),
             Some(Opened::Damaged) => return None,
             // What is missing stays so; and of what is left some may be somebody's own by now.

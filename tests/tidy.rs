@@ -29,7 +29,7 @@ const IMPURE: [(&str, &str); 10] = [
 ];
 
 /// A package and the files that may use it: a folder ends in `/`.
-const PACKAGES: [(&str, &[&str]); 44] = [
+const PACKAGES: [(&str, &[&str]); 43] = [
     ("petgraph", &["graph/digraph.rs"]),
     ("hashbrown", &["graph/"]),
     ("caseless", &["graph/words.rs"]),

@@ -22,7 +22,7 @@ use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::pipeline::{Carries, Format, Parts, Pipeline};
-use crate::projection::{Owner, Topic, Vault};
+use crate::projection::Topic;
 use crate::query::Seal;
 use crate::sealing::Sealing;
 use crate::serving::{DomainServing, Serving};
@@ -33,18 +33,6 @@ use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
 use checkpoints::Begun;
-
-struct NoVault;
-
-impl Vault for NoVault {
-    fn seal(&self, _: Owner<'_>, plain: &[u8]) -> Option<Vec<u8>> {
-        Some(plain.to_vec())
-    }
-
-    fn open(&self, _: Owner<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
-        Some(sealed.to_vec())
-    }
-}
 
 /// How long requests under way may take at a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
@@ -187,8 +175,8 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         domains: topic.domains.as_slice().into(),
     };
     let topics = config.topics.iter().map(topic).collect();
-    let vault: Arc<dyn Vault + Send> = Arc::new(NoVault);
-    let Begun { mut projector, gate, saving } = checkpoints::begin(&config, &model, topics, embedded.as_ref(), vault)?;
+    let Begun { mut projector, gate, saving } =
+        checkpoints::begin(&config, &model, topics, embedded.as_ref(), keys.clone())?;
     let domains = config.domains.entries().map(|(id, domain)| DomainServing {
         thresholds: domain.thresholds,
         held: late.as_ref().filter(|late| late.domain == id).map(|late| late.why.as_str().into()),

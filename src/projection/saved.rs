@@ -122,6 +122,10 @@ impl Projector {
         projector.remembered = Remembered::restore(&mut reader, ids_remembered, &|member, sealed| {
             vault.open(Owner::Entity(member.entity, graph.node(member).key()), sealed)
         });
+        // Who keeps more of the erased may not have been told before the end.
+        let erased = projector.remembered.groups.erased();
+        let erased = erased.filter(|id| projector.model.entities[id.entity].has_personal);
+        projector.erased.subjects = erased.map(|id| (id.entity, projector.graph.node(id).key().to_owned())).collect();
         gate.restore(&mut reader, projector.partitions.iter().map(|partition| partition.topic), now);
         let fits = reader.is_empty() && projector.remembered.recent.len() == projector.applied.len();
         fits.then_some(projector).ok_or_else(|| "what the rules remembered is not readable".into())

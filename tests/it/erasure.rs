@@ -136,7 +136,9 @@ fn what_told_of_somebody_is_nowhere_any_more() {
     let place = format!("/dead-letters/{}", letter["id"].as_str().unwrap());
     assert!(service.get(&place, &[]).text.contains(&telling("letter")));
     assert!(!in_memory(service.pid()).is_empty(), "the test sees what is there");
-    assert_eq!(on_disk(data.path()), Vec::<String>::new(), "what is appended is sealed");
+    let taken = service.post("/projection/checkpoints", "application/json", b"");
+    assert_eq!(taken.status, 201, "{}", taken.text);
+    assert_eq!(on_disk(data.path()), Vec::<String>::new(), "what is appended is sealed, and what a checkpoint holds");
 
     let at = service.write(&[event("person.erased", "quill", 5, json!({}))]);
     let gone = json!({ "completeness": "ERASED", "name": null, "email": null, "phone": null, "country": "SE", "attributes": null });
@@ -157,6 +159,8 @@ fn what_told_of_somebody_is_nowhere_any_more() {
     let gone = json!({ "completeness": "ERASED", "name": null, "email": null, "phone": null, "country": "DK", "attributes": null });
     assert_eq!(person(&service, "quill", &at), gone);
     until_gone(&service, data.path(), "late");
+    let taken = service.post("/projection/checkpoints", "application/json", b"");
+    assert_eq!(taken.status, 201, "{}", taken.text);
     service.kill();
     let line = data.path().join("line.json");
     fs::write(
@@ -231,6 +235,8 @@ fn all_that_a_merge_ever_joined_are_reached_and_a_key_file_of_before_changes_not
     let destroyed = |data: &Path| ["ann", "anna", "bob"].map(|key| is_destroyed(data, key));
     assert_eq!(destroyed(data.path()), [true, true, false]);
 
+    // With a checkpoint too, which has the erasure behind it.
+    assert!(data.path().join("checkpoints").is_dir());
     fs::write(data.path().join("keys"), first).unwrap();
     assert_eq!(destroyed(data.path()), [false; 3]);
     let service = start(data.path(), &root("model.graphql"));
