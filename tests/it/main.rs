@@ -9,6 +9,7 @@ mod conformance;
 mod demo;
 mod documents;
 mod durability;
+mod erasure;
 mod exits;
 mod golden;
 mod importers;
