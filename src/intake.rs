@@ -15,6 +15,7 @@ use crate::event::{Buffer, Code, Decoder, Event, Rejection};
 use crate::ids::{By, DomainId};
 use crate::limits::EVENTS_MAX;
 use crate::position::{Entry, Position};
+use crate::sealing::Sealing;
 use crate::source::log::{Appended, Drafted, Log, LogError, Stretch};
 
 /// How a body holds its events.
@@ -160,13 +161,14 @@ pub enum Refusal {
 pub struct Intake {
     log: Arc<Log>,
     decoder: Decoder,
+    sealing: Sealing,
     /// By domain: the topic that its events are written to; none where another source holds them.
     topics: By<DomainId, Option<usize>>,
 }
 
 impl Intake {
-    pub fn new(log: Arc<Log>, decoder: Decoder, topics: By<DomainId, Option<usize>>) -> Intake {
-        Intake { log, decoder, topics }
+    pub fn new(log: Arc<Log>, decoder: Decoder, sealing: Sealing, topics: By<DomainId, Option<usize>>) -> Intake {
+        Intake { log, decoder, sealing, topics }
     }
 
     /// Where it writes to.
@@ -225,7 +227,14 @@ impl Intake {
             let outcome = self.decoder.decode(bytes, &[], &mut buffer).and_then(|event| {
                 let domain = self.decoder.model().entities[event.entity].domain;
                 let topic = self.topics[domain].ok_or_else(|| self.elsewhere(domain, &event))?;
-                Ok((draft.push(topic, event.key.as_bytes(), bytes), event.envelope.id))
+                let key = event.key.as_bytes();
+                let has_personal = self.decoder.model().entities[event.entity].has_personal;
+                let sealed = if has_personal { self.sealing.seal(key, bytes) } else { None };
+                let drafted = match &sealed {
+                    Some(sealed) => draft.push_sealed(topic, key, &sealed.body, sealed.sealed.as_deref()),
+                    None => draft.push(topic, key, bytes),
+                };
+                Ok((drafted, event.envelope.id))
             });
             match outcome {
                 Ok((drafted, id)) => {

@@ -3,7 +3,7 @@
 //! Rooms in reading order: what its numbers count ([`ids`]), what a domain is ([`model`]), what happened to it ([`event`], [`cdc`], [`position`]), what that comes to
 //! ([`graph`], [`projection`]), how fresh that is ([`freshness`]) and what can be asked of it ([`query`]). Those are pure:
 //! no clock, no files, no network, no threads. Above them lie the edges: where events come from ([`source`], [`encoding`],
-//! [`intake`]), the loop ([`pipeline`]), what is published ([`serving`]), and what people and programs hold on to ([`api`],
+//! [`intake`]), what of them is sealed ([`sealing`], [`keys`]), the loop ([`pipeline`]), what is published ([`serving`]), and what people and programs hold on to ([`api`],
 //! [`http`], [`cli`], [`demo`]). [`app`] alone wires them together. ARCHITECTURE.md says which room may know which.
 #![deny(unsafe_code)]
 
@@ -28,7 +28,9 @@ pub mod threads;
 
 pub mod encoding;
 pub mod intake;
+pub mod keys;
 pub mod pipeline;
+pub mod sealing;
 pub mod serving;
 pub mod source;
 pub mod store;

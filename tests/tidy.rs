@@ -29,7 +29,7 @@ const IMPURE: [(&str, &str); 10] = [
 ];
 
 /// A package and the files that may use it: a folder ends in `/`.
-const PACKAGES: [(&str, &[&str]); 41] = [
+const PACKAGES: [(&str, &[&str]); 43] = [
     ("petgraph", &["graph/digraph.rs"]),
     ("hashbrown", &["graph/"]),
     ("caseless", &["graph/words.rs"]),
@@ -41,7 +41,7 @@ const PACKAGES: [(&str, &[&str]); 41] = [
     ),
     ("apollo_parser", &["api/colons.rs"]),
     ("cel", &["model/rule.rs"]),
-    ("sha2", &["api/documents.rs"]),
+    ("sha2", &["api/documents.rs", "keys/"]),
     ("strsim", &["model/reader.rs"]),
     ("dashmap", &["http/server.rs"]),
     ("hyper", &["http/server.rs"]),
@@ -49,9 +49,11 @@ const PACKAGES: [(&str, &[&str]); 41] = [
     ("tower", &["http/server.rs"]),
     ("fjall", &["source/log/"]),
     ("rustix", &["source/log/", "http/server.rs"]),
-    ("aes_gcm_siv", &["query/cursor.rs"]),
+    ("aes_gcm_siv", &["query/cursor.rs", "keys/"]),
+    ("zeroize", &["keys/"]),
+    ("zeroizing_alloc", &["main.rs"]),
     ("base64", &["query/cursor.rs", "encoding/", "cdc/row.rs"]),
-    ("arc_swap", &["serving/mod.rs"]),
+    ("arc_swap", &["serving/mod.rs", "keys/"]),
     ("quick_cache", &["api/documents.rs"]),
     ("axum", &["http/", "app.rs"]),
     ("tower_http", &["http/"]),

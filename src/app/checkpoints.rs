@@ -11,10 +11,12 @@ use crate::clock;
 use crate::config::{CheckpointPlace, Config};
 use crate::event::OrderBy;
 use crate::ids::{By, DomainId, TopicId};
+use crate::keys::Keys;
 use crate::model::Model;
 use crate::pipeline::Saving;
 use crate::position::Position;
 use crate::projection::{Gate, Projector, Topic, Vault};
+use crate::sealing::Sealing;
 use crate::store::{Checkpoints, Files, Restore, Started, Store};
 
 /// A projector that knows what the newest checkpoint of use held, or nothing; and how further ones are taken.
@@ -67,7 +69,7 @@ pub fn begin(
     model: &Arc<Model>,
     topics: By<TopicId, Topic>,
     embedded: Option<&EmbeddedStore>,
-    vault: Arc<dyn Vault + Send>,
+    keys: Arc<Keys>,
 ) -> Result<Begun, String> {
     let domains: By<DomainId, _> = config.domains.iter().map(|domain| domain.rules).collect();
     let gate = || Gate::new(config.boundaries.clone(), clock::moment());
@@ -78,7 +80,10 @@ pub fn begin(
     let CheckpointPlace::Folder(folder) = place;
     let store: Box<dyn Store> = Box::new(Files::open(folder).map_err(|error| format!("[checkpoints]: {error}"))?);
     let checkpoints = Checkpoints::new(store, config.checkpoints.keep);
-    let rules = rules(model, config);
+    let mut rules = rules(model, config);
+    // With other keys nothing opens, as if all were erased.
+    rules.insert("the key file of personal values".into(), format!("{:016x}", keys.identity()));
+    let vault: Arc<dyn Vault + Send> = Arc::new(Sealing::new(keys, model.clone()));
     let began = clock::tick();
     let restore = Restore {
         model,

@@ -18,31 +18,21 @@ use crate::event::Decoder;
 use crate::http::{Room, Service, router, server};
 use crate::ids::{By, DomainId, TopicId};
 use crate::intake::Intake;
+use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::pipeline::{Carries, Format, Parts, Pipeline};
-use crate::projection::{Owner, Topic, Vault};
+use crate::projection::Topic;
 use crate::query::Seal;
+use crate::sealing::Sealing;
 use crate::serving::{DomainServing, Serving};
 use crate::source::embedded::{self, Embedded};
 use crate::source::kafka::{self, Kafka, KafkaOutlet};
-use crate::source::log::Log;
+use crate::source::log::{Log, LogError};
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
 use checkpoints::Begun;
-
-struct NoVault;
-
-impl Vault for NoVault {
-    fn seal(&self, _: Owner<'_>, plain: &[u8]) -> Option<Vec<u8>> {
-        Some(plain.to_vec())
-    }
-
-    fn open(&self, _: Owner<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
-        Some(sealed.to_vec())
-    }
-}
 
 /// How long requests under way may take at a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
@@ -64,6 +54,7 @@ pub struct Store {
     pub embedded: Option<EmbeddedStore>,
     /// All threads of the service.
     pub threads: Threads,
+    pub keys: Arc<Keys>,
     decoder: Decoder,
 }
 
@@ -86,15 +77,24 @@ pub fn open_after(mut config: Config, prepare: impl FnOnce(&mut Log) -> Result<(
     let model = Arc::new(std::mem::take(&mut config.model));
     let order_by = config.domains.iter().map(|domain| domain.rules.order_by).collect();
     let decoder = Decoder::new(model.clone(), order_by, config.limits.event_bytes_max);
-    let embedded = match config.sources.iter().position(|source| source.kind == SourceKind::Log) {
-        Some(source) => Some(open_log(&config, source, &decoder, &threads, prepare)?),
+    let (embedded, keys) = match config.sources.iter().position(|source| source.kind == SourceKind::Log) {
+        Some(source) => {
+            let (embedded, keys) = open_log(&config, source, &decoder, &threads, prepare)?;
+            (Some(embedded), keys)
+        }
         None => {
             std::fs::create_dir_all(&config.data_dir)
                 .map_err(|error| format!("{} cannot be made: {error}", config.data_dir.display()))?;
-            None
+            (None, open_keys(&config, None)?)
         }
     };
-    Ok(Store { config, model, embedded, threads, decoder })
+    Ok(Store { config, model, embedded, threads, keys, decoder })
+}
+
+/// The keys of personal values. `sealed` names the file that something was sealed with.
+fn open_keys(config: &Config, sealed: Option<u64>) -> Result<Arc<Keys>, String> {
+    let keys = Keys::open(&config.data_dir.join("keys"), sealed);
+    Ok(Arc::new(keys.map_err(|error| error.to_string())?))
 }
 
 fn open_log(
@@ -103,13 +103,22 @@ fn open_log(
     decoder: &Decoder,
     threads: &Threads,
     prepare: impl FnOnce(&mut Log) -> Result<(), String>,
-) -> Result<EmbeddedStore, String> {
-    let mut log = Log::open_among(&config.data_dir.join("log"), config.free_bytes_min, clock::now, threads)
-        .map_err(|error| error.to_string())?;
+) -> Result<(EmbeddedStore, Arc<Keys>), String> {
+    let failed = |error: LogError| error.to_string();
+    let mut log =
+        Log::open_among(&config.data_dir.join("log"), config.free_bytes_min, clock::now, threads).map_err(failed)?;
     prepare(&mut log)?;
+    let keys = open_keys(config, log.sealed_with().map_err(failed)?)?;
+    let sealing = Sealing::new(keys.clone(), decoder.model().clone());
+    let began = clock::tick();
+    let sealed = log.seal_with(Arc::new(sealing.clone()), keys.identity(), sealing.mark()).map_err(failed)?;
+    if sealed > 0 {
+        let seconds = clock::tick().saturating_sub(began).as_secs_f64();
+        tracing::info!(records = sealed, seconds, "personal values that lay open in the log are sealed");
+    }
     let place = |topic: &TopicConfig| (topic.source == source).then(|| log.topic(&topic.name)).transpose();
     let places: By<TopicId, Option<usize>> =
-        config.topics.iter().map(place).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        config.topics.iter().map(place).collect::<Result<_, _>>().map_err(failed)?;
     // A domain's events go to the first of its topics.
     let written = |domain: DomainId| {
         let first = config.topics.find(|topic| topic.domains.contains(&domain));
@@ -117,7 +126,8 @@ fn open_log(
     };
     let written = config.domains.ids().map(written).collect();
     let log = Arc::new(log);
-    Ok(EmbeddedStore { intake: Intake::new(log.clone(), decoder.clone(), written), log, places })
+    let intake = Intake::new(log.clone(), decoder.clone(), sealing, written);
+    Ok((EmbeddedStore { intake, log, places }, keys))
 }
 
 /// A domain that is applied late on purpose.
@@ -140,7 +150,7 @@ pub struct App {
 
 /// Starts projecting what the sources hold.
 pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
-    let Store { config, model, embedded, threads, decoder } = store;
+    let Store { config, model, embedded, threads, keys, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
     let rules = rules(&model, &config);
     let limits = Arc::new(config.limits.clone());
@@ -165,8 +175,8 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         domains: topic.domains.as_slice().into(),
     };
     let topics = config.topics.iter().map(topic).collect();
-    let vault: Arc<dyn Vault + Send> = Arc::new(NoVault);
-    let Begun { mut projector, gate, saving } = checkpoints::begin(&config, &model, topics, embedded.as_ref(), vault)?;
+    let Begun { mut projector, gate, saving } =
+        checkpoints::begin(&config, &model, topics, embedded.as_ref(), keys.clone())?;
     let domains = config.domains.entries().map(|(id, domain)| DomainServing {
         thresholds: domain.thresholds,
         held: late.as_ref().filter(|late| late.domain == id).map(|late| late.why.as_str().into()),
@@ -207,6 +217,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let parts = Parts {
         sources,
         outlet,
+        keys,
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,

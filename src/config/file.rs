@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::options::{LogOptions, Options};
-use super::written::{Millis, Positive};
+use super::written::{Millis, Positive, Retention};
 use crate::model::nearest;
 
 /// What only the file says.
@@ -23,12 +23,13 @@ pub struct Sections {
     pub transactions: Vec<FileTransactions>,
     pub dead_letters: Option<FileDeadLetters>,
     pub documents: Option<FileDocuments>,
+    pub log: FileLog,
     pub checkpoints: Option<FileCheckpoints>,
 }
 
 /// The keys of [`Sections`] and of [`LogOptions`]; all others are [`Options`].
-const SECTIONS: [&str; 7] =
-    ["sources", "domains", "mappings", "transactions", "dead_letters", "documents", "checkpoints"];
+const SECTIONS: [&str; 8] =
+    ["sources", "domains", "mappings", "transactions", "dead_letters", "documents", "checkpoints", "log"];
 const LOGS: [&str; 2] = ["log_format", "verbose"];
 
 #[derive(Debug, Deserialize)]
@@ -97,6 +98,13 @@ pub struct FileDomain {
 pub struct FileDeadLetters {
     pub source: String,
     pub topic: String,
+}
+
+/// The embedded log.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileLog {
+    pub retention: Retention,
 }
 
 /// Documents that are known from the start.

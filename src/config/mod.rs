@@ -27,7 +27,7 @@ use file::File;
 pub use checkpoints::{CheckpointConfig, CheckpointPlace};
 pub use documents::{Documents, KnownDocument};
 pub use options::{DEPTH_MAX, LogOptions, Options};
-pub use written::{Address, Written, written};
+pub use written::{Address, Retention, Written, written};
 
 /// A domain, configured.
 #[derive(Clone, Debug)]
@@ -87,6 +87,8 @@ pub struct Config {
     pub limits: Limits,
     pub ids_remembered: usize,
     pub free_bytes_min: u64,
+    /// How long the embedded log keeps what a checkpoint holds.
+    pub log_retention: Retention,
     pub cors_origins: Vec<String>,
     /// Request headers that browsers may send beside the usual ones, in small letters.
     pub cors_headers: Vec<String>,
@@ -181,6 +183,7 @@ impl Config {
             },
             ids_remembered: count(given.ids_remembered, 1_000_000),
             free_bytes_min: given.free_bytes_min.map_or(64 << 20, |given| given.0),
+            log_retention: sections.log.retention,
             cors_origins: given.cors_origins.unwrap_or_default().into_iter().map(|origin| origin.0).collect(),
             cors_headers: given.cors_headers.unwrap_or_default().into_iter().map(|header| header.0).collect(),
             warnings,

@@ -41,6 +41,28 @@ impl<const MIN: i64> Written for Millis<MIN> {
     }
 }
 
+/// How long something is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retention {
+    #[default]
+    Forever,
+    Millis(i64),
+}
+
+impl Written for Retention {
+    fn form() -> String {
+        "`forever`, or a duration: an integer with `ms`, `s`, `m` or `h`, such as `720h`, at least `1ms`".into()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        match (text, parse_duration_ms(text)) {
+            ("forever", _) => Ok(Retention::Forever),
+            (_, Ok(ms)) if ms >= 1 => Ok(Retention::Millis(ms)),
+            _ => Err(format!("is {}", Self::form())),
+        }
+    }
+}
+
 /// A whole number between two others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number<const MIN: u64, const MAX: u64>(pub u64);
@@ -197,6 +219,12 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Number<MIN, MAX> 
     }
 }
 
+impl<'de> Deserialize<'de> for Retention {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(InFile(PhantomData))
+    }
+}
+
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(InFile(PhantomData))
@@ -232,6 +260,7 @@ mod tests {
     fn what_works_is_read_and_nothing_else() {
         check::<Millis<0>>(&["0ms", "30s"], &["30", "", "1d", "-1s"]);
         check::<Millis<1>>(&["1ms", "2h"], &["0ms", "0s", "10"]);
+        check::<Retention>(&["forever", "720h", "1ms"], &["", "0s", "30d", "never", "-1h"]);
         check::<Number<1, 32>>(&["1", "32"], &["0", "33", "-1", "1.5", "", "twenty"]);
         check::<Positive>(&["1", "9223372036854775807"], &["0", "9223372036854775808"]);
         check::<Address>(

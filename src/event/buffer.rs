@@ -141,16 +141,32 @@ impl Kept {
     }
 }
 
+const ZEROS: [u8; 1024] = [0; 1024];
+
+/// Ends a text at a place, and leaves nothing of what stood there in the memory that it keeps.
+pub(super) fn wipe(text: &mut String, from: usize) {
+    let zeros = std::str::from_utf8(&ZEROS).unwrap_or_default();
+    let mut left = text.len() - from;
+    text.truncate(from);
+    while left > 0 {
+        let part = left.min(zeros.len());
+        text.push_str(&zeros[..part]);
+        left -= part;
+    }
+    text.truncate(from);
+}
+
 impl Buffer {
     pub fn clear(&mut self) {
         let Buffer { tape, kept } = self;
         tape.tokens.clear();
-        tape.text.clear();
+        wipe(&mut tape.text, 0);
         kept.patch.clear();
         kept.attributes.clear();
         kept.extensions.clear();
+        kept.packed.fill(0);
         kept.packed.clear();
-        kept.made.clear();
+        wipe(&mut kept.made, 0);
         kept.source = None;
     }
 
@@ -193,12 +209,13 @@ impl Buffer {
     /// Takes out what came after the mark.
     pub(super) fn cut(&mut self, mark: Mark) {
         let Buffer { tape, kept } = self;
-        tape.text.truncate(mark.text);
+        wipe(&mut tape.text, mark.text);
         kept.patch.truncate(mark.patch);
         kept.attributes.truncate(mark.attributes);
         kept.extensions.truncate(mark.extensions);
+        kept.packed[mark.packed..].fill(0);
         kept.packed.truncate(mark.packed);
-        kept.made.truncate(mark.made);
+        wipe(&mut kept.made, mark.made);
         // It may have been taken out.
         kept.source = None;
     }

@@ -57,6 +57,11 @@ impl<'t> Members<'t> {
     }
 }
 
+/// Whether a member of an event is one that counts.
+pub fn knows(name: &str) -> bool {
+    Members::default().place(name).is_some()
+}
+
 /// A valid CloudEvent's attributes.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'t> {

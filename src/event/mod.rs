@@ -8,6 +8,7 @@ mod commit;
 mod data;
 mod envelope;
 mod numerals;
+pub mod personal;
 mod routes;
 mod scan;
 mod strict;

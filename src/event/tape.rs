@@ -68,7 +68,7 @@ impl Tape {
                 return Ok(());
             }
             self.tokens.clear();
-            self.text.truncate(start);
+            super::buffer::wipe(&mut self.text, start);
         }
         self.is_printable = false;
         strict::read(bytes, self)

@@ -95,6 +95,8 @@ pub struct Graph {
     written: By<EntityId, Vec<Slot>>,
     spare: Draft,
     bytes: Vec<u8>,
+    /// Slots whose older records are to go as soon as nobody reads them.
+    fading: Vec<NodeId>,
 }
 
 impl Graph {
@@ -115,6 +117,7 @@ impl Graph {
             written: entities.clone().map(|_| Vec::new()).collect(),
             spare: Draft::default(),
             bytes: Vec::new(),
+            fading: Vec::new(),
             shared: Arc::new(Shared {
                 layouts,
                 names: names::Names::default(),
@@ -135,7 +138,8 @@ impl Graph {
         self.find(entity, key).unwrap_or_else(|| self.add(entity, key))
     }
 
-    fn find(&self, entity: EntityId, key: &str) -> Option<Slot> {
+    /// The slot of a key that was seen.
+    pub fn find(&self, entity: EntityId, key: &str) -> Option<Slot> {
         self.shared.keys[entity].find(key, |slot| self.has_key(entity.node(slot), key))
     }
 
@@ -408,6 +412,19 @@ impl Graph {
             self.newest.iter().map(Column::len).collect(),
             pin,
         )
+    }
+
+    /// Has what a slot held until now go as soon as nobody reads it, and what buffers hold of it now.
+    pub fn fade(&mut self, id: NodeId) {
+        self.fading.push(id);
+        (self.spare, self.bytes) = (Draft::default(), Vec::new());
+    }
+
+    /// Drops what is to go and nobody reads any more. Gives whether some of it is still read.
+    pub fn drop_faded(&mut self) -> bool {
+        let (shared, pins) = (&self.shared, self.shared.pins.all());
+        self.fading.retain(|id| shared.slots[id.entity].drop_older(id.slot, &pins));
+        !self.fading.is_empty()
     }
 
     /// Pages with records that are kept for a version, or wait to be dropped.

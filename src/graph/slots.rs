@@ -137,6 +137,22 @@ impl Slots {
         }
     }
 
+    /// Drops a slot's older records that no pin needs. Gives whether some are left.
+    pub fn drop_older(&self, slot: Slot, pins: &[u64]) -> bool {
+        let Some(mut held) = self.lock_to_write(page_of(slot)) else { return false };
+        let mut is_left = false;
+        held.older.retain(|older| {
+            if usize::from(older.slot) != slot.index() % PAGE {
+                return true;
+            }
+            let is_needed =
+                pins.get(pins.partition_point(|pin| *pin < older.from)).is_some_and(|pin| *pin < older.until);
+            is_left |= is_needed;
+            is_needed
+        });
+        is_left
+    }
+
     /// How many older records are kept.
     pub fn older(&self, slots: usize) -> usize {
         (0..slots.div_ceil(PAGE)).filter_map(|page| self.read(page)).map(|page| page.older.len()).sum()

@@ -100,7 +100,6 @@ impl Checkpointer {
 
     /// Runs until it is told that this was the last.
     pub fn run(mut self) {
-        self.tell();
         let mut due = (self.tick)() + self.saving.every;
         loop {
             let wish = self.wishes.recv_timeout(due.saturating_sub((self.tick)()));
@@ -116,13 +115,10 @@ impl Checkpointer {
                     (std::iter::once(answer).chain(others).collect(), is_end)
                 }
                 Err(RecvTimeoutError::Timeout) => (Vec::new(), false),
-                // Where none is ever taken nobody can ask either.
                 Ok(Wish::End) | Err(RecvTimeoutError::Disconnected) => (Vec::new(), true),
             };
-            if self.saving.write {
-                let outcome = self.take(!answers.is_empty());
-                answers.into_iter().for_each(|answer| drop(answer.try_send(outcome.clone())));
-            }
+            let outcome = self.take(!answers.is_empty());
+            answers.into_iter().for_each(|answer| drop(answer.try_send(outcome.clone())));
             if is_end {
                 return;
             }
@@ -169,8 +165,13 @@ impl Checkpointer {
         self.serving.checkpoints().first().cloned().ok_or_else(|| "it is gone again".into())
     }
 
+    /// Whether any is ever taken.
+    pub fn writes(&self) -> bool {
+        self.saving.write
+    }
+
     /// Tells which checkpoints there are.
-    fn tell(&self) {
+    pub fn tell(&self) {
         let checkpoints = &self.saving.checkpoints;
         match checkpoints.heads() {
             Ok(heads) => {

@@ -51,7 +51,8 @@ pub struct Translator {
 impl Translator {
     pub fn new(decoder: Decoder, formats: Arc<By<TopicId, Format>>, metrics: Arc<Metrics>) -> Translator {
         let (text, value, key) = (Vec::new(), Vec::new(), Vec::new());
-        Translator { decoder, formats, metrics, connect: Connect::new(), names: Names::default(), text, value, key }
+        let (connect, names) = (Connect::new(), Names::default());
+        Translator { decoder, formats, metrics, connect, names, text, value, key }
     }
 
     /// Asks for schemas again that were not there or were wrong: somebody may have mended them.

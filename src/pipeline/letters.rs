@@ -108,6 +108,10 @@ impl Retrier {
         let mut translator = self.translator.lock().unwrap_or_else(PoisonError::into_inner);
         translator.forget_bad_schemas();
         for (number, letter) in snapshot.dead_letters.iter().filter(|(_, letter)| wanted.hold(letter)) {
+            if letter.is_erased {
+                // There is nothing to read.
+                continue;
+            }
             let (batch, letters) =
                 batches.entry(letter.partition_id).or_insert_with(|| (Batch::new(letter.partition_id), Vec::new()));
             let beside = letter.beside.as_deref();

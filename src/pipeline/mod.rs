@@ -4,6 +4,7 @@
 mod binary;
 mod checkpointer;
 mod decode;
+mod erasing;
 mod letters;
 mod names;
 mod poison;
@@ -16,10 +17,11 @@ use std::time::Duration;
 
 use crate::event::{Batch, Decoder};
 use crate::freshness::Moment;
-use crate::ids::{By, DomainId, PartitionId, TopicId};
+use crate::ids::{By, DomainId, EntityId, PartitionId, TopicId};
+use crate::keys::Keys;
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Capture, Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
+use crate::projection::{Capture, Erased, Gate, Partition, Projector, Snapshot, Step, Steps, Waits};
 use crate::serving::Serving;
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
@@ -53,6 +55,8 @@ pub struct Parts {
     pub decoder: Decoder,
     /// Where dead letters are written beside, if anywhere.
     pub outlet: Option<Box<dyn Outlet>>,
+    /// What is destroyed of whom an erasure reaches.
+    pub keys: Arc<Keys>,
     pub projector: Projector,
     /// What holds transactions back until they are whole.
     pub gate: Gate,
@@ -121,6 +125,7 @@ impl Pipeline {
             formats,
             decoder,
             outlet,
+            keys,
             projector,
             gate,
             serving,
@@ -160,11 +165,17 @@ impl Pipeline {
             let (handle, thread) =
                 checkpointer::Checkpointer::new(saving, work.clone(), serving.clone(), metrics.clone(), clocks);
             checkpointing = Some(handle);
-            checkpointer = Some(spawn("checkpointer", Box::new(move || thread.run()))?);
+            thread.tell();
+            if thread.writes() {
+                checkpointer = Some(spawn("checkpointer", Box::new(move || thread.run()))?);
+            }
         }
         let translator = decode::Translator::new(decoder, formats, metrics.clone());
         // The projector ends when the last reader has, and nobody can ask for letters any more.
         let retrier = Arc::new(Retrier::new(translator, numbers, serving.clone(), work));
+        let (erased, reached) = channel();
+        let model = projector.model().clone();
+        threads.push(spawn("eraser", Box::new(move || erasing::destroy(&keys, &model, &reached)))?);
         let project = move || {
             Loop {
                 projector,
@@ -183,6 +194,8 @@ impl Pipeline {
                 waiting: Vec::new(),
                 appended: Vec::new(),
                 outlet,
+                erased,
+                is_fading: false,
                 poison: Poison::default(),
                 told: 0,
             }
@@ -229,6 +242,10 @@ struct Loop {
     clock: fn() -> Moment,
     tick: fn() -> Duration,
     outlet: Option<Box<dyn Outlet>>,
+    /// To who destroys keys: entities, and subjects. It holds as many as erasures came while one is made durable.
+    erased: Sender<Vec<(EntityId, String)>>,
+    /// Whether an older version is read that still has what was erased.
+    is_fading: bool,
     poison: Poison,
     /// Letters from this number on are not written yet.
     told: usize,
@@ -245,6 +262,7 @@ impl Loop {
         let mut due_ms = 0;
         while let Some(work) = next.take() {
             self.apply(work);
+            self.erase();
             let left_ms = due_ms - (self.clock)().tick_ms;
             if left_ms > 0 {
                 next = match self.is_hydrating() {
@@ -271,6 +289,7 @@ impl Loop {
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
         self.serving.publish(snapshot);
+        self.is_fading = self.projector.drop_faded();
         self.metrics.published((self.tick)().saturating_sub(began));
         let published_at = (self.clock)().at;
         for done in self.waiting.drain(..) {
@@ -303,7 +322,7 @@ impl Loop {
     fn next(&self, waiting: &Receiver<Work>) -> Option<Work> {
         let due_ms = self.poison.due_ms().map(|due| (due - (self.clock)().tick_ms).max(0));
         let due = due_ms.map(|ms| Duration::from_millis(ms.cast_unsigned()));
-        let look = match self.gate.is_holding() {
+        let look = match self.gate.is_holding() || self.is_fading {
             true => LOOK.min(due.unwrap_or(LOOK)),
             false => match due {
                 Some(due) => due,
@@ -337,6 +356,18 @@ impl Loop {
         letters.iter().filter_map(|letter| all.get(*letter)).for_each(|letter| outlet.put(&letter.id(), None, &[]));
     }
 
+    /// Passes on whom erasures reached.
+    fn erase(&mut self) {
+        let Erased { subjects, letters } = self.projector.take_erased();
+        if !subjects.is_empty() {
+            // Nobody takes it once its thread has died, and then the process ends.
+            let _ = self.erased.send(subjects);
+        }
+        // Those that are not told yet are told as they are now.
+        let told: Vec<usize> = letters.into_iter().filter(|letter| *letter < self.told).collect();
+        self.untell(&told);
+    }
+
     fn apply(&mut self, work: Work) {
         self.has_changed |= !matches!(work, Work::Look | Work::Capture(_));
         match work {
@@ -347,6 +378,7 @@ impl Loop {
             Work::Records(batch) => self.pass(|gate, now, steps| gate.take(batch, now, steps)),
             Work::Look => {
                 self.poison.count((self.clock)().tick_ms);
+                self.is_fading = self.is_fading && self.projector.drop_faded();
                 self.pass(|gate, now, steps| gate.look(now, steps));
             }
             Work::Again { batch, letters, done } => {
@@ -418,7 +450,10 @@ impl Loop {
                     metrics.batches(0, batch.counted);
                 } else {
                     // Nobody takes it once the readers have ended.
-                    let _ = applied.send(*batch);
+                    let mut batch = *batch;
+                    // It waits without what it had to say.
+                    batch.clear(PartitionId::MIN);
+                    let _ = applied.send(batch);
                 }
             }
             Step::Split(topic) => metrics.split(&topics[topic].name),

@@ -64,9 +64,10 @@ impl Projector {
                 }
                 _ => counters.applied += 1,
             }
-            self.catalogue(event, order, arrival.appended_at);
+            self.catalogue(event, id, order, arrival.appended_at);
         }
-        self.ledger = ledger;
+        // What it read of somebody who is erased by now would stay in its buffers.
+        self.ledger = if self.erased.subjects.is_empty() { ledger } else { Ledger::default() };
         if !self.remembered.truncations.is_empty() {
             self.truncate_late(id, order, arrival.now);
         }
@@ -177,11 +178,16 @@ impl Projector {
         let description = &self.model.entities[event.entity];
         let mut won = false;
         let mut known = known.iter().copied();
+        // Nothing of somebody comes back, and who says it does not count.
+        let is_erased = draft.erased() && description.has_personal;
         for (field, cell) in event.patch.iter() {
             let target = match (description.fields[field].kind.link(), cell) {
                 (Some(target), Cell::String(key)) => Some((target, key, known.next().flatten())),
                 _ => None,
             };
+            if is_erased && description.fields[field].personal {
+                continue;
+            }
             let rival = ledger.rival(setter, field);
             let wins = ledger.take_field(setter, field, &&self.graph);
             if rival.is_some() || !self.remembered.rivals.is_empty() {
@@ -204,12 +210,11 @@ impl Projector {
                     let slot = known.unwrap_or_else(|| self.graph.slot(target, key));
                     draft.set(field, Cell::Link(slot));
                 }
-                None if draft.erased() && description.fields[field].personal => {}
                 None => draft.set(field, cell),
             }
         }
         // Of who is erased nothing unknown is kept, not even how it is called.
-        if !event.attributes.is_empty() && !(draft.erased() && description.has_personal) {
+        if !event.attributes.is_empty() && !is_erased {
             let mut changes = Vec::new();
             for (name, json) in event.attributes.iter() {
                 if ledger.take_attribute(setter, name, &&self.graph) {
@@ -310,39 +315,20 @@ impl Projector {
         ledger.write(draft.set_stamps(), rules.order_by != OrderBy::Position, print);
     }
 
-    fn erase(&mut self, members: Vec<NodeId>) {
-        let model = self.model.clone();
-        for id in members {
-            let description = &model.entities[id.entity];
-            let mut draft = self.graph.edit(id);
-            draft.set_erased();
-            let personal = description.fields.entries().filter(|(_, field)| field.personal);
-            for (field, _) in personal {
-                draft.set(field, Cell::Null);
-                self.remembered.rivals.forget((id, field));
-            }
-            if description.has_personal {
-                draft.clear_attributes();
-                let stripped = Ledger::strip(self.graph.stamps(&draft), description.fields.len());
-                *draft.set_stamps() = stripped;
-            }
-            self.graph.commit(draft);
-        }
-    }
-
-    fn catalogue(&mut self, event: &Event<'_>, order: Order<'_>, at: Instant) {
+    fn catalogue(&mut self, event: &Event<'_>, id: NodeId, order: Order<'_>, at: Instant) {
         let kind = self.graph.name(event.envelope.kind);
         if self.tally.is_full() {
             self.tell_catalogue();
         }
         self.tally.event(event.entity, kind, order.source.0, event.in_model, at);
-        if !event.attributes.is_empty() || !event.unknown_extensions.is_empty() {
+        let is_erased = || self.model.entities[event.entity].has_personal && self.graph.node(id).erased();
+        if (!event.attributes.is_empty() || !event.unknown_extensions.is_empty()) && !is_erased() {
             let catalogue = Arc::make_mut(&mut self.catalogue[event.entity]);
             for (name, _) in event.attributes.iter() {
-                catalogue.drift(DriftKind::Attribute, name, at);
+                catalogue.drift(DriftKind::Attribute, name, at, id.slot);
             }
             for name in event.unknown_extensions.iter() {
-                catalogue.drift(DriftKind::Extension, name, at);
+                catalogue.drift(DriftKind::Extension, name, at, id.slot);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::rivals::Disagreement;
 use crate::event::Code;
 use crate::graph::{Reader, put};
-use crate::ids::{By, EntityId};
+use crate::ids::{By, EntityId, Slot};
 use crate::model::Model;
 use crate::model::value::Instant;
 
@@ -50,6 +50,9 @@ impl DriftKind {
 pub struct Drift {
     pub count: u64,
     pub last: Instant,
+    /// The slot of the only entity that it was seen of: the name goes with it where that is erased. None where it was seen of
+    /// several, or is nobody's.
+    pub sole: Option<Slot>,
 }
 
 /// What was seen of one entity.
@@ -140,24 +143,31 @@ impl Catalogue {
         // No model names a producer.
         see(&mut self.producers, source, false, tallied);
         if !in_model {
-            self.drifts(DriftKind::EventType, kind, tallied.count, tallied.last);
+            self.drifts(DriftKind::EventType, kind, tallied.count, tallied.last, None);
         }
     }
 
-    pub fn drift(&mut self, kind: DriftKind, name: &str, at: Instant) {
-        self.drifts(kind, name, 1, at);
+    pub fn drift(&mut self, kind: DriftKind, name: &str, at: Instant, slot: Slot) {
+        self.drifts(kind, name, 1, at, Some(slot));
     }
 
-    fn drifts(&mut self, kind: DriftKind, name: &str, count: u64, at: Instant) {
+    /// Forgets the names that nobody else's events had.
+    pub fn forget(&mut self, slot: Slot) {
+        self.drift.values_mut().for_each(|names| names.retain(|_, drift| drift.sole != Some(slot)));
+    }
+
+    fn drifts(&mut self, kind: DriftKind, name: &str, count: u64, at: Instant, slot: Option<Slot>) {
         let names = self.drift.entry(kind).or_default();
         if !names.contains_key(name) {
             let name = if names.len() < NAMES_MAX { name } else { OTHERS };
-            names.entry(name.into()).or_insert(Drift { count: 0, last: at });
+            let sole = slot.filter(|_| name != OTHERS);
+            names.entry(name.into()).or_insert(Drift { count: 0, last: at, sole });
         }
         let name = if names.contains_key(name) { name } else { OTHERS };
         if let Some(drift) = names.get_mut(name) {
             drift.count += count;
             drift.last = drift.last.max(at);
+            drift.sole = drift.sole.filter(|sole| slot == Some(*sole));
         }
     }
 

@@ -26,12 +26,20 @@ pub struct DeadLetter {
     pub partition_id: PartitionId,
     /// Whose event it is, where that could be read.
     pub node: Option<NodeId>,
+    /// Whether whose event it is was erased: nothing is kept of it but its place and the reason.
+    pub is_erased: bool,
 }
 
 impl DeadLetter {
     /// Names the letter by its place in the log.
     pub fn id(&self) -> String {
         format!("DeadLetter:{}/{}@{}", self.topic, self.partition, self.offset)
+    }
+
+    /// Forgets what it says of somebody.
+    pub(super) fn erase(&mut self) {
+        (self.bytes, self.beside, self.rejection.subject) = (Arc::default(), None, None);
+        self.is_erased = true;
     }
 
     /// Bytes that it takes, about.
@@ -95,6 +103,20 @@ impl DeadLetters {
         let letter = self.letters.get_mut(number)?.take()?;
         self.bytes -= letter.size();
         Some(letter)
+    }
+
+    /// Has the letters that somebody meant forget what they say. Gives their numbers.
+    pub(super) fn erase(&mut self, is_meant: impl Fn(&DeadLetter) -> bool) -> Vec<usize> {
+        let meant = self.iter().filter(|(_, letter)| !letter.is_erased && is_meant(letter));
+        let meant: Vec<usize> = meant.map(|(number, _)| number).collect();
+        for number in &meant {
+            if let Some(Some(letter)) = self.letters.get_mut(*number) {
+                self.bytes -= letter.size();
+                letter.erase();
+                self.bytes += letter.size();
+            }
+        }
+        meant
     }
 
     /// The letters from a number on, those that are no more left out.

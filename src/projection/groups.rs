@@ -56,6 +56,12 @@ impl Groups {
         place
     }
 
+    /// All that are erased.
+    pub fn erased(&self) -> impl Iterator<Item = NodeId> {
+        let roots = (0..self.nodes.len() as u32).filter(|place| self.nodes[*place as usize].parent == *place);
+        roots.filter(|root| self.nodes[*root as usize].erased).flat_map(|root| self.members(root))
+    }
+
     fn members(&self, root: u32) -> Vec<NodeId> {
         let mut members = Vec::with_capacity(self.nodes[root as usize].size as usize);
         let mut place = root;

@@ -10,6 +10,7 @@ mod apply;
 mod catalogue;
 mod dead;
 mod digest;
+mod erasure;
 mod gate;
 mod groups;
 mod ledger;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
 pub use digest::{Digest, Digester, STEP as DIGEST_STEP, digest};
+pub use erasure::Erased;
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
 use remembered::Remembered;
 pub use rivals::{Disagreement, Example};
@@ -169,6 +171,8 @@ pub struct Projector {
     /// What the rules keep of the entity at hand; its buffers are used again.
     ledger: ledger::Ledger,
     remembered: Remembered,
+    /// What erasures reached, until somebody takes it.
+    erased: Erased,
     applied: By<PartitionId, u64>,
     counters: By<DomainId, Counters>,
     catalogue: By<EntityId, Arc<Catalogue>>,
@@ -194,6 +198,7 @@ impl Projector {
             graph: Graph::new(model.clone()),
             ledger: ledger::Ledger::default(),
             remembered: Remembered::new(&model),
+            erased: Erased::default(),
             applied: By::default(),
             ids_remembered,
             counters: model.domains.iter().map(|_| Counters::default()).collect(),
@@ -422,13 +427,14 @@ impl Projector {
         }
         let subject = rejection.subject.as_deref().filter(|subject| (1..=SUBJECT_BYTES_MAX).contains(&subject.len()));
         let node = named.zip(subject).map(|(entity, subject)| entity.node(self.graph.slot(entity, subject)));
+        let is_erased = self.is_erased(node, &topic, refused);
         if let Some(node) = node {
             *self.remembered.rejected.entry(node).or_default() += 1;
             self.graph.set_rejected(node, true);
         }
-        self.dead_letters.push(DeadLetter {
+        let mut letter = DeadLetter {
             domain: self.model.domains[domain].name.as_str().into(),
-            topic: topic.name,
+            topic: topic.name.clone(),
             partition: self.partitions[partition].number,
             offset,
             at: appended_at,
@@ -437,6 +443,11 @@ impl Projector {
             partition_id: partition,
             node,
             rejection: (**rejection).clone(),
-        });
+            is_erased: false,
+        };
+        if is_erased {
+            letter.erase();
+        }
+        self.dead_letters.push(letter);
     }
 }

@@ -9,7 +9,7 @@ use super::{Counters, DeadLetter, DeadLetters, Gate, Partition, Projector, Remem
 use crate::event::{Beside, Code, Rejection};
 use crate::freshness::Moment;
 use crate::graph::{Graph, Reader, put, put_long};
-use crate::ids::{By, EntityId, FieldId, PartitionId};
+use crate::ids::{By, EntityId, FieldId, PartitionId, Slot};
 use crate::position::LogId;
 
 /// Whose a sealed part is: an entity's own, by its place in the model and its key; or nobody's in particular.
@@ -129,6 +129,10 @@ impl Projector {
         projector.remembered = Remembered::restore(&mut reader, ids_remembered, field, &|member, sealed| {
             vault.open(Owner::Entity(member.entity, graph.node(member).key()), sealed)
         });
+        // Who keeps more of the erased may not have been told before the end.
+        let erased = projector.remembered.groups.erased();
+        let erased = erased.filter(|id| projector.model.entities[id.entity].has_personal);
+        projector.erased.subjects = erased.map(|id| (id.entity, projector.graph.node(id).key().to_owned())).collect();
         gate.restore(&mut reader, projector.partitions.iter().map(|partition| partition.topic), now);
         let fits = reader.is_empty() && projector.remembered.recent.len() == projector.applied.len();
         fits.then_some(projector).ok_or_else(|| "what the rules remembered is not readable".into())
@@ -163,10 +167,11 @@ fn save_catalogue(catalogue: &Catalogue, is_personal: bool, out: &mut Vec<u8>, v
         let names = catalogue.drift.get(&kind).unwrap_or(&none);
         let mut plain = Vec::new();
         put(&mut plain, names.len() as u64);
-        for (name, Drift { count, last }) in names {
+        for (name, Drift { count, last, sole }) in names {
             put_long(&mut plain, name.as_bytes());
             put(&mut plain, *count);
             put_instant(&mut plain, *last);
+            put(&mut plain, sole.map_or(0, |slot| u64::from(slot.0) + 1));
         }
         let sealed = if is_personal { vault.seal(DRIFT, &plain) } else { None };
         out.push(u8::from(sealed.is_some()));
@@ -193,7 +198,9 @@ fn read_catalogue(reader: &mut Reader<'_>, vault: &dyn Vault) -> Catalogue {
         let opened = if is_sealed { vault.open(DRIFT, bytes).unwrap_or_default() } else { bytes.to_vec() };
         let mut reader = Reader(&opened);
         let drift = |reader: &mut Reader<'_>| {
-            (read_shared(reader), Drift { count: reader.number(), last: read_instant(reader) })
+            let (name, count, last) = (read_shared(reader), reader.number(), read_instant(reader));
+            let sole = reader.number().checked_sub(1).map(|slot| Slot(slot as u32));
+            (name, Drift { count, last, sole })
         };
         let names: BTreeMap<_, _> = (0..reader.number()).map(|_| drift(&mut reader)).collect();
         if !names.is_empty() {
@@ -224,6 +231,7 @@ fn save_letters(snapshot: &Snapshot, out: &mut Vec<u8>, vault: &dyn Vault) {
         put_long(out, letter.rejection.code.name().as_bytes());
         out.push(u8::from(letter.node.is_some()));
         letter.node.into_iter().for_each(|node| put_node(out, node));
+        out.push(u8::from(letter.is_erased));
         // Bytes, key, headers and what was read of the event are its entity's own.
         plain.clear();
         put_long(&mut plain, &letter.bytes);
@@ -241,7 +249,8 @@ fn save_letters(snapshot: &Snapshot, out: &mut Vec<u8>, vault: &dyn Vault) {
             plain.push(u8::from(beside.has_value));
         }
         let id = letter.id();
-        let node = letter.node.map(|id| (id.entity, snapshot.graph.node(id)));
+        // What is left of one that was erased is nobody's.
+        let node = letter.node.filter(|_| !letter.is_erased).map(|id| (id.entity, snapshot.graph.node(id)));
         let owner = node.as_ref().map_or(Owner::Nobody(&id), |(entity, node)| Owner::Entity(*entity, node.key()));
         put_long(out, &vault.seal(owner, &plain).unwrap_or_default());
     }
@@ -267,6 +276,7 @@ fn read_letters(reader: &mut Reader<'_>, projector: &Projector, vault: &dyn Vaul
         let code = reader.text();
         let code = Code::ALL.into_iter().find(|known| known.name() == code).unwrap_or(Code::BadEnvelope);
         let node = (reader.number() == 1).then(|| read_node(reader));
+        let is_erased = reader.number() == 1;
         let sealed = reader.long();
         let Some(known) = projector.partitions.get(partition_id) else { continue };
         let mut letter = DeadLetter {
@@ -280,9 +290,10 @@ fn read_letters(reader: &mut Reader<'_>, projector: &Projector, vault: &dyn Vaul
             rejection: Rejection::at(code, None, FORGOTTEN),
             partition_id,
             node,
+            is_erased,
         };
         let id = letter.id();
-        let known = node.map(|id| (id.entity, projector.graph.node(id)));
+        let known = node.filter(|_| !is_erased).map(|id| (id.entity, projector.graph.node(id)));
         let owner = known.as_ref().map_or(Owner::Nobody(&id), |(entity, node)| Owner::Entity(*entity, node.key()));
         if let Some(plain) = vault.open(owner, sealed) {
             let mut plain = Reader(&plain);
@@ -296,6 +307,8 @@ fn read_letters(reader: &mut Reader<'_>, projector: &Projector, vault: &dyn Vaul
                 let headers = (0..plain.number()).map(|_| header(&mut plain)).collect();
                 letter.beside = Some(Beside { key, headers, has_value: plain.number() == 1 }.into());
             }
+        } else {
+            letter.is_erased = true;
         }
         letters.put(number, letter);
     }

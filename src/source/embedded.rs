@@ -56,7 +56,25 @@ impl Embedded {
     /// Hands on what a partition holds from `next` on, and moves it past each record that was taken, whatever becomes of the
     /// rest: none is taken twice. What lies before it is not flushed.
     fn hand_on(&self, feed: &Feed, next: &mut u64, due_ms: &mut i64, sink: &mut dyn Sink) -> Result<(), LogError> {
-        if self.log.topics()[feed.place].end(feed.number) <= *next {
+        let topic = self.log.topics()[feed.place].clone();
+        let start = topic.start(feed.number);
+        if start > *next {
+            let lost = start - *next;
+            let why =
+                format!("the log starts at {start}: {lost} offsets from {next} on were gone before they were read");
+            tracing::error!(
+                topic = topic.name.as_ref(),
+                partition = feed.number,
+                from = next,
+                to = start,
+                "records are lost"
+            );
+            if sink.lose(feed.partition, start, why) != Taken::Yes {
+                return Ok(());
+            }
+            *next = start;
+        }
+        if topic.end(feed.number) <= *next {
             return Ok(());
         }
         let limit = (self.clock)().minus_millis(feed.late_ms);
@@ -118,6 +136,7 @@ impl Source for Embedded {
         for subscription in &self.subscriptions {
             let topic = &topics[subscription.place];
             for number in 0..topic.partitions {
+                // What it let go of before its start is lost to who comes without a checkpoint: reading says so.
                 let found = Found { topic: subscription.topic, number, log: topic.id, start: 0 };
                 let (placed, hydrated) = (registrar.find(found), topic.end(number));
                 feeds.push(Feed {
@@ -131,7 +150,10 @@ impl Source for Embedded {
             }
         }
         let contact = || {
-            let extent = |feed: &Feed| Extent::committed(feed.partition, 0, topics[feed.place].end(feed.number));
+            let extent = |feed: &Feed| {
+                let topic = &topics[feed.place];
+                Extent::committed(feed.partition, topic.start(feed.number), topic.end(feed.number))
+            };
             // What is being written has its time already.
             let asked = registrar.asked();
             let asked = Asked { moment: asked.moment.at_most(self.log.settled_at()), ..asked };
@@ -164,6 +186,7 @@ mod tests {
     #[derive(Default)]
     struct Taker {
         taken: Vec<u64>,
+        lost: Vec<u64>,
         blocks_at: Option<u64>,
     }
 
@@ -188,7 +211,8 @@ mod tests {
             Taken::Yes
         }
 
-        fn lose(&mut self, _: PartitionId, _: u64, _: String) -> Taken {
+        fn lose(&mut self, _: PartitionId, next: u64, _: String) -> Taken {
+            self.lost.push(next);
             Taken::Yes
         }
 
@@ -222,6 +246,32 @@ mod tests {
             assert_eq!(read.is_err(), is_damaged && blocks_at.is_none(), "{is_damaged} {blocks_at:?}: {read:?}");
         }
         assert_eq!((taker.taken.as_slice(), next), (expected, expected.len() as u64), "{is_damaged} {blocks_at:?}");
+    }
+
+    #[test]
+    fn what_the_log_let_go_of_is_said_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = Log::open(folder.path(), 0, || Instant::EPOCH).expect("a log");
+        let place = log.topic("people").expect("a topic");
+        for _ in 0..3 {
+            let mut draft = log.draft(0);
+            let _ = draft.push(place, b"one", b"{}");
+            log.append(draft).expect("room");
+        }
+        let topic = log.topics()[place].clone();
+        let number = (0..topic.partitions).find(|number| topic.end(*number) > 0).expect("where the key goes");
+        log.drop_before(place, number, 2).expect("a log");
+        let source = Embedded::new(Arc::new(log), Vec::new(), || Instant::EPOCH);
+        let feed = Feed { partition: PartitionId(0), place, number, from: 0, late_ms: 0, hydrated: 0 };
+        // From the beginning, and from where a reader stands that has what is gone.
+        for (from, lost) in [(0, &[2][..]), (1, &[2]), (2, &[]), (3, &[])] {
+            let (mut next, mut taker) = (from, Taker::default());
+            for _ in 0..2 {
+                source.hand_on(&feed, &mut next, &mut 0, &mut taker).expect("a log");
+            }
+            let taken: &[u64] = if from < 3 { &[2] } else { &[] };
+            assert_eq!((taker.lost.as_slice(), taker.taken.as_slice(), next), (lost, taken, 3), "from {from}");
+        }
     }
 
     #[test]

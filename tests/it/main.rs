@@ -3,11 +3,13 @@
 mod answers;
 mod attacks;
 mod cdc;
+mod checkpoints;
 mod concurrency;
 mod conformance;
 mod demo;
 mod documents;
 mod durability;
+mod erasure;
 mod exits;
 mod golden;
 mod importers;

@@ -94,7 +94,8 @@ impl Feed {
         // rdkafka panics on a name that is no UTF-8, and one record must not end the reading of all others.
         let headers = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
         let headers = headers.unwrap_or_else(|_| vec![(NAME_UNREADABLE, None)]);
-        let raw = Raw { offset, at, basis, key: message.key(), value: message.payload(), headers: &headers };
+        let (key, value) = (message.key(), message.payload());
+        let raw = Raw { offset, at, basis, key, value, headers: &headers };
         match sink.take(self.known.partition, &raw) {
             Taken::Yes => {
                 self.next = offset + 1;

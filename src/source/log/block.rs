@@ -1,10 +1,8 @@
 //! Blocks: the records of one partition that were committed together, as one value of the store.
 //!
 //! Layout (integers big-endian): format u8, appended_at i64 (microseconds), first offset u64, count u32, then each record:
-//! flags u8 (none yet; a reader refuses what it does not know), key length u32, key, body length u32, body.
-//!
-//! A person can be erased from the disk by rewriting the blocks of their partition with the personal values taken out of
-//! their records' bodies: a block is a value under a key, so it is replaced in place and no offset moves. See docs/log.md.
+//! flags u8 (a reader refuses what it does not know), key length u32, key, body length u32, body; with [`SEALED`] also sealed
+//! length u32, sealed.
 
 use crate::model::value::Instant;
 
@@ -15,9 +13,14 @@ pub struct LogRecord<'a> {
     pub appended_at: Instant,
     pub key: &'a [u8],
     pub bytes: &'a [u8],
+    /// What was taken out of it, sealed.
+    pub sealed: Option<&'a [u8]>,
 }
 
 const FORMAT: u8 = 1;
+
+/// The record has a sealed part.
+const SEALED: u8 = 1;
 
 /// Bytes before the first record.
 const HEAD: usize = 21;
@@ -30,9 +33,9 @@ pub fn begin(capacity: usize) -> Vec<u8> {
 }
 
 /// Lays a record behind the others.
-pub fn lay(block: &mut Vec<u8>, key: &[u8], body: &[u8]) {
-    block.push(0);
-    for part in [key, body] {
+pub fn lay(block: &mut Vec<u8>, key: &[u8], body: &[u8], sealed: Option<&[u8]>) {
+    block.push(if sealed.is_some() { SEALED } else { 0 });
+    for part in [key, body].into_iter().chain(sealed) {
         block.extend_from_slice(&(part.len() as u32).to_be_bytes());
         block.extend_from_slice(part);
     }
@@ -51,26 +54,42 @@ pub fn finish(block: &mut [u8], appended_at: Instant, first: u64, count: u32) {
     block[17..HEAD].copy_from_slice(&count.to_be_bytes());
 }
 
-/// Reads a block; the error says what does not fit.
-pub fn decode(block: &[u8]) -> Result<Vec<LogRecord<'_>>, String> {
-    let mut rest = block;
-    let format = take(&mut rest, 1)?[0];
+/// What a block says of all its records.
+pub struct Head {
+    pub appended_at: Instant,
+    pub first: u64,
+    pub count: u32,
+}
+
+/// Reads a block's head; the error says what does not fit.
+pub fn head(block: &[u8]) -> Result<Head, String> {
+    take_head(&mut &*block)
+}
+
+fn take_head(rest: &mut &[u8]) -> Result<Head, String> {
+    let format = take(rest, 1)?[0];
     if format != FORMAT {
         return Err(format!("a block of format {format}, and this version reads {FORMAT}"));
     }
-    let appended_at = Instant::from_micros(i64::from_be_bytes(fixed(&mut rest)?));
-    let first = u64::from_be_bytes(fixed(&mut rest)?);
-    let count = u32::from_be_bytes(fixed(&mut rest)?);
+    let appended_at = Instant::from_micros(i64::from_be_bytes(fixed(rest)?));
+    let first = u64::from_be_bytes(fixed(rest)?);
+    Ok(Head { appended_at, first, count: u32::from_be_bytes(fixed(rest)?) })
+}
+
+/// Reads a block; the error says what does not fit.
+pub fn decode(block: &[u8]) -> Result<Vec<LogRecord<'_>>, String> {
+    let mut rest = block;
+    let Head { appended_at, first, count } = take_head(&mut rest)?;
     let mut records = Vec::new();
     for index in 0..u64::from(count) {
-        if take(&mut rest, 1)?[0] != 0 {
-            return Err("a record with flags that this version does not know".into());
-        }
-        let key_length = u32::from_be_bytes(fixed(&mut rest)?) as usize;
-        let key = take(&mut rest, key_length)?;
-        let body_length = u32::from_be_bytes(fixed(&mut rest)?) as usize;
-        let bytes = take(&mut rest, body_length)?;
-        records.push(LogRecord { offset: first + index, appended_at, key, bytes });
+        let flags = take(&mut rest, 1)?[0];
+        let (key, bytes) = (part(&mut rest)?, part(&mut rest)?);
+        let sealed = match flags {
+            0 => None,
+            SEALED => Some(part(&mut rest)?),
+            _ => return Err("a record with flags that this version does not know".into()),
+        };
+        records.push(LogRecord { offset: first + index, appended_at, key, bytes, sealed });
     }
     if rest.is_empty() { Ok(records) } else { Err("a block with bytes after its last record".into()) }
 }
@@ -79,6 +98,11 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], String> {
     let (taken, after) = rest.split_at_checked(length).ok_or("a block that ends early")?;
     *rest = after;
     Ok(taken)
+}
+
+fn part<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], String> {
+    let length = u32::from_be_bytes(fixed(rest)?) as usize;
+    take(rest, length)
 }
 
 fn fixed<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], String> {
@@ -93,18 +117,35 @@ mod tests {
     fn a_block_comes_back_and_a_cut_one_does_not() {
         let at = Instant::from_micros(1_700_000_000_123_456);
         let (mut block, mut other) = (begin(0), begin(100));
-        lay(&mut block, b"k", b"{}");
-        lay(&mut other, b"", b"");
+        lay(&mut block, b"k", b"{}", None);
+        lay(&mut other, b"", b"", Some(&b"sealed"[..]));
+        lay(&mut other, b"l", b"1", Some(&b""[..]));
         join(&mut block, &other);
-        finish(&mut block, at, 41, 2);
+        finish(&mut block, at, 41, 3);
         let read = decode(&block).unwrap();
-        assert_eq!(
-            read.iter().map(|record| (record.offset, record.appended_at)).collect::<Vec<_>>(),
-            [(41, at), (42, at)]
-        );
-        assert_eq!((read[0].key, read[0].bytes), (b"k".as_slice(), b"{}".as_slice()));
+        let record = |offset, key, bytes, sealed| LogRecord { offset, appended_at: at, key, bytes, sealed };
+        let expected = [
+            record(41, &b"k"[..], &b"{}"[..], None),
+            record(42, b"", b"", Some(&b"sealed"[..])),
+            record(43, b"l", b"1", Some(&b""[..])),
+        ];
+        assert_eq!(read, expected);
         for length in 0..block.len() {
             assert!(decode(&block[..length]).is_err(), "{length}");
         }
+        for flags in 2..=u8::MAX {
+            block[HEAD] = flags;
+            assert!(decode(&block).is_err(), "{flags}");
+        }
+    }
+
+    #[test]
+    fn what_the_first_version_wrote_is_read() {
+        let mut block = vec![1];
+        block.extend([0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1]);
+        block.extend([0, 0, 0, 0, 1, b'k', 0, 0, 0, 2, b'{', b'}']);
+        let appended_at = Instant::from_micros(9);
+        let expected = LogRecord { offset: 7, appended_at, key: b"k", bytes: b"{}", sealed: None };
+        assert_eq!(decode(&block), Ok(vec![expected]));
     }
 }

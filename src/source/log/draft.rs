@@ -62,6 +62,11 @@ impl Draft {
 
     /// Adds a record of a topic, by the topic's number.
     pub fn push(&mut self, topic: usize, key: &[u8], bytes: &[u8]) -> Drafted {
+        self.push_sealed(topic, key, bytes, None)
+    }
+
+    /// The same, with what was taken out of it.
+    pub fn push_sealed(&mut self, topic: usize, key: &[u8], bytes: &[u8], sealed: Option<&[u8]>) -> Drafted {
         let partition = partition_of(key, self.topics[topic].partitions);
         let known = self.parts.iter().position(|part| (part.topic, part.partition) == (topic, partition));
         let place = known.unwrap_or_else(|| {
@@ -70,7 +75,7 @@ impl Draft {
             self.parts.len() - 1
         });
         let part = &mut self.parts[place];
-        block::lay(&mut part.block, key, bytes);
+        block::lay(&mut part.block, key, bytes, sealed);
         part.count += 1;
         Drafted { part: place, index: part.count - 1 }
     }

@@ -10,13 +10,15 @@ mod draft;
 mod keeping;
 mod making;
 mod partitioner;
+mod retention;
+mod sealed;
 
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock, mpsc};
 use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -24,6 +26,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 pub use block::LogRecord;
 pub use draft::{Appended, Draft, Drafted, Stretch};
 pub use partitioner::partition_of;
+pub use sealed::{Opened, Seals};
 
 use draft::Part;
 
@@ -95,13 +98,20 @@ pub struct Topic {
     pub name: Arc<str>,
     pub id: LogId,
     pub partitions: u32,
-    /// By partition: the offset after the last durable record.
+    /// By partition: the offset after the last durable record,
     ends: Vec<AtomicU64>,
+    /// and that of the first that is still there.
+    starts: Vec<AtomicU64>,
 }
 
 impl Topic {
     pub fn end(&self, partition: u32) -> u64 {
         self.ends[partition as usize].load(Ordering::Acquire)
+    }
+
+    /// The first record that the log still holds of a partition.
+    pub fn start(&self, partition: u32) -> u64 {
+        self.starts[partition as usize].load(Ordering::Acquire)
     }
 }
 
@@ -123,6 +133,8 @@ struct Shared {
     commits: Mutex<u64>,
     committed: Condvar,
     clock: fn() -> Instant,
+    /// What opens the sealed parts of records, where something does.
+    seals: OnceLock<Arc<dyn Seals>>,
 }
 
 struct Append {
@@ -191,6 +203,7 @@ impl Log {
             commits: Mutex::new(0),
             committed: Condvar::new(),
             clock,
+            seals: OnceLock::new(),
         });
         let (appends, waiting) = mpsc::sync_channel(WAITING_MAX);
         let writer = threads.spawn("log-writer", Lasts::UntilReleased, {
@@ -222,16 +235,17 @@ impl Log {
                 (identity, PARTITIONS)
             }
         };
-        let mut ends = Vec::new();
+        let (mut ends, mut starts) = (Vec::new(), Vec::new());
         for partition in 0..partitions {
             let last = self.shared.end(identity, partition)?;
             if let Some((_, at)) = last {
                 self.shared.last_micros.fetch_max(at.micros(), Ordering::AcqRel);
             }
             ends.push(AtomicU64::new(last.map_or(0, |(end, _)| end)));
+            starts.push(AtomicU64::new(self.shared.start(identity, partition)?));
         }
         let id = LogId(((self.shared.cluster ^ identity.rotate_left(32)) >> 16) as u32);
-        topics.push(Arc::new(Topic { name: name.into(), id, partitions, ends }));
+        topics.push(Arc::new(Topic { name: name.into(), id, partitions, ends, starts }));
         let mut identities = self.shared.identities();
         identities.push(identity);
         Ok(topics.len() - 1)
@@ -254,7 +268,7 @@ impl Log {
         answered.recv().map_err(|_| LogError::Closed)?
     }
 
-    /// Shows records from an offset on, about `bytes_max` of them, and at least one where there is one, until it is told to
+    /// Shows records from an offset on, as they were appended or, where what was sealed of one is gone, without that; about `bytes_max` of them, and at least one where there is one, until it is told to
     /// stop.
     pub fn read(
         &self,
@@ -273,7 +287,13 @@ impl Log {
             let (_, block) = item.into_inner()?;
             bytes += block.len();
             let records = block::decode(&block).map_err(LogError::Store)?.into_iter();
-            let shown = records.filter(|record| (from..end).contains(&record.offset)).try_for_each(&mut show);
+            let mut shown = ControlFlow::Continue(());
+            for record in records.filter(|record| (from..end).contains(&record.offset)) {
+                shown = self.shared.open(record, &mut show)?;
+                if shown.is_break() {
+                    break;
+                }
+            }
             if bytes >= bytes_max || shown.is_break() {
                 break;
             }

@@ -5,7 +5,7 @@ use staygraph::event::{Code, OrderBy};
 use staygraph::graph::Node;
 use staygraph::ids::{DomainId, EntityId, PartitionId};
 use staygraph::model::value::Instant;
-use staygraph::projection::{Counters, Snapshot};
+use staygraph::projection::{Counters, Erased, Snapshot};
 
 use super::world::{Log, Modes, World};
 
@@ -153,4 +153,48 @@ fn derived_personal_values_are_erased() {
     assert_eq!(field(&snapshot, "secret"), "Int(2001)");
     let snapshot = project(by(OrderBy::Sequence), true, [known, event("b", "erased", 2, 0, json!({})), late]);
     assert_eq!((field(&snapshot, "secret"), field(&snapshot, "spare")), ("Null".into(), "Int(3)".into()));
+}
+
+/// Dead letters of the erased keep their place and the reason, and who keeps more of them is told.
+#[test]
+fn letters_of_the_erased_say_nothing() {
+    let world = by(OrderBy::Sequence);
+    let bad = |id: &str, version| event(id, "changed", version, 0, json!({ "code": "no number" }));
+    let records = log([bad("a", 1), event("b", "erased", 2, 0, json!({})), bad("c", 3)]);
+    let mut projector = world.projector();
+    projector.apply(&world.batch(PartitionId(0), &records[..1], 1), Instant::EPOCH);
+    let says = |projector: &staygraph::projection::Projector| {
+        let letters = projector.dead_letters().iter();
+        let says = letters.map(|(_, letter)| {
+            assert_eq!((letter.rejection.code, letter.rejection.id.is_some()), (Code::BadField, true));
+            (letter.is_erased, !letter.bytes.is_empty() || letter.rejection.subject.is_some())
+        });
+        says.collect::<Vec<_>>()
+    };
+    assert_eq!((says(&projector), projector.take_erased()), (vec![(false, true)], Erased::default()));
+    projector.apply(&world.batch(PartitionId(0), &records, 3), Instant::EPOCH);
+    assert_eq!(says(&projector), [(true, false), (true, false)]);
+    let reached = Erased { subjects: vec![(GUEST, "k0".into())], letters: vec![0] };
+    assert_eq!((projector.take_erased(), projector.take_erased()), (reached, Erased::default()));
+    let bytes = projector.dead_letters().bytes();
+    projector.discard(&[0, 1]);
+    assert!(bytes > 0 && projector.dead_letters().bytes() == 0, "what they take is counted as they are");
+}
+
+/// The older record of the erased goes as soon as nobody reads it, not when its page is looked at again.
+#[test]
+fn the_older_record_of_the_erased_goes_when_nobody_reads_it() {
+    let world = by(OrderBy::Sequence);
+    let known = event("a", "changed", 1, 0, json!({ "name": "Ann" }));
+    let records = log([known, event("b", "erased", 2, 0, json!({}))]);
+    let mut projector = world.projector();
+    projector.apply(&world.batch(PartitionId(0), &records[..1], 1), Instant::EPOCH);
+    let before = projector.publish();
+    projector.apply(&world.batch(PartitionId(0), &records, 2), Instant::EPOCH);
+    let after = projector.publish();
+    assert!(projector.drop_faded(), "somebody reads it");
+    assert_eq!((field(&before, "name"), projector.older()), ("String(\"Ann\")".into(), 1));
+    drop(before);
+    assert!(!projector.drop_faded());
+    assert_eq!((field(&after, "name"), projector.older()), ("Null".into(), 0));
 }
