@@ -6,7 +6,7 @@ use super::chunk::{Chunk, Kind};
 use super::head::Head;
 use super::model;
 use crate::freshness::Moment;
-use crate::graph::{Graph, Kept, Reader, Renumbering};
+use crate::graph::{Graph, Kept, Reader, Renumbering, View};
 use crate::ids::{By, EntityId};
 use crate::model::Model;
 use crate::projection::{Gate, Owner, Projector, Vault, relabel};
@@ -70,14 +70,26 @@ impl<'a> Restoring<'a> {
         }
     }
 
-    /// All chunks were taken: they go into a projector that is new.
-    pub fn finish(mut self, projector: Projector, gate: &mut Gate, now: Moment) -> Result<Projector, String> {
+    /// All chunks were taken: what the graph is beside its records.
+    fn graph(&mut self) -> Result<(), String> {
         self.graph.restore_links()?;
         if self.renumbering.is_none() {
             for (entity, sets) in self.sets.entries_mut() {
                 self.graph.restore_sets(entity, std::mem::take(sets));
             }
         }
+        Ok(())
+    }
+
+    /// The graph alone, once all chunks were taken.
+    pub fn view(mut self) -> Result<View, String> {
+        self.graph()?;
+        Ok(self.graph.publish())
+    }
+
+    /// All chunks were taken: they go into a projector that is new.
+    pub fn finish(mut self, projector: Projector, gate: &mut Gate, now: Moment) -> Result<Projector, String> {
+        self.graph()?;
         let beside = self.beside.ok_or("what is not in its graph is missing")?;
         let renumbering = self.renumbering;
         let field = |entity, field| match &renumbering {

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::Store;
 use crate::checkpoint::{self, Chunks, FORMAT, Head, Restoring, Rules};
 use crate::freshness::Moment;
+use crate::graph::View;
 use crate::ids::EntityId;
 use crate::model::Model;
 use crate::model::value::Instant;
@@ -67,7 +68,7 @@ impl Checkpoints {
         Ok(ids)
     }
 
-    fn head(&self, id: &str) -> Result<Head, String> {
+    pub fn head(&self, id: &str) -> Result<Head, String> {
         let mut text = String::new();
         self.store
             .read(&format!("{id}.json"))?
@@ -158,6 +159,13 @@ impl Checkpoints {
         self.chunks(&head, |chunk| restoring.take(chunk))?;
         let projector = restoring.finish((restore.anew)(), &mut gate, restore.now)?;
         Ok((head, projector, gate))
+    }
+
+    /// A checkpoint's graph, by the model that it was made by.
+    pub fn view(&self, head: &Head, model: &Arc<Model>, vault: &dyn Vault) -> Result<View, String> {
+        let mut restoring = Restoring::new(head, model, vault)?;
+        self.chunks(head, |chunk| restoring.take(chunk))?;
+        restoring.view()
     }
 
     /// Hands a checkpoint's chunks on while the next are read; then, whether the data are those that the head speaks of.
