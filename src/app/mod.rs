@@ -215,9 +215,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         None => None,
     };
     let parts = Parts {
-        sources,
         outlet,
-        keys,
         formats: config.topics.iter().map(format).collect(),
         decoder,
         projector,
@@ -227,9 +225,9 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         metrics: metrics.clone(),
         clock: clock::moment,
         tick: clock::tick,
-        threads: threads.clone(),
     };
-    let pipeline = Pipeline::start(parts).map_err(|error| format!("the projection cannot start: {error}"))?;
+    let pipeline = Pipeline::start(parts, sources, keys, &threads)
+        .map_err(|error| format!("the projection cannot start: {error}"))?;
     let admission = Admission::new(&limits);
     let api = Api { model, schema, serving, seal, admission, documents, limits: limits.clone(), rules };
     let service = Service {

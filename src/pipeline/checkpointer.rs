@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::Work;
 use crate::checkpoint::{Head, Rules};
-use crate::model::value::Instant;
-use crate::projection::{Capture, Snapshot, Vault};
+use crate::freshness::Moment;
+use crate::projection::{Capture, Vault};
 use crate::serving::{Checkpoint, Serving};
 use crate::store::Checkpoints;
 use crate::telemetry::Metrics;
@@ -69,37 +69,44 @@ impl Checkpointing {
     }
 }
 
+/// Why none is taken any more.
+const ENDED: &str = "the projection has ended";
+
 /// Wishes that wait: each of a connection, and so bounded by those.
 const WISHES_MAX: usize = 1024;
 
-pub(super) struct Checkpointer {
+/// Takes checkpoints. A thread runs it; whoever has no other thread has it [`ask`](Self::ask), and then
+/// [`keep`](Self::keep).
+pub struct Checkpointer {
     saving: Saving,
     wishes: Receiver<Wish>,
     work: SyncSender<Work>,
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
-    clock: fn() -> Instant,
+    clock: fn() -> Moment,
     tick: fn() -> Duration,
+    /// When the last was asked for.
+    began: Duration,
     /// Of the newest: its position, and how often something had changed that no position tells of.
     last: Option<(String, u64)>,
 }
 
 impl Checkpointer {
-    pub fn new(
+    pub(super) fn new(
         saving: Saving,
         work: SyncSender<Work>,
         serving: Arc<Serving>,
         metrics: Arc<Metrics>,
-        (clock, tick): (fn() -> Instant, fn() -> Duration),
+        (clock, tick): (fn() -> Moment, fn() -> Duration),
     ) -> (Checkpointing, Checkpointer) {
         let (wish, wishes) = sync_channel(WISHES_MAX);
         let last = saving.from.as_ref().map(|(head, unplaced)| (head.position.clone(), *unplaced));
         let handle = Checkpointing { wishes: Arc::new(Mutex::new(saving.write.then_some(wish))) };
-        (handle, Checkpointer { saving, wishes, work, serving, metrics, clock, tick, last })
+        (handle, Checkpointer { saving, wishes, work, serving, metrics, clock, tick, began: Duration::ZERO, last })
     }
 
     /// Runs until it is told that this was the last.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         let mut due = (self.tick)() + self.saving.every;
         loop {
             let wish = self.wishes.recv_timeout(due.saturating_sub((self.tick)()));
@@ -126,22 +133,12 @@ impl Checkpointer {
         }
     }
 
-    /// `is_wanted`: somebody waits, and hears of the standing one where nothing is new.
     fn take(&mut self, is_wanted: bool) -> Answer {
-        let is_new = |snapshot: &Snapshot, last: &Option<(String, u64)>| {
-            let (position, unplaced) = (snapshot.position().to_string(), snapshot.unplaced);
-            last.as_ref() != Some(&(position, unplaced))
-        };
-        let before = self.serving.snapshot();
-        let standing = self.serving.checkpoints().first().cloned();
-        if !is_new(&before, &self.last) && !(is_wanted && standing.is_none()) {
-            return standing.ok_or(NotTaken::Failed("there is none, and nothing is new".into()));
+        if let Some(answer) = self.stands(is_wanted) {
+            return answer;
         }
-        // Before anything is known there is nothing to go on from.
-        if before.partitions.is_empty() && !is_wanted {
-            return Err(NotTaken::Failed("nothing is known yet".into()));
-        }
-        let taken = self.write().map_err(NotTaken::Failed);
+        let captured = self.ask().and_then(|captured| captured.recv().map_err(|_| ENDED.to_owned()));
+        let taken = captured.and_then(|capture| self.keep(&capture)).map_err(NotTaken::Failed);
         if let Err(NotTaken::Failed(why)) = &taken {
             self.metrics.checkpoint_failed();
             tracing::error!(why, "no checkpoint was taken: the ones before it stand");
@@ -149,16 +146,34 @@ impl Checkpointer {
         taken
     }
 
-    fn write(&mut self) -> Result<Checkpoint, String> {
-        let began = (self.tick)();
+    /// What is answered where none is to be taken, as nothing is new. `is_wanted`: somebody waits, and hears of the standing
+    /// one.
+    pub fn stands(&self, is_wanted: bool) -> Option<Answer> {
+        let now = self.serving.snapshot();
+        let is_new = self.last != Some((now.position().to_string(), now.unplaced));
+        let standing = self.serving.checkpoints().first().cloned();
+        if !is_new && !(is_wanted && standing.is_none()) {
+            return Some(standing.ok_or(NotTaken::Failed("there is none, and nothing is new".into())));
+        }
+        // Before anything is known there is nothing to go on from.
+        let is_empty = now.partitions.is_empty() && !is_wanted;
+        is_empty.then(|| Err(NotTaken::Failed("nothing is known yet".into())))
+    }
+
+    /// Asks the projector for what is to be written.
+    pub fn ask(&mut self) -> Result<Receiver<Box<Capture>>, String> {
+        self.began = (self.tick)();
         let (answer, captured) = sync_channel(1);
-        let stopping = || "the projection has ended".to_owned();
-        self.work.send(Work::Capture(answer)).map_err(|_| stopping())?;
-        let capture: Box<Capture> = captured.recv().map_err(|_| stopping())?;
+        self.work.send(Work::Capture(answer)).map_err(|_| ENDED.to_owned())?;
+        Ok(captured)
+    }
+
+    /// Writes what the projector gave.
+    pub fn keep(&mut self, capture: &Capture) -> Result<Checkpoint, String> {
         let Saving { checkpoints, rules, vault, .. } = &self.saving;
-        let head = checkpoints.save(&capture, rules, (self.clock)(), &**vault)?;
+        let head = checkpoints.save(capture, rules, (self.clock)().at, &**vault)?;
         self.last = Some((head.position.clone(), capture.snapshot.unplaced));
-        let (bytes, seconds) = (head.bytes, ((self.tick)() - began).as_secs_f64());
+        let (bytes, seconds) = (head.bytes, ((self.tick)() - self.began).as_secs_f64());
         self.metrics.checkpoint_taken(bytes, seconds);
         tracing::info!(id = head.id, bytes, seconds, position = head.position, "a checkpoint is taken");
         self.tell();

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::ids::EntityId;
+use super::wired::Erasures;
 use crate::keys::Keys;
 use crate::model::Model;
 
@@ -12,8 +12,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Destroys what it is told to, all that waits together, until nobody tells more. What fails is tried again; what is not done
 /// when the process ends is done after the next start, which reads the erasures again.
-pub fn destroy(keys: &Keys, model: &Model, reached: &Receiver<Vec<(EntityId, String)>>) {
-    let mut all: Vec<(EntityId, String)> = Vec::new();
+pub fn destroy(keys: &Keys, model: &Model, reached: &Receiver<Erasures>) {
+    let mut all = Erasures::new();
     loop {
         let more = match all.is_empty() {
             true => reached.recv().map_err(|_| RecvTimeoutError::Disconnected),

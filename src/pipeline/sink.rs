@@ -43,7 +43,7 @@ struct Known {
 }
 
 impl Numbers {
-    pub fn new(work: SyncSender<Work>, projector: &Projector) -> Numbers {
+    pub(super) fn new(work: SyncSender<Work>, projector: &Projector) -> Numbers {
         let known = projector.partitions().entries().map(|(id, partition)| {
             let Partition { topic, log, origin, number, lost: _ } = *partition;
             Known { topic, number, log, origin, from: projector.position(id), is_found: false }
@@ -114,9 +114,9 @@ impl Numbers {
 
 /// The watchers' side.
 pub struct Tellers {
-    pub numbers: Arc<Numbers>,
-    pub serving: Arc<Serving>,
-    pub stop: Arc<AtomicBool>,
+    pub(super) numbers: Arc<Numbers>,
+    pub(super) serving: Arc<Serving>,
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 impl Registrar for Tellers {
@@ -182,7 +182,7 @@ pub struct PartitionSink {
 }
 
 impl PartitionSink {
-    pub fn new(
+    pub(super) fn new(
         work: SyncSender<Work>,
         spare: Arc<Mutex<Receiver<Batch>>>,
         translator: Translator,
