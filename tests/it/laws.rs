@@ -2,7 +2,7 @@
 
 mod cases;
 mod rules;
-mod world;
+pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -116,7 +116,7 @@ fn outside_the_graph(snapshot: &Snapshot) -> String {
 }
 
 /// Hides what it is given, so that what is found as it was has not been given to it.
-struct Hidden;
+pub struct Hidden;
 
 impl Vault for Hidden {
     fn seal(&self, owner: Owner<'_>, plain: &[u8]) -> Option<Vec<u8>> {
@@ -129,7 +129,7 @@ impl Vault for Hidden {
     }
 }
 
-fn digests(view: &View) -> Vec<Digest> {
+pub fn digests(view: &View) -> Vec<Digest> {
     view.model().entities.ids().map(|entity| digest(view, entity, || true).expect("nobody ends it")).collect()
 }
 

@@ -27,6 +27,7 @@ mod reference;
 mod registry;
 mod rows;
 mod schema;
+mod simulation;
 mod soak;
 mod starts;
 mod strangler;
