@@ -10,7 +10,7 @@ use super::{Pinned, Serving};
 use crate::freshness::{Demand, PartitionStatus};
 use crate::ids::{DomainId, PartitionId, TopicId};
 use crate::position::Position;
-use crate::projection::Snapshot;
+use crate::projection::{Snapshot, Topic};
 
 /// Tells those who wait that there is a version, or a contact, that was not there before.
 pub struct News {
@@ -102,7 +102,11 @@ impl Wanted {
     }
 
     fn is_touched(&self, snapshot: &Snapshot, partition: PartitionId) -> bool {
-        snapshot.topic(partition).domains.iter().any(|domain| self.domains.contains(domain))
+        self.is_of(snapshot.topic(partition))
+    }
+
+    fn is_of(&self, topic: &Topic) -> bool {
+        topic.domains.iter().any(|domain| self.domains.contains(domain))
     }
 
     /// The partitions, as `topic/number`, that fall short of it, and what is wanted of each.
@@ -117,8 +121,8 @@ impl Wanted {
             }
         }
         if let Some(most) = self.max_staleness_ms {
+            let is_old = |status: &PartitionStatus| status.staleness_ms.is_none_or(|staleness| staleness > most);
             for (partition, status) in pinned.freshness.partitions.entries() {
-                let is_old = |status: &PartitionStatus| status.staleness_ms.is_none_or(|staleness| staleness > most);
                 let list = &pinned.freshness.lists[snapshot.partitions[partition].topic];
                 if (is_old(status) || is_old(list)) && self.is_touched(snapshot, partition) {
                     let name = snapshot.name(partition);
@@ -130,8 +134,23 @@ impl Wanted {
             for (topic, number) in &pinned.freshness.unknown {
                 let topic = &snapshot.topics[*topic];
                 let name = format!("{}/{number}", topic.name);
-                let is_touched = topic.domains.iter().any(|domain| self.domains.contains(domain));
-                if is_touched && !short.iter().any(|other| other.name == name) {
+                if self.is_of(topic) && !short.iter().any(|other| other.name == name) {
+                    short.push(Short { name, partition: None, at_least: None });
+                }
+            }
+            // Of what nobody has told anything, nothing is known to be new: a topic's first partition stands for it.
+            for (id, topic) in snapshot.topics.entries().filter(|(_, topic)| self.is_of(topic)) {
+                let is_seen = |domain: &DomainId| {
+                    let mut topics = snapshot.partitions.iter().map(|known| &snapshot.topics[known.topic]);
+                    topics.any(|topic| topic.domains.contains(domain))
+                };
+                let is_unseen = topic.domains.iter().any(|domain| self.domains.contains(domain) && !is_seen(domain));
+                let has_none = !snapshot.partitions.iter().any(|known| known.topic == id);
+                let name = format!("{}/0", topic.name);
+                if has_none
+                    && (is_unseen || is_old(&pinned.freshness.lists[id]))
+                    && !short.iter().any(|other| other.name == name)
+                {
                     short.push(Short { name, partition: None, at_least: None });
                 }
             }

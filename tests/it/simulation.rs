@@ -3,7 +3,8 @@
 //! are torn. A seed decides all of it. What is served is held against what was handed on, by the oracle of the laws, and
 //! against what the logs really hold.
 //!
-//! A seed that fails says so; `SIMULATION_SEED=<seed>` runs it alone and tells each step. It then goes to [`CASES`].
+//! A seed that fails says so; `SIMULATION_SEED=17` runs that one alone and tells each step, `SIMULATION_SEED=0..10000` runs many. One that
+//! has failed is kept in [`CASES`].
 
 mod belief;
 mod client;
@@ -224,9 +225,12 @@ fn life_waits(simulation: &Simulation) -> usize {
 
 #[test]
 fn whatever_goes_wrong_what_is_served_is_true() {
-    if let Ok(seed) = std::env::var("SIMULATION_SEED") {
-        let seed = seed.parse().expect("SIMULATION_SEED is a number");
-        return Simulation::new(seed, true).run();
+    if let Ok(asked) = std::env::var("SIMULATION_SEED") {
+        let number = |text: &str| text.parse::<u64>().expect("SIMULATION_SEED is a number, or two: from..to");
+        return match asked.split_once("..") {
+            Some((from, to)) => (number(from)..number(to)).for_each(|seed| Simulation::new(seed, false).run()),
+            None => Simulation::new(number(&asked), true).run(),
+        };
     }
     for seed in CASES.into_iter().chain(0..SEEDS) {
         Simulation::new(seed, false).run();

@@ -78,6 +78,7 @@ pub struct Life {
     version: u64,
     positions: Vec<(LogId, u64)>,
     began_at: i64,
+    is_ready: bool,
     /// Transactions that may be seen in part: something of them did not come for as long as that is waited for.
     split: BTreeSet<u64>,
 }
@@ -184,6 +185,7 @@ impl Life {
             version,
             positions: Vec::new(),
             began_at: now_ms(),
+            is_ready: false,
             split: BTreeSet::new(),
             serving,
         }
@@ -522,8 +524,8 @@ impl Life {
             let is_fresh = status.status == staygraph::freshness::Status::Fresh;
             assert!(!is_fresh || status.staleness_ms.is_some_and(|staleness| staleness <= 5000), "{status:?}");
         }
-        if self.serving.ready_at().is_some() {
-            for (partition, target) in &std::mem::take(&mut self.targets) {
+        if self.serving.ready_at().is_some() && !std::mem::replace(&mut self.is_ready, true) {
+            for (partition, target) in &self.targets {
                 let applied = snapshot.applied.get(*partition).copied().unwrap_or(0);
                 assert!(applied >= *target, "it is ready, and has applied {applied} where there was {target}");
             }
