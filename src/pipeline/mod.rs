@@ -18,7 +18,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use crate::event::Batch;
-use crate::ids::PartitionId;
+use crate::ids::{PartitionId, TopicId};
 use crate::keys::Keys;
 use crate::position::LogId;
 use crate::projection::{Capture, Partition};
@@ -37,6 +37,11 @@ enum Work {
     Found {
         partition: Partition,
         start: u64,
+    },
+    /// Whether a topic has partitions that are not found yet.
+    Listed {
+        topic: TopicId,
+        has_more: bool,
     },
     Records(Box<Batch>),
     /// Nothing came while something is held back.

@@ -225,12 +225,13 @@ impl Projecting {
     }
 
     fn apply(&mut self, work: Work) {
-        self.has_changed |= !matches!(work, Work::Look | Work::Capture(_));
+        self.has_changed |= !matches!(work, Work::Look | Work::Capture(_) | Work::Listed { .. });
         match work {
             Work::Found { partition, start } => {
                 self.gate.add(partition.topic, (self.clock)());
                 self.projector.add(partition, start);
             }
+            Work::Listed { topic, has_more } => self.gate.list(topic, has_more),
             Work::Records(batch) => self.pass(|gate, now, steps| gate.take(batch, now, steps)),
             Work::Look => {
                 self.poison.count((self.clock)().tick_ms);

@@ -28,6 +28,8 @@ pub struct Numbers {
     /// None once the pipeline stops.
     work: Mutex<Option<SyncSender<Work>>>,
     known: Mutex<By<PartitionId, Known>>,
+    /// Topics with partitions that are there, and are not found.
+    unlisted: Mutex<HashSet<TopicId>>,
 }
 
 /// A partition with an id.
@@ -38,17 +40,19 @@ struct Known {
     origin: LogId,
     /// Where an earlier run came to.
     from: u64,
-    /// Whether its source has found it.
+    /// Whether its source has found it,
     is_found: bool,
+    /// or has told that it is there no more.
+    is_gone: bool,
 }
 
 impl Numbers {
     pub(super) fn new(work: SyncSender<Work>, projector: &Projector) -> Numbers {
         let known = projector.partitions().entries().map(|(id, partition)| {
             let Partition { topic, log, origin, number, lost: _ } = *partition;
-            Known { topic, number, log, origin, from: projector.position(id), is_found: false }
+            Known { topic, number, log, origin, from: projector.position(id), is_found: false, is_gone: false }
         });
-        Numbers { work: Mutex::new(Some(work)), known: Mutex::new(known.collect()) }
+        Numbers { work: Mutex::new(Some(work)), known: Mutex::new(known.collect()), unlisted: Mutex::default() }
     }
 
     fn find(&self, found: Found) -> Placed {
@@ -59,11 +63,11 @@ impl Numbers {
         let Some(id) = id else {
             let partition = Partition { topic, log, origin: log, number, lost: None };
             self.send(Work::Found { partition, start });
-            let id = all.push(Known { topic, number, log, origin: log, from: start, is_found: true });
+            let id = all.push(Known { topic, number, log, origin: log, from: start, is_found: true, is_gone: false });
             return Placed { partition: id, from: start, log };
         };
         let known = &mut all[id];
-        known.is_found = true;
+        (known.is_found, known.is_gone) = (true, false);
         if known.origin != log {
             (known.log, known.origin, known.from) = (log, log, start);
             let why = "its topic was made anew while the service did not run: what its old log held beyond the checkpoint was not applied";
@@ -79,21 +83,31 @@ impl Numbers {
         Placed { partition: id, from: known.from, log: known.log }
     }
 
-    /// A topic's partitions that an earlier run read and its source does not have: its topic was made anew with fewer. Each is
-    /// given once.
+    /// A topic's partitions that an earlier run read and its source does not have: its topic was made anew with fewer.
     fn gone(&self, topic: TopicId, unfound: &[u32]) -> Vec<PartitionId> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut gone = Vec::new();
         for (id, known) in all.entries_mut() {
             if known.topic == topic && !known.is_found && !unfound.contains(&known.number) {
-                (known.is_found, known.from) = (true, 0);
-                let (log, origin) = (known.log, known.origin);
-                let why = "its topic has it no more".into();
-                self.send(Work::Restarted { partition: id, log, origin, start: 0, why });
+                known.from = 0;
+                if !std::mem::replace(&mut known.is_gone, true) {
+                    let (log, origin) = (known.log, known.origin);
+                    let why = "its topic has it no more".into();
+                    self.send(Work::Restarted { partition: id, log, origin, start: 0, why });
+                }
                 gone.push(id);
             }
         }
         gone
+    }
+
+    /// Says whether a topic has partitions that are not found, where that is news.
+    fn list(&self, topic: TopicId, has_more: bool) {
+        let mut unlisted = self.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = if has_more { unlisted.insert(topic) } else { unlisted.remove(&topic) };
+        if is_news {
+            self.send(Work::Listed { topic, has_more });
+        }
     }
 
     fn send(&self, work: Work) {
@@ -126,17 +140,19 @@ impl Registrar for Tellers {
 
     fn find(&self, found: Found) -> Placed {
         let placed = self.numbers.find(found);
-        self.serving.found(placed.partition, found.topic, found.number);
+        self.serving.found(placed.partition, found.topic, found.number, placed.log);
         placed
     }
 
     fn listed(&self, asked: &Asked, topic: TopicId, unfound: Vec<u32>) {
+        self.numbers.list(topic, !unfound.is_empty());
         let gone = self.numbers.gone(topic, &unfound);
         self.serving.listed(asked, topic, unfound);
         for partition in gone {
-            self.serving.restarted(partition);
             self.serving.read(partition, true);
-            self.serving.contact(asked, &[Extent::committed(partition, 0, 0)]);
+            // Whatever an earlier run had of it, it holds nothing.
+            let asked = Asked { applied: By::default(), ..*asked };
+            self.serving.contact(&asked, &[Extent::committed(partition, 0, 0)]);
         }
     }
 
@@ -279,7 +295,7 @@ impl Sink for PartitionSink {
     }
 
     fn restart(&mut self, partition: PartitionId, log: LogId, origin: LogId, start: u64, why: String) -> Taken {
-        self.serving.restarted(partition);
+        self.serving.restarted(partition, log);
         self.send(Work::Restarted { partition, log, origin, start, why })
     }
 }

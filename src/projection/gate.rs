@@ -135,6 +135,14 @@ impl Gate {
         self.places.push(group.map(|group| (group, self.groups[group].add(topic, now))));
     }
 
+    /// Hears whether a topic has partitions that it was not told of.
+    pub fn list(&mut self, topic: TopicId, has_more: bool) {
+        for group in self.groups.iter_mut().filter(|group| group.holds(topic)) {
+            group.unlisted.retain(|known| *known != topic);
+            group.unlisted.extend(has_more.then_some(topic));
+        }
+    }
+
     pub fn take(&mut self, batch: Box<Batch>, now: Moment, steps: Steps<'_>) {
         match self.places.get(batch.partition).copied().flatten() {
             None => steps(Step::Rest(batch)),
@@ -194,7 +202,9 @@ struct Group {
     /// The newest time that its logs have, and when that was taken: what time it is in the logs.
     newest: (Instant, i64),
     began_at: i64,
-    /// As a lane's `reached`, for topics of which no partition is found yet.
+    /// Topics with partitions that are not found yet.
+    unlisted: Vec<TopicId>,
+    /// As a lane's `reached`, for partitions that are not found yet.
     unfound: Instant,
     /// When something was last let through.
     moved_at: i64,
@@ -239,6 +249,7 @@ impl Group {
             passed: Recent::new(PASSED_MAX),
             newest: (Instant::EPOCH, 0),
             began_at: now.tick_ms,
+            unlisted: Vec::new(),
             unfound: Instant::EPOCH,
             moved_at: now.tick_ms,
             swept_at: now.tick_ms,
@@ -394,7 +405,7 @@ impl Group {
         let is_past = |reached: Instant| reached.millis_since(open.newest_at) >= self.boundaries.hold_max_ms;
         let lanes = |topic: TopicId| self.lanes.iter().enumerate().filter(move |(_, lane)| lane.topic == topic);
         let is_over = |topic: &TopicId| {
-            let is_found = lanes(*topic).next().is_some();
+            let is_found = lanes(*topic).next().is_some() && !self.unlisted.contains(topic);
             lanes(*topic).all(|(_, lane)| is_past(lane.reached)) && (is_found || is_past(self.unfound))
         };
         // What is full cannot take the rest.

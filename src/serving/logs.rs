@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::freshness::{Basis, Contacts, Inputs, Moment, PartitionStatus, Sample, Thresholds, Window, partition};
 use crate::ids::{By, PartitionId, TopicId};
 use crate::model::value::Instant;
+use crate::position::LogId;
+use crate::projection::{Partition, Snapshot};
 use crate::source::{Asked, Extent};
 
 /// How far apart the windows' samples are, at least.
@@ -24,6 +26,8 @@ struct Coming {
 struct Log {
     topic: TopicId,
     number: u32,
+    /// What it is called: versions may be of another still.
+    log: Option<LogId>,
     start: Option<u64>,
     end: Option<u64>,
     /// The end of all that was appended, committed or not.
@@ -35,7 +39,7 @@ struct Log {
     target: Option<u64>,
     /// What was applied when the log's end was seen to lie before it.
     went_back: Option<u64>,
-    /// Contacts that were asked for before are of another log.
+    /// Contacts that were asked for before, or then, may be of another log.
     began_at: Option<Moment>,
     sampled_at: Option<Moment>,
     window: Window,
@@ -56,6 +60,8 @@ struct Log {
 /// What else a partition is judged by.
 pub struct Judged<'a> {
     pub applied: u64,
+    /// The log that so much is applied of.
+    pub log: Option<LogId>,
     pub lost: Option<&'a Arc<str>>,
     pub held: Option<&'a Arc<str>>,
     pub thresholds: Thresholds,
@@ -77,12 +83,21 @@ impl Logs {
         self.log(partition).map(|log| change(&mut lock(&log)))
     }
 
-    /// A partition is there: one that is known already, or the next. One that comes `late` has nothing to hydrate.
-    pub fn found(&self, partition: PartitionId, topic: TopicId, number: u32, late: bool) {
+    /// A partition is there: one that is known already, of this log or another, or the next. One that comes `late` has nothing
+    /// to hydrate.
+    pub fn found(&self, partition: PartitionId, (topic, number): (TopicId, u32), log: LogId, now: Moment, late: bool) {
         let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
-        if logs.get(partition).is_none() {
-            let log = Log { topic, number, target: late.then_some(0), ..Log::default() };
-            logs.push(Arc::new(Mutex::new(log)));
+        match logs.get(partition) {
+            None => {
+                let log = Log { topic, number, log: Some(log), target: late.then_some(0), ..Log::default() };
+                logs.push(Arc::new(Mutex::new(log)));
+            }
+            Some(known) => {
+                let mut known = lock(known);
+                if known.log != Some(log) {
+                    known.restart(log, now);
+                }
+            }
         }
     }
 
@@ -120,16 +135,16 @@ impl Logs {
     }
 
     /// Another log of the same topic is read from now on.
-    pub fn restarted(&self, partition: PartitionId, now: Moment) {
-        self.change(partition, |log| {
-            let (topic, number, is_read, target) = (log.topic, log.number, log.is_read, log.target.map(|_| 0));
-            *log = Log { topic, number, is_read, target, began_at: Some(now), ..Log::default() };
-        });
+    pub fn restarted(&self, partition: PartitionId, log: LogId, now: Moment) {
+        self.change(partition, |known| known.restart(log, now));
     }
 
-    /// Nobody asks any more for a version that has applied less than this.
-    pub fn retire(&self, partition: PartitionId, applied: u64) {
+    /// Nobody asks any more for a version that has applied less than this of a log.
+    pub fn retire(&self, partition: PartitionId, of: LogId, applied: u64) {
         self.change(partition, |log| {
+            if log.log != Some(of) {
+                return;
+            }
             log.retired = applied;
             while log.coming.front().is_some_and(|coming| coming.offset < applied) {
                 log.coming.pop_front();
@@ -164,11 +179,13 @@ impl Logs {
     }
 
     /// Whether every partition has come to the end that was seen first.
-    pub fn is_hydrated(&self, applied: &By<PartitionId, u64>) -> bool {
+    pub fn is_hydrated(&self, snapshot: &Snapshot) -> bool {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
         let reached = |(partition, log): (PartitionId, &Arc<Mutex<Log>>)| {
-            let applied = applied.get(partition).copied().unwrap_or(0);
-            lock(log).target.is_some_and(|target| applied >= target)
+            let (log, known) = (lock(log), snapshot.partitions.get(partition));
+            let is_it = |known: &&Partition| log.log == Some(known.log);
+            let applied = known.filter(is_it).map_or(0, |_| snapshot.applied[partition]);
+            log.target.is_some_and(|target| applied >= target)
         };
         logs.entries().all(reached)
     }
@@ -203,9 +220,16 @@ fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
 }
 
 impl Log {
+    /// Another log is read from now on.
+    fn restart(&mut self, log: LogId, now: Moment) {
+        let Log { topic, number, is_read, target, .. } = *self;
+        let (log, target, began_at) = (Some(log), target.map(|_| 0), Some(now));
+        *self = Log { topic, number, log, is_read, target, began_at, ..Log::default() };
+    }
+
     /// `then` was applied when the source was asked, and `now` is.
     fn contact(&mut self, asked: Moment, extent: &Extent, then: u64, now: u64) {
-        if self.began_at.is_some_and(|began_at| began_at.tick_ms > asked.tick_ms) {
+        if self.began_at.is_some_and(|began_at| began_at.tick_ms >= asked.tick_ms) {
             return;
         }
         if self.end != Some(extent.end) {
@@ -226,7 +250,9 @@ impl Log {
     }
 
     fn judge(&self, judged: &Judged<'_>) -> PartitionStatus {
-        let Judged { applied, lost, held, thresholds, now } = *judged;
+        let Judged { applied, log, lost, held, thresholds, now } = *judged;
+        // What was applied of another log says nothing of this one.
+        let applied = if log.is_some_and(|log| self.log != Some(log)) { 0 } else { applied };
         let first = self.coming.iter().find(|coming| coming.offset >= applied);
         let inputs = Inputs {
             applied,

@@ -15,6 +15,7 @@ use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds,
 use crate::ids::{By, DomainId, PartitionId, TopicId};
 use crate::model::Model;
 use crate::model::value::Instant;
+use crate::position::LogId;
 use crate::projection::{Digest, Snapshot, Topic};
 use crate::source::{Asked, Extent};
 
@@ -163,7 +164,7 @@ impl Serving {
     ) -> Serving {
         let logs = Logs::default();
         for (id, partition) in first.partitions.entries() {
-            logs.found(id, partition.topic, partition.number, false);
+            logs.found(id, (partition.topic, partition.number), partition.log, clock(), false);
         }
         Serving {
             model,
@@ -228,7 +229,7 @@ impl Serving {
             let retired = retired.grow(partition, || 0);
             if applied != retired {
                 *retired = *applied;
-                self.logs.retire(partition, *applied);
+                self.logs.retire(partition, before.partitions[partition].log, *applied);
             }
         }
         drop(retired);
@@ -237,9 +238,9 @@ impl Serving {
     }
 
     /// A partition of a topic is there. Each is told in the order of their numbers.
-    pub fn found(&self, partition: PartitionId, topic: TopicId, number: u32) {
+    pub fn found(&self, partition: PartitionId, topic: TopicId, number: u32, log: LogId) {
         // One that came later than the others has nothing to hydrate.
-        self.logs.found(partition, topic, number, self.ready_at().is_some());
+        self.logs.found(partition, (topic, number), log, self.now(), self.ready_at().is_some());
     }
 
     /// A source has told which partitions a topic has: those that were found, and these. A contact follows, which tells who
@@ -282,8 +283,8 @@ impl Serving {
     }
 
     /// Another log of the same topic is read from now on.
-    pub fn restarted(&self, partition: PartitionId) {
-        self.logs.restarted(partition, self.now());
+    pub fn restarted(&self, partition: PartitionId, log: LogId) {
+        self.logs.restarted(partition, log, self.now());
     }
 
     /// What a person has to know of a topic; none once it is mended.
@@ -331,7 +332,7 @@ impl Serving {
         };
         let unheard: Vec<_> = snapshot.topics.entries().filter_map(is_unheard).collect();
         let is_told = self.unheard.load(Ordering::Acquire) == 0;
-        (!is_told || !unheard.is_empty() || !self.logs.is_hydrated(&snapshot.applied))
+        (!is_told || !unheard.is_empty() || !self.logs.is_hydrated(&snapshot))
             .then_some(Unready { unheard, behind: 0 })
     }
 
@@ -390,8 +391,9 @@ impl Serving {
     }
 
     fn judge(&self, snapshot: &Snapshot, partition: PartitionId, now: Moment) -> PartitionStatus {
-        let (applied, lost) = (snapshot.applied[partition], snapshot.partitions[partition].lost.as_ref());
-        self.logs.judge(partition, &self.judged(snapshot.topic(partition), applied, lost, now))
+        let (applied, known) = (snapshot.applied[partition], &snapshot.partitions[partition]);
+        let judged = self.judged(snapshot.topic(partition), applied, known.lost.as_ref(), now);
+        self.logs.judge(partition, &Judged { log: Some(known.log), ..judged })
     }
 
     fn judged<'a>(&'a self, topic: &Topic, applied: u64, lost: Option<&'a Arc<str>>, now: Moment) -> Judged<'a> {
@@ -400,7 +402,7 @@ impl Serving {
         let thresholds = domains.clone().map(|serving| serving.thresholds);
         let thresholds = thresholds.min_by_key(|thresholds| thresholds.fresh_within_ms).unwrap_or_default();
         let held = domains.filter_map(|serving| serving.held.as_ref()).next();
-        Judged { applied, lost, held, thresholds, now }
+        Judged { applied, log: None, lost, held, thresholds, now }
     }
 
     fn judge_all(&self, snapshot: &Snapshot, now: Moment) -> Freshness {

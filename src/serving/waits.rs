@@ -115,7 +115,9 @@ impl Wanted {
         let mut short = Vec::new();
         for entry in &self.entries {
             let partition = entry.partition.or_else(|| entry.find(snapshot));
-            if partition.is_none_or(|partition| snapshot.applied[partition] < entry.offset) {
+            // Of the log that is there now: a version of the one before it has nothing of it.
+            let applied = |partition: PartitionId| pinned.freshness.partitions[partition].applied;
+            if partition.is_none_or(|partition| applied(partition) < entry.offset) {
                 let name = format!("{}/{}", snapshot.topics[entry.topic].name, entry.number);
                 short.push(Short { name, partition, at_least: Some(entry.offset) });
             }

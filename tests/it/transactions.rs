@@ -304,6 +304,37 @@ fn what_is_newer_tells_that_nothing_will_come() {
     assert_eq!((world.applied[0], world.split), (1, 1));
 }
 
+/// What a partition has that is there and not found yet is waited for, however far the others of its topic are.
+#[test]
+fn a_partition_that_is_not_found_is_waited_for() {
+    let logs = logs(&[
+        (0, &[(0, Record::Row(1, 0))]),
+        (2, &[(HOLD_MS + 1, Record::Alone)]),
+        (4, &[(0, Record::End(1, vec![("a", 1), ("b", 1)]))]),
+    ]);
+    for (tells, looks_at, applied, split) in [
+        (&[][..], 0, 1, 1),
+        (&[true], 0, 0, 0),
+        (&[true], HOLD_MS - 1, 0, 0),
+        (&[true], HOLD_MS, 1, 1),
+        (&[true, false], 0, 1, 1),
+    ] {
+        let tables = [("a".into(), TopicId(0)), ("b".into(), TopicId(1))].into();
+        let mut gate = Gate::new(vec![Boundaries { topic: BOUNDARIES, tables, hold_max_ms: HOLD_MS }], moment(at(0)));
+        // Of the second table one partition is found; the places in between are the others', and give nothing.
+        [0, 0, 1, 2, 2].into_iter().for_each(|topic| gate.add(TopicId::of(topic), moment(at(0))));
+        tells.iter().for_each(|has_more| gate.list(TopicId(1), *has_more));
+        let mut world = World { gate, applied: [0; 6], split: 0 };
+        for (partition, of) in [(0, 0), (3, 4), (2, 2)] {
+            let mut batch = batch(&logs, of, 0, 1);
+            batch.partition = PartitionId::of(partition);
+            world.does(|gate, steps| gate.take(batch, moment(at(0)), steps));
+        }
+        world.look(at(looks_at));
+        assert_eq!((world.applied[0], world.split), (applied, split), "{tells:?} {looks_at}");
+    }
+}
+
 /// A transaction that does not fit is not waited for; nor is one whose boundaries nobody tells.
 #[test]
 fn what_cannot_be_whole_is_let_through() {

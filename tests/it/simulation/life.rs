@@ -12,7 +12,7 @@ use staygraph::freshness::Thresholds;
 use staygraph::ids::{By, DomainId, EntityId, Id as _, PartitionId, TopicId};
 use staygraph::pipeline::{Carries, Checkpointer, Format, Parts, PartitionSink, Projecting, Saving, Tellers, Wired};
 use staygraph::position::LogId;
-use staygraph::projection::{Boundaries, Capture, Gate, Projector, Topic};
+use staygraph::projection::{Boundaries, Capture, Gate, Partition, Projector, Snapshot, Topic};
 use staygraph::serving::{DomainServing, Serving};
 use staygraph::source::{Asked, Extent, Found, Raw, Registrar as _, Sink as _, Taken};
 use staygraph::store::{Checkpoints, Restore};
@@ -21,7 +21,7 @@ use staygraph::telemetry::Metrics;
 use super::belief::{Belief, Lane};
 use super::client::{Client, Task};
 use super::cluster::{BOUNDARIES, Cluster, NAMES};
-use super::dice::{Dice, moment, now_ms, tick};
+use super::dice::{Dice, moment, now_ms, pass, tick};
 use super::shelf::Shelf;
 use crate::laws::{Hidden, digests};
 
@@ -109,6 +109,30 @@ fn formats(cluster: &Cluster) -> By<TopicId, Format> {
     topics(cluster).entries().map(format).collect()
 }
 
+/// By transaction: whether a version has some of its rows, and whether it misses some.
+type SeenRows = BTreeMap<u64, (bool, bool)>;
+
+fn seen(cluster: &Cluster, snapshot: &Snapshot) -> SeenRows {
+    let mut seen = SeenRows::new();
+    for log in &cluster.logs {
+        let is_it = |known: &Partition| (known.topic, known.number) == (log.topic, log.number);
+        let applied = snapshot.partitions.find(is_it).map_or(0, |partition| snapshot.applied[partition]);
+        for record in &log.records {
+            let Some(transaction) = record.transaction else { continue };
+            let seen = seen.entry(transaction).or_default();
+            match record.offset < applied {
+                true => seen.0 = true,
+                false => seen.1 = true,
+            }
+        }
+    }
+    seen
+}
+
+fn halves(seen: &SeenRows) -> impl Iterator<Item = u64> {
+    seen.iter().filter(|(_, (has, misses))| *has && *misses).map(|(transaction, _)| *transaction)
+}
+
 impl Life {
     /// Starts from what is on the disk.
     pub fn begin(cluster: &Cluster, disk: &Disk) -> Life {
@@ -139,6 +163,8 @@ impl Life {
         };
         let first = projector.publish();
         belief.check(cluster, &first);
+        // Those that a process before it did not wait for any longer.
+        let split = halves(&seen(cluster, &first)).collect();
         let domains = [(); 2].map(|()| DomainServing { thresholds: Thresholds::default(), held: None });
         let (version, count) = (first.version, cluster.topics());
         let serving =
@@ -186,7 +212,7 @@ impl Life {
             positions: Vec::new(),
             began_at: now_ms(),
             is_ready: false,
-            split: BTreeSet::new(),
+            split,
             serving,
         }
     }
@@ -238,6 +264,8 @@ impl Life {
     /// A source asks which partitions a topic has, and what became of those that it knows.
     pub fn list(&mut self, cluster: &mut Cluster, topic: usize, dice: &mut Dice) {
         let asked = self.sides[topic].0.asked();
+        // It takes its time to answer.
+        pass(dice.below(4) as i64);
         let origin = cluster.of_topic(topic)[0].origin;
         let is_other = self.origins[topic].is_some_and(|known| known != origin);
         for feed in self.of_topic(topic) {
@@ -271,7 +299,7 @@ impl Life {
                 self.queued += 1;
             }
         }
-        self.send();
+        (self.send(), self.send());
         self.sides[topic].0.listed(&asked, TopicId::of(topic), new.clone());
         for number in new.clone() {
             if dice.percent(85) {
@@ -279,6 +307,7 @@ impl Life {
                 new.retain(|other| *other != number);
             }
         }
+        self.send();
         self.sides[topic].0.listed(&asked, TopicId::of(topic), new);
         if is_first {
             self.sides[topic].0.answered();
@@ -538,19 +567,7 @@ impl Life {
             return;
         }
         let snapshot = self.serving.snapshot();
-        let mut seen: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
-        for log in &cluster.logs {
-            let is_it = |known: &staygraph::projection::Partition| (known.topic, known.number) == (log.topic, log.number);
-            let applied = snapshot.partitions.find(is_it).map_or(0, |partition| snapshot.applied[partition]);
-            for record in &log.records {
-                let Some(transaction) = record.transaction else { continue };
-                let seen = seen.entry(transaction).or_default();
-                match record.offset < applied {
-                    true => seen.0 = true,
-                    false => seen.1 = true,
-                }
-            }
-        }
+        let seen = seen(cluster, &snapshot);
         let is_idle = |place: usize| {
             let feed = self.feeds.iter().find(|feed| feed.place == place);
             now_ms() - feed.map_or(self.began_at, |feed| feed.given_at) >= disk.hold_max_ms
@@ -558,8 +575,7 @@ impl Life {
         if (0..cluster.logs.len()).any(is_idle) {
             self.split.extend(seen.iter().filter(|(_, seen)| seen.1).map(|(transaction, _)| *transaction));
         }
-        let halves = seen.iter().filter(|(_, seen)| seen.0 && seen.1).map(|(transaction, _)| *transaction);
-        let halves: Vec<u64> = halves.filter(|transaction| !self.split.contains(transaction)).collect();
+        let halves: Vec<u64> = halves(&seen).filter(|transaction| !self.split.contains(transaction)).collect();
         assert!(halves.is_empty(), "{halves:?} are seen in part at {}", snapshot.position());
     }
 
