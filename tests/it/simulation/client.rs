@@ -1,5 +1,6 @@
 //! Those who wait for a version, each a future that is polled when it was woken, and only then.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,12 +9,13 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use staygraph::freshness::Demand;
 use staygraph::ids::{DomainId, Id as _};
-use staygraph::position::{Entry, Position};
+use staygraph::position::{Entry, LogId, Position};
 use staygraph::projection::Snapshot;
 use staygraph::serving::{Pinned, Serving, TooMany, Wanted};
 
 use super::cluster::{Cluster, NAMES};
 use super::dice::Dice;
+use super::life::is_exact;
 
 #[derive(Default)]
 struct Woken(AtomicBool);
@@ -45,6 +47,9 @@ impl<T> Task<T> {
         self.future.as_mut().poll(&mut Context::from_waker(&waker))
     }
 }
+
+/// By topic and number: what sources know partitions' logs as.
+pub type Logs = BTreeMap<(&'static str, u32), LogId>;
 
 /// More than ever wait.
 const WAITING_MAX: usize = 100;
@@ -83,7 +88,7 @@ impl Client {
     }
 
     /// Whether a version has all positions that it wants.
-    fn has_positions(&self, snapshot: &Snapshot) -> bool {
+    fn has_positions(&self, snapshot: &Snapshot, logs: &Logs) -> bool {
         let entries = self.at_least.iter().flat_map(Position::entries);
         let of_domains = entries.filter(|entry| {
             self.domains.iter().any(|domain| NAMES[domain.index()] == &*entry.topic)
@@ -92,12 +97,16 @@ impl Client {
             let known = snapshot.partitions.find(|known| {
                 snapshot.topics[known.topic].name == entry.topic && known.number == entry.partition
             });
-            known.is_some_and(|partition| snapshot.applied[partition] >= entry.offset)
+            // What is applied of another log is not what is wanted.
+            let is_of = |log: LogId| logs.get(&(&*entry.topic, entry.partition)).is_none_or(|known| *known == log);
+            known.is_some_and(|partition| {
+                snapshot.applied[partition] >= entry.offset && is_of(snapshot.partitions[partition].log)
+            })
         })
     }
 
     /// It goes on, if it was woken. Gives whether it has its answer.
-    pub fn go_on(&mut self, serving: &Arc<Serving>, cluster: &Cluster) -> bool {
+    pub fn go_on(&mut self, serving: &Arc<Serving>, cluster: &Cluster, logs: &Logs) -> bool {
         if !self.task.is_woken() {
             return false;
         }
@@ -106,9 +115,9 @@ impl Client {
             Poll::Ready(answer) => {
                 let pinned = answer.unwrap_or_else(|_| panic!("few wait"));
                 assert_eq!(pinned.snapshot.version, serving.snapshot().version, "it is the newest");
-                assert!(self.has_positions(&pinned.snapshot), "{:?} of {}", self.at_least, pinned.snapshot.position());
+                assert!(self.has_positions(&pinned.snapshot, logs), "{:?} of {}", self.at_least, pinned.snapshot.position());
                 if let Some(most) = self.max_staleness_ms {
-                    for domain in &self.domains {
+                    for domain in self.domains.iter().filter(|domain| is_exact(&pinned, domain.index())) {
                         let told = cluster.is_applied_in(&pinned.snapshot, domain.index(), most);
                         assert_eq!(told, Ok(()), "it wants {most} ms at most");
                     }
@@ -119,10 +128,10 @@ impl Client {
     }
 
     /// Nobody waits for what is there.
-    pub fn check_waits(&self, serving: &Arc<Serving>) {
+    pub fn check_waits(&self, serving: &Arc<Serving>, logs: &Logs, knows_age: bool) {
         let pinned = serving.pin();
-        let is_there = self.has_positions(&pinned.snapshot)
-            && (self.max_staleness_ms.is_none() || self.wanted.short(&pinned).is_empty());
+        let is_new = self.max_staleness_ms.is_none() || knows_age && self.wanted.short(&pinned).is_empty();
+        let is_there = is_new && self.has_positions(&pinned.snapshot, logs);
         let (wants, has) = (&self.at_least, pinned.snapshot.position());
         assert!(!is_there, "somebody waits for {wants:?} and {:?} ms, and there is {has}", self.max_staleness_ms);
     }

@@ -8,18 +8,18 @@ use std::time::Duration;
 use staygraph::cdc::Mapping;
 use staygraph::checkpoint::Rules;
 use staygraph::encoding::Encoding;
-use staygraph::freshness::Thresholds;
+use staygraph::freshness::{Basis, Status, Thresholds};
 use staygraph::ids::{By, DomainId, EntityId, Id as _, PartitionId, TopicId};
 use staygraph::pipeline::{Carries, Checkpointer, Format, Parts, PartitionSink, Projecting, Saving, Tellers, Wired};
 use staygraph::position::LogId;
 use staygraph::projection::{Boundaries, Capture, Gate, Partition, Projector, Snapshot, Topic};
-use staygraph::serving::{DomainServing, Serving};
+use staygraph::serving::{DomainServing, Pinned, Serving};
 use staygraph::source::{Asked, Extent, Found, Raw, Registrar as _, Sink as _, Taken};
 use staygraph::store::{Checkpoints, Restore};
 use staygraph::telemetry::Metrics;
 
 use super::belief::{Belief, Lane};
-use super::client::{Client, Task};
+use super::client::{Client, Logs, Task};
 use super::cluster::{BOUNDARIES, Cluster, NAMES};
 use super::dice::{Dice, moment, now_ms, pass, tick};
 use super::shelf::Shelf;
@@ -52,6 +52,8 @@ struct Feed {
     /// Whether something was taken since the last flush.
     is_pending: bool,
     given_at: i64,
+    /// Answers to what was asked by then are not taken.
+    restarted_at: Option<i64>,
 }
 
 pub struct Life {
@@ -78,6 +80,8 @@ pub struct Life {
     version: u64,
     positions: Vec<(LogId, u64)>,
     began_at: i64,
+    /// Whether records came since those who wait were told something.
+    has_come: bool,
     is_ready: bool,
     /// Transactions that may be seen in part: something of them did not come for as long as that is waited for.
     split: BTreeSet<u64>,
@@ -107,6 +111,13 @@ fn formats(cluster: &Cluster) -> By<TopicId, Format> {
         },
     };
     topics(cluster).entries().map(format).collect()
+}
+
+/// Whether a topic's ages are told by the log's clock and ours: a producer's may say anything.
+pub fn is_exact(pinned: &Pinned, topic: usize) -> bool {
+    let (snapshot, statuses) = (&pinned.snapshot, &pinned.freshness.partitions);
+    let mut own = statuses.entries().filter(|(id, _)| snapshot.partitions[*id].topic.index() == topic);
+    own.all(|(_, status)| status.as_of_basis == Basis::Append)
 }
 
 /// By transaction: whether a version has some of its rows, and whether it misses some.
@@ -211,6 +222,7 @@ impl Life {
             version,
             positions: Vec::new(),
             began_at: now_ms(),
+            has_come: false,
             is_ready: false,
             split,
             serving,
@@ -256,9 +268,10 @@ impl Life {
         let (sink, partition) = self.sink(feed);
         assert_eq!(sink.restart(partition, log, origin, start, "another log".into()), Taken::Yes);
         self.belief.lanes[partition].restart(log, origin, start);
-        self.targets.remove(&partition);
+        // It hydrates no more.
+        self.targets.entry(partition).and_modify(|target| *target = 0);
         let feed = &mut self.feeds[feed];
-        (feed.log, feed.origin, feed.next) = (log, origin, start);
+        (feed.log, feed.origin, feed.next, feed.restarted_at) = (log, origin, start, Some(now_ms()));
     }
 
     /// A source asks which partitions a topic has, and what became of those that it knows.
@@ -347,6 +360,7 @@ impl Life {
             is_read: false,
             is_pending: false,
             given_at: now_ms(),
+            restarted_at: None,
         });
     }
 
@@ -370,7 +384,10 @@ impl Life {
     pub fn hear(&mut self) -> bool {
         let Some((topic, asked, extents)) = self.late.pop_front() else { return false };
         for extent in &extents {
-            self.targets.entry(extent.partition).or_insert(extent.end);
+            let feed = self.feeds.iter().find(|feed| feed.partition == extent.partition).expect("it was found");
+            if feed.restarted_at.is_none_or(|at| at < asked.moment.tick_ms) {
+                self.targets.entry(extent.partition).or_insert(extent.end);
+            }
         }
         self.sides[topic].0.contact(&asked, &extents);
         true
@@ -416,6 +433,7 @@ impl Life {
         let log = &cluster.logs[self.feeds[feed].place];
         let record = log.records.iter().find(|record| record.offset == offset).expect("it is there");
         let (at, basis) = record.stamp;
+        self.has_come = true;
         let raw = Raw { offset, at, basis, key: None, value: Some(&record.value), headers: &[] };
         let (sink, partition) = self.sink(feed);
         match sink.take(partition, &raw) {
@@ -449,6 +467,11 @@ impl Life {
         self.flush(feed);
     }
 
+    /// The logs as sources know them.
+    fn logs(&self) -> Logs {
+        self.feeds.iter().map(|feed| ((NAMES[feed.place / 2], (feed.place % 2) as u32), feed.log)).collect()
+    }
+
     pub fn feeds(&self) -> usize {
         self.feeds.len()
     }
@@ -470,10 +493,18 @@ impl Life {
         while self.relay.is_woken() {
             let _ = self.relay.go_on();
         }
-        let serving = &self.serving;
-        self.clients.retain_mut(|client| !client.go_on(serving, cluster));
+        let (serving, logs) = (&self.serving, self.logs());
+        // A record that comes may date a version, and wakes nobody: the next contact does.
+        let has_come = std::mem::take(&mut self.has_come);
+        self.clients.retain_mut(|client| {
+            let is_woken = client.task.is_woken();
+            let is_over = client.go_on(serving, cluster, &logs);
+            if !is_over {
+                client.check_waits(serving, &logs, is_woken || !has_come);
+            }
+            !is_over
+        });
         assert_eq!(self.serving.waiting(), self.clients.len());
-        self.clients.iter().filter(|client| !client.task.is_woken()).for_each(|client| client.check_waits(serving));
     }
 
     /// A checkpoint comes a step further. Gives whether the process died of it.
@@ -535,10 +566,7 @@ impl Life {
         self.check_transactions(cluster, disk);
         let pinned = self.serving.pin();
         let partitions = pinned.freshness.partitions.entries();
-        let is_exact = |topic: usize| {
-            let own = pinned.freshness.partitions.entries().filter(|(id, _)| snapshot.partitions[*id].topic.index() == topic);
-            own.map(|(_, status)| status.as_of_basis).all(|basis| basis == staygraph::freshness::Basis::Append)
-        };
+        let is_exact = |topic: usize| is_exact(&pinned, topic);
         for (id, status) in partitions {
             let known = &snapshot.partitions[id];
             let log = &cluster.of_topic(known.topic.index())[known.number as usize];
@@ -550,7 +578,7 @@ impl Life {
             if let Some(staleness_ms) = status.staleness_ms {
                 assert_eq!(cluster.is_applied_in(&snapshot, id.index(), staleness_ms), Ok(()), "{status:?}");
             }
-            let is_fresh = status.status == staygraph::freshness::Status::Fresh;
+            let is_fresh = status.status == Status::Fresh;
             assert!(!is_fresh || status.staleness_ms.is_some_and(|staleness| staleness <= 5000), "{status:?}");
         }
         if self.serving.ready_at().is_some() && !std::mem::replace(&mut self.is_ready, true) {
@@ -595,7 +623,7 @@ impl Life {
         self.belief.check_complete(cluster);
         assert!(self.serving.ready_at().is_some(), "{:?}", self.serving.why_unready());
         for (id, status) in self.serving.pin().freshness.domains.entries() {
-            assert_eq!(status.status, staygraph::freshness::Status::Fresh, "{id:?}: {}", status.reason());
+            assert_eq!(status.status, Status::Fresh, "{id:?}: {}", status.reason());
         }
         assert_eq!(digests(&snapshot.graph), self.belief.undisturbed(cluster, &snapshot));
     }
