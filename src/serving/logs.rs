@@ -235,7 +235,8 @@ impl Log {
         if self.end != Some(extent.end) {
             self.end_moved_at = Some(asked);
         }
-        self.target.get_or_insert(extent.end);
+        // What a log lost is not waited for.
+        self.target = Some(self.target.map_or(extent.end, |target| target.min(extent.end)));
         (self.start, self.end, self.all) = (Some(extent.start), Some(extent.end), Some(extent.all));
         self.contact_at = Some(asked);
         self.went_back = Some(extent.all).filter(|all| *all < then);

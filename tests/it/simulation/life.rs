@@ -386,7 +386,9 @@ impl Life {
         for extent in &extents {
             let feed = self.feeds.iter().find(|feed| feed.partition == extent.partition).expect("it was found");
             if feed.restarted_at.is_none_or(|at| at < asked.moment.tick_ms) {
-                self.targets.entry(extent.partition).or_insert(extent.end);
+                let target = self.targets.entry(extent.partition).or_insert(extent.end);
+                // What a log lost is not waited for.
+                *target = (*target).min(extent.end);
             }
         }
         self.sides[topic].0.contact(&asked, &extents);
