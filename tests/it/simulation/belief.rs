@@ -138,8 +138,13 @@ impl Belief {
             let lane = self.lanes.iter().find(|lane| lane.place == place).expect("it was found");
             let last = lane.last();
             assert_eq!((last.log, last.end), (log.known_as, log.end), "{place}");
-            let missing: Vec<u64> =
-                log.records.iter().map(|record| record.offset).filter(|offset| !last.given.contains_key(offset)).collect();
+            // What lies before its last records were lost was given before.
+            let is_given = |offset: &u64| {
+                let own = lane.epochs.iter().filter(|epoch| epoch.origin == log.origin);
+                own.into_iter().any(|epoch| epoch.given.contains_key(offset))
+            };
+            let offsets = log.records.iter().map(|record| record.offset);
+            let missing: Vec<u64> = offsets.filter(|offset| !is_given(offset)).collect();
             assert!(missing.is_empty(), "of {place} it was never given {missing:?}");
         }
     }

@@ -20,7 +20,7 @@ use staygraph::telemetry::Metrics;
 
 use super::belief::{Belief, Lane};
 use super::client::{Client, Logs, Task};
-use super::cluster::{BOUNDARIES, Cluster, NAMES};
+use super::cluster::{BOUNDARIES, Cluster, Log, NAMES};
 use super::dice::{Dice, moment, now_ms, pass, tick};
 use super::shelf::Shelf;
 use crate::laws::{Hidden, digests};
@@ -612,10 +612,15 @@ impl Life {
     /// Whether all that the logs hold is applied.
     pub fn is_through(&self, cluster: &Cluster) -> bool {
         let snapshot = self.serving.snapshot();
-        cluster.logs.iter().filter(|log| log.is_there && log.topic.index() < cluster.topics()).all(|log| {
-            let own = snapshot.partitions.entries().find(|(_, known)| (known.topic, known.number) == (log.topic, log.number));
-            own.is_some_and(|(id, known)| known.log == log.known_as && snapshot.applied[id] >= log.end)
-        })
+        let is_read = |(place, log): (usize, &Log)| {
+            let feed = self.feeds.iter().find(|feed| feed.place == place);
+            let is_through = |feed: &Feed| {
+                let known = snapshot.partitions.get(feed.partition);
+                known.is_some_and(|known| known.log == log.known_as && snapshot.applied[feed.partition] >= log.end)
+            };
+            !log.is_there || log.topic.index() >= cluster.topics() || feed.is_some_and(is_through)
+        };
+        cluster.logs.iter().enumerate().all(is_read)
     }
 
     /// Everything is as if nothing had ever happened.
