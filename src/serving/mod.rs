@@ -332,8 +332,7 @@ impl Serving {
         };
         let unheard: Vec<_> = snapshot.topics.entries().filter_map(is_unheard).collect();
         let is_told = self.unheard.load(Ordering::Acquire) == 0;
-        (!is_told || !unheard.is_empty() || !self.logs.is_hydrated(&snapshot))
-            .then_some(Unready { unheard, behind: 0 })
+        (!is_told || !unheard.is_empty() || !self.logs.is_hydrated(&snapshot)).then_some(Unready { unheard, behind: 0 })
     }
 
     /// Why the service is not ready; none once it was.

@@ -143,7 +143,7 @@ impl Simulation {
                 life.repeat(cluster, feed, count);
                 self.tell(|| format!("feed {feed} repeats {count}"));
             }
-            91..95 => {
+            91..95 if cluster.logs.iter().all(|log| !log.is_cut) => {
                 let fuse = dice.percent(25).then(|| dice.below(12));
                 let is_dead = life.checkpoint(disk, fuse);
                 self.tell(|| format!("a checkpoint comes further: the process dies of it: {is_dead}"));
@@ -151,7 +151,7 @@ impl Simulation {
                     self.kill();
                 }
             }
-            95..97 => self.kill(),
+            91..97 => self.kill(),
             97 => {
                 cluster.retain(place, dice);
                 self.tell(|| format!("log {place} begins at {}", self.cluster.logs[place].start));
@@ -163,7 +163,9 @@ impl Simulation {
                     cluster.cut(place, dice);
                 }
                 let is_grown = dice.percent(50) && cluster.grow(topic);
-                self.tell(|| format!("log {place} ends at {}; its topic grows: {is_grown}", self.cluster.logs[place].end));
+                self.tell(|| {
+                    format!("log {place} ends at {}; its topic grows: {is_grown}", self.cluster.logs[place].end)
+                });
             }
             _ => {
                 if dice.percent(30) {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use staygraph::freshness::Demand;
-use staygraph::ids::{DomainId, Id as _};
+use staygraph::ids::{DomainId, Id as _, PartitionId};
 use staygraph::position::{Entry, LogId, Position};
 use staygraph::projection::Snapshot;
 use staygraph::serving::{Pinned, Serving, TooMany, Wanted};
@@ -90,18 +90,19 @@ impl Client {
     /// Whether a version has all positions that it wants.
     fn has_positions(&self, snapshot: &Snapshot, logs: &Logs) -> bool {
         let entries = self.at_least.iter().flat_map(Position::entries);
-        let of_domains = entries.filter(|entry| {
-            self.domains.iter().any(|domain| NAMES[domain.index()] == &*entry.topic)
-        });
+        let of_domains =
+            entries.filter(|entry| self.domains.iter().any(|domain| NAMES[domain.index()] == &*entry.topic));
         of_domains.into_iter().all(|entry| {
-            let known = snapshot.partitions.find(|known| {
-                snapshot.topics[known.topic].name == entry.topic && known.number == entry.partition
-            });
+            let known = snapshot
+                .partitions
+                .find(|known| snapshot.topics[known.topic].name == entry.topic && known.number == entry.partition);
             // What is applied of another log is not what is wanted.
             let is_of = |log: LogId| logs.get(&(&*entry.topic, entry.partition)).is_none_or(|known| *known == log);
-            known.is_some_and(|partition| {
-                snapshot.applied[partition] >= entry.offset && is_of(snapshot.partitions[partition].log)
-            })
+            let applied = |partition: PartitionId| match is_of(snapshot.partitions[partition].log) {
+                true => snapshot.applied[partition],
+                false => 0,
+            };
+            known.is_some_and(|partition| applied(partition) >= entry.offset)
         })
     }
 
@@ -115,7 +116,12 @@ impl Client {
             Poll::Ready(answer) => {
                 let pinned = answer.unwrap_or_else(|_| panic!("few wait"));
                 assert_eq!(pinned.snapshot.version, serving.snapshot().version, "it is the newest");
-                assert!(self.has_positions(&pinned.snapshot, logs), "{:?} of {}", self.at_least, pinned.snapshot.position());
+                assert!(
+                    self.has_positions(&pinned.snapshot, logs),
+                    "{:?} of {}",
+                    self.at_least,
+                    pinned.snapshot.position()
+                );
                 if let Some(most) = self.max_staleness_ms {
                     for domain in self.domains.iter().filter(|domain| is_exact(&pinned, domain.index())) {
                         let told = cluster.is_applied_in(&pinned.snapshot, domain.index(), most);

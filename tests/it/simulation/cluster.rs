@@ -103,7 +103,11 @@ impl Cluster {
             written: Vec::new(),
             unwritten: (0..specs.len()).collect(),
             specs,
-            basis: [(); TOPICS].map(|()| if dice.percent(70) { Basis::Append } else { Basis::Producer }),
+            // By producers' times that are all over the place, nobody can tell what is waited for.
+            basis: [(); TOPICS].map(|()| match has_transactions || dice.percent(70) {
+                true => Basis::Append,
+                false => Basis::Producer,
+            }),
             made: 0,
             transactions: 0,
             has_lost: false,
@@ -210,15 +214,18 @@ impl Cluster {
             });
         }
         if let Some(id) = transaction {
-            let counts = counts.iter().map(|(table, count)| {
-                json!({ "data_collection": format!("public.{table}"), "event_count": count })
-            });
+            let counts = counts
+                .iter()
+                .map(|(table, count)| json!({ "data_collection": format!("public.{table}"), "event_count": count }));
             let end = json!({
                 "status": "END", "id": id.to_string(), "event_count": events.len(),
                 "data_collections": counts.collect::<Vec<Json>>(),
             });
             let side = if self.logs[BOUNDARIES.index() * 2 + 1].is_there { dice.below(2) } else { 0 };
-            self.append(BOUNDARIES.index() * 2 + side, end.to_string().into_bytes(), None, dice, |_, _| Given { event: Vec::new(), said: Said::End });
+            self.append(BOUNDARIES.index() * 2 + side, end.to_string().into_bytes(), None, dice, |_, _| Given {
+                event: Vec::new(),
+                said: Said::End,
+            });
         }
         true
     }

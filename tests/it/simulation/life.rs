@@ -10,7 +10,7 @@ use staygraph::checkpoint::Rules;
 use staygraph::encoding::Encoding;
 use staygraph::freshness::{Basis, Status, Thresholds};
 use staygraph::ids::{By, DomainId, EntityId, Id as _, PartitionId, TopicId};
-use staygraph::pipeline::{Carries, Checkpointer, Format, Parts, PartitionSink, Projecting, Saving, Tellers, Wired};
+use staygraph::pipeline::{Carries, Checkpointer, Format, PartitionSink, Parts, Projecting, Saving, Tellers, Wired};
 use staygraph::position::LogId;
 use staygraph::projection::{Boundaries, Capture, Gate, Partition, Projector, Snapshot, Topic};
 use staygraph::serving::{DomainServing, Pinned, Serving};
@@ -181,14 +181,7 @@ impl Life {
         let serving =
             Serving::new(world.model.clone(), Vec::from(domains).into(), first, count, Box::new(|| {}), moment);
         let serving = Arc::new(serving);
-        let saving = Saving {
-            checkpoints,
-            rules,
-            vault: Arc::new(Hidden),
-            every: Duration::MAX,
-            write: true,
-            from,
-        };
+        let saving = Saving { checkpoints, rules, vault: Arc::new(Hidden), every: Duration::MAX, write: true, from };
         let parts = Parts {
             formats: formats(cluster),
             decoder: world.decoder.clone(),
