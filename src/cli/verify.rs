@@ -56,11 +56,15 @@ impl Verify {
         let a = Side::Service(self.service.clone());
         let b = match &self.other {
             Some(other) if is_file(other) => checkpoint(Path::new(other), self.keys.as_deref())?,
-            Some(other) => Side::Service(service_url(other).map_err(|error| misused(format!("B: `{other}`: {error}")))?),
+            Some(other) => {
+                Side::Service(service_url(other).map_err(|error| misused(format!("B: `{other}`: {error}")))?)
+            }
             None => {
                 let asked = ask(&self.service, "{ projection { checkpoints { location } } }", "")?;
                 let newest = asked["projection"]["checkpoints"][0]["location"].as_str();
-                let newest = newest.ok_or_else(|| one(format!("{} has no checkpoint: `staygraph checkpoint` takes one", self.service)))?;
+                let newest = newest.ok_or_else(|| {
+                    one(format!("{} has no checkpoint: `staygraph checkpoint` takes one", self.service))
+                })?;
                 checkpoint(Path::new(newest), self.keys.as_deref())?
             }
         };
@@ -95,12 +99,17 @@ fn checkpoint(path: &Path, keys: Option<&Path>) -> Result<Side, Failure> {
     };
     let keys = keys.map_or_else(|| folder.join("../keys"), Path::to_owned);
     if !keys.is_file() {
-        return Err(one(format!("{} is missing: `--keys FILE` names the keys that the checkpoint was sealed with", keys.display())));
+        return Err(one(format!(
+            "{} is missing: `--keys FILE` names the keys that the checkpoint was sealed with",
+            keys.display()
+        )));
     }
     let keys = Keys::open(&keys, None).map_err(|error| one(error.to_string()))?;
-    let checkpoints = Files::open_to_read(folder).map(|files| Checkpoints::new(Box::new(files), usize::MAX)).map_err(one)?;
+    let checkpoints =
+        Files::open_to_read(folder).map(|files| Checkpoints::new(Box::new(files), usize::MAX)).map_err(one)?;
     let head = checkpoints.head(id).map_err(|why| one(format!("{named}: {why}")))?;
-    let model = Model::parse(&head.sdl, "the checkpoint's model").map_err(|_| one(format!("{named}: its model is not readable")))?;
+    let model = Model::parse(&head.sdl, "the checkpoint's model")
+        .map_err(|_| one(format!("{named}: its model is not readable")))?;
     let model = Arc::new(model);
     let vault = Sealing::new(Arc::new(keys), model.clone());
     let view = checkpoints.view(&head, &model, &vault).map_err(|why| one(format!("{named}: {why}")))?;
@@ -141,7 +150,8 @@ impl Side {
     fn say(&self, at_least: &str) -> Result<Said, Failure> {
         match self {
             Side::Service(url) => {
-                let asked = ask(url, "{ projection { digest { position entities { entity count value } } } }", at_least)?;
+                let asked =
+                    ask(url, "{ projection { digest { position entities { entity count value } } } }", at_least)?;
                 let digest = &asked["projection"]["digest"];
                 let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
                 let entities = digest["entities"].as_array().into_iter().flatten().map(|entity| {
@@ -168,12 +178,17 @@ impl Side {
                 let mut from = Some(0);
                 while let Some(slot) = from {
                     let path = format!("{url}/projection/digest/{entity}?from={slot}");
-                    let page: Json = serde_json::from_slice(&answer(url, agent().get(path).call())?).unwrap_or_default();
+                    let page: Json =
+                        serde_json::from_slice(&answer(url, agent().get(path).call())?).unwrap_or_default();
                     if page["position"].as_str() != Some(&said.position) {
-                        return Err(one(format!("{url} went on while it was read: which of `{entity}` differ is not known")));
+                        return Err(one(format!(
+                            "{url} went on while it was read: which of `{entity}` differ is not known"
+                        )));
                     }
                     let nodes = page["nodes"].as_array().into_iter().flatten();
-                    all.extend(nodes.filter_map(|node| Some((node[0].as_str()?.to_owned(), node[1].as_str()?.to_owned()))));
+                    all.extend(
+                        nodes.filter_map(|node| Some((node[0].as_str()?.to_owned(), node[1].as_str()?.to_owned()))),
+                    );
                     from = page["next"].as_u64();
                 }
             }

@@ -17,7 +17,9 @@ use crate::model::cell::Cell;
 
 /// Bytes of a record's ledger without what is personal in them; the second is how many fields the entity has.
 pub type Strip<'a> = &'a dyn Fn(&[u8], usize) -> Vec<u8>;
-/// Seals the bytes of an entity's slot, whose key is the third.
+/// Opens what was sealed of an entity's slot, whose key is the second.
+pub type Open<'a> = &'a dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>;
+/// Seals the bytes of an entity's slot, whose key is the second.
 pub type Seal<'a> = &'a dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>;
 
 impl View {
@@ -97,7 +99,7 @@ impl Graph {
         &mut self,
         entity: EntityId,
         stretch: &[u8],
-        open: &dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>,
+        open: Open<'_>,
         earlier: Option<(&Renumbering, Relabel<'_>)>,
     ) -> Result<(), String> {
         let shared = self.shared.clone();

@@ -65,7 +65,10 @@ pub async fn digests(
         return problem(StatusCode::FORBIDDEN, detail);
     }
     let Some(entity) = service.api.model.entity_named(&entity) else {
-        return problem(StatusCode::NOT_FOUND, "the model has no such entity: `{ catalog { entities { name } } }` lists them");
+        return problem(
+            StatusCode::NOT_FOUND,
+            "the model has no such entity: `{ catalog { entities { name } } }` lists them",
+        );
     };
     let snapshot = service.api.serving.snapshot();
     let made = tokio::task::spawn_blocking(move || {

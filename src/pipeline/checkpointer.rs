@@ -90,7 +90,8 @@ impl Checkpointer {
         work: SyncSender<Work>,
         serving: Arc<Serving>,
         metrics: Arc<Metrics>,
-        (clock, tick): (fn() -> Instant, fn() -> Duration),
+        clock: fn() -> Instant,
+        tick: fn() -> Duration,
     ) -> (Checkpointing, Checkpointer) {
         let (wish, wishes) = sync_channel(WISHES_MAX);
         let last = saving.from.as_ref().map(|(head, unplaced)| (head.position.clone(), *unplaced));
@@ -134,7 +135,7 @@ impl Checkpointer {
         };
         let before = self.serving.snapshot();
         let standing = self.serving.checkpoints().first().cloned();
-        if !is_new(&before, &self.last) && !(is_wanted && standing.is_none()) {
+        if !(is_new(&before, &self.last) || is_wanted && standing.is_none()) {
             return standing.ok_or(NotTaken::Failed("there is none, and nothing is new".into()));
         }
         // Before anything is known there is nothing to go on from.

@@ -161,9 +161,14 @@ impl Pipeline {
         }
         let (mut checkpointing, mut checkpointer) = (None, None);
         if let Some(saving) = saving {
-            let clocks: (fn() -> Instant, _) = (crate::clock::now, tick);
-            let (handle, thread) =
-                checkpointer::Checkpointer::new(saving, work.clone(), serving.clone(), metrics.clone(), clocks);
+            let (handle, thread) = checkpointer::Checkpointer::new(
+                saving,
+                work.clone(),
+                serving.clone(),
+                metrics.clone(),
+                crate::clock::now,
+                tick,
+            );
             checkpointing = Some(handle);
             thread.tell();
             if thread.writes() {

@@ -177,7 +177,7 @@ impl Checkpoints {
                 let mut input = Counted { input, hash: Xxh3Default::new(), bytes: 0 };
                 let mut chunks = Chunks::new(io::BufReader::with_capacity(1 << 20, &mut input));
                 loop {
-                    match chunks.next() {
+                    match chunks.read() {
                         Ok(Some(chunk)) => {
                             // Nobody takes it where the one before was not of use.
                             if read.send(chunk).is_err() {

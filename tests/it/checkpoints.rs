@@ -271,7 +271,7 @@ fn what_a_changed_model_means_for_a_checkpoint() {
         MODEL,
         "[domains.guests]\norder_by = \"time\"",
         Some(
-            "the domain `guests` changed: order_by = sequence, gaps = report then, order_by = time, gaps = ignore now",
+            "the domain `guests` changed: order_by = sequence, gaps = report then, order_by = time, gaps = report now",
         ),
     );
 }
@@ -332,7 +332,7 @@ fn a_checkpoint_of_another_log_or_beyond_its_end_is_refused() {
     let backup = folder();
     copy_all(&world.folder.path().join("data/log"), backup.path());
     let service = world.start();
-    write(&service, &some_events()[50..]);
+    write(&service, &some_events()[50..90]);
     checkpoint(&service);
     service.kill();
     // The log as it was before: what came since is lost, and not served.
@@ -398,4 +398,42 @@ fn the_command_says_where_it_is() {
     assert_eq!(code, 0, "{said}");
     assert!(said.contains(&world.files()[0].display().to_string()), "{said}");
     assert!(said.contains("guests!"), "{said}");
+}
+
+#[test]
+fn two_graphs_that_say_the_same_and_two_that_do_not() {
+    let world = World::new();
+    let service = world.start();
+    write(&service, &some_events());
+    checkpoint(&service);
+    let verify = |arguments: &[&str]| {
+        let (code, said, failed) = run(&[&["verify"], arguments].concat());
+        (code, format!("{said}{failed}"))
+    };
+    let (code, said) = verify(&[&service.url]);
+    assert!(code == 0 && said.contains("the same: 100 nodes at guests!"), "{said}");
+    // Another service over a copy of the log, with the same events, is the same; a checkpoint by its file too.
+    let copy = folder();
+    service.signal("STOP");
+    copy_all(world.folder.path(), copy.path());
+    service.signal("CONT");
+    let copy = World { folder: copy };
+    let other = copy.start();
+    assert_eq!(verify(&[&service.url, &other.url]).0, 0);
+    let file = world.files().pop().unwrap();
+    assert_eq!(verify(&[&other.url, file.to_str().unwrap()]).0, 0);
+    // One goes on: they cannot be compared, and that is no yes.
+    write(&other, &[guest("g9", 2, json!({ "level": 8 }))]);
+    let (code, said) = verify(&[&service.url, &other.url]);
+    assert!(code == 1 && said.contains("they cannot be compared: they are not at one position"), "{said}");
+    // Another event at the same place: who differs is named.
+    write(&service, &[guest("g9", 2, json!({ "level": 7 }))]);
+    let (code, said) = verify(&[&service.url, &other.url]);
+    assert!(code == 1 && said.contains("Guest:g9 differs") && said.contains("Guest: 1 differ"), "{said}");
+    // Without its keys a checkpoint says less than it holds.
+    std::fs::rename(world.folder.path().join("data/keys"), world.folder.path().join("elsewhere")).unwrap();
+    let (code, said) = verify(&[&service.url, file.to_str().unwrap()]);
+    assert!(code == 1 && said.contains("--keys FILE"), "{said}");
+    let (code, said) = verify(&["127.0.0.1:1"]);
+    assert!(code == 1 && said.contains("does not answer"), "{said}");
 }
