@@ -437,3 +437,73 @@ fn two_graphs_that_say_the_same_and_two_that_do_not() {
     let (code, said) = verify(&["127.0.0.1:1"]);
     assert!(code == 1 && said.contains("does not answer"), "{said}");
 }
+
+/// Kills that one run has; `STAYGRAPH_KILLS=100` has a hundred.
+const KILLS: u64 = 12;
+
+#[test]
+fn killed_at_any_moment_it_comes_back_as_the_log_has_it() {
+    let world = World::new();
+    world.configure("[checkpoints]\nevery = \"1s\"\nkeep = 2");
+    let kills = std::env::var("STAYGRAPH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
+    let mut written = 0u64;
+    for kill in 0..kills {
+        let service = world.start();
+        assert!(!service.says_now("damaged"), "a checkpoint is whole or not there");
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        // Whatever ends the requests: what was answered counts.
+        let post = |path: &str, body: String| {
+            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+            let sent = agent
+                .post(format!("{}{path}", service.url))
+                .header("content-type", "application/cloudevents-batch+json")
+                .send(body);
+            sent.is_ok()
+        };
+        std::thread::scope(|scope| {
+            let (post, stop) = (&post, &stop);
+            let from = written;
+            let writer = scope.spawn(move || {
+                let mut number = from;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let key = format!("k{}", number % 97);
+                    let mut events = vec![guest(
+                        &key,
+                        1 + number / 97,
+                        json!({ "name": format!("Telling {number}"), "level": number % 7 }),
+                    )];
+                    events.push(event("stay.booked", &format!("t{number}"), 1, json!({ "guestId": key })));
+                    match number % 41 {
+                        7 => events.push(event("guest.erased", &format!("k{}", number % 89), 1000 + number, json!({}))),
+                        9 => events.push(event(
+                            "guest.merged",
+                            &key,
+                            2000 + number,
+                            json!({ "into": format!("k{}", number % 83) }),
+                        )),
+                        11 => events.push(event("stay.deleted", &format!("t{}", number - 3), 9, json!({}))),
+                        _ => {}
+                    }
+                    if !post("/events", Json::from(events).to_string()) {
+                        break;
+                    }
+                    number += 1;
+                }
+                number
+            });
+            let taker = scope.spawn(move || while post("/projection/checkpoints", String::new()) {});
+            // Another moment each time, in whatever it is just doing.
+            let (_never, moment) = std::sync::mpsc::channel::<()>();
+            let _ = moment.recv_timeout(std::time::Duration::from_millis(kill * 37 % 211));
+            service.signal("KILL");
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            written = writer.join().unwrap() + 1;
+            taker.join().unwrap();
+        });
+    }
+    let service = world.start();
+    let said = digest(&service);
+    service.kill();
+    assert_eq!(world.replayed(), said);
+    assert!(written > kills, "only {written} events were taken");
+}
