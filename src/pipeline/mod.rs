@@ -27,7 +27,7 @@ use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::{Lasts, Thread, Threads, join_all};
 
-pub use checkpointer::{Checkpointing, NotTaken, Saving};
+pub use checkpointer::{Checkpointing, Kept, NotTaken, Saving};
 pub use decode::{Carries, Format};
 pub use letters::{Letters, NotNow, Retried, Retrier};
 
