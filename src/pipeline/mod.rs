@@ -255,6 +255,8 @@ struct Loop {
 impl Loop {
     /// Applies what waits and publishes it as one version, until the readers are gone.
     fn run(mut self, waiting: &Receiver<Work>) {
+        // Whom a checkpoint has as erased, whose keys may still be there.
+        self.erase();
         let mut next = self.next(waiting);
         let mut due_ms = 0;
         while let Some(work) = next.take() {
