@@ -8,6 +8,7 @@ mod map;
 mod progress;
 mod service;
 mod stop;
+mod verify;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     /// Have a running service take a checkpoint now, and wait until it is safe.
     Checkpoint(checkpoint::Checkpoint),
+    /// Compare what two graphs say, of two services or of a service and a checkpoint: 0 where it is the same.
+    Verify(verify::Verify),
     /// Check the model and the configuration: silent when they are right.
     Check {
         #[command(flatten)]
@@ -86,6 +89,7 @@ pub fn run() -> ExitCode {
         Command::Append(append) => append.run(&logs),
         Command::DeadLetters(letters) => letters.run(&logs),
         Command::Checkpoint(checkpoint) => checkpoint.run(&logs),
+        Command::Verify(verify) => verify.run(&logs),
         Command::Check { options } => check(&options, &logs),
         Command::Map(map) => map.run(&logs),
         Command::Schema { options } => schema(&options, &logs),

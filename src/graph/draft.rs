@@ -2,7 +2,7 @@
 
 use super::bytes::{Reader, put, put_long, put_signed};
 use super::layout::{HEAD, Layout};
-use super::record::{Flags, Merge, Packed, Record, State, bit};
+use super::record::{Flags, Merge, Packed, Record, Sections, State, bit};
 use crate::ids::{FieldId, NodeId};
 use crate::model::cell::Cell;
 use crate::model::value::LONG_MAX;
@@ -148,6 +148,19 @@ impl Draft {
         }
     }
 
+    /// Takes over what another record has beside its values, with another ledger.
+    pub(super) fn take_over(&mut self, sections: &Sections<'_>, ledger: &[u8]) {
+        let Draft { lineage, stamps, attributes, missing, merge, .. } = self;
+        let all = [
+            (lineage, sections.lineage),
+            (stamps, ledger),
+            (attributes, sections.attributes),
+            (missing, sections.missing),
+            (merge, sections.merge),
+        ];
+        all.into_iter().for_each(|(section, bytes)| section.start().extend_from_slice(bytes));
+    }
+
     /// The fields that were set, some of them twice perhaps.
     pub(super) fn changed(&self) -> impl Iterator<Item = FieldId> + '_ {
         self.changes.iter().map(|(field, _)| *field)
@@ -259,7 +272,7 @@ impl<'a> Drafted<'a> {
             }
         }
         let sections = if base.is_reference() { None } else { Some(base.sections()) };
-        let old = |section: fn(&super::record::Sections<'a>) -> &'a [u8]| sections.as_ref().map_or(&[][..], section);
+        let old = |section: fn(&Sections<'a>) -> &'a [u8]| sections.as_ref().map_or(&[][..], section);
         put_long(out, draft.lineage.or(old(|sections| sections.lineage)));
         put_long(out, draft.stamps.or(old(|sections| sections.stamps)));
         let rare = [

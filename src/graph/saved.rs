@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::draft::Drafted;
 use super::layout::Layout;
 use super::record::{Packed, Record};
+use super::renumbered::{Relabel, Renumbering};
 use super::slots::PAGE;
 use super::{Draft, Graph, Reader, View, put_long, weight};
 use crate::ids::{EntityId, Id, Slot};
@@ -16,7 +17,9 @@ use crate::model::cell::Cell;
 
 /// Bytes of a record's ledger without what is personal in them; the second is how many fields the entity has.
 pub type Strip<'a> = &'a dyn Fn(&[u8], usize) -> Vec<u8>;
-/// Seals the bytes of an entity's slot, whose key is the third.
+/// Opens what was sealed of an entity's slot, whose key is the second.
+pub type Open<'a> = &'a dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>;
+/// Seals the bytes of an entity's slot, whose key is the second.
 pub type Seal<'a> = &'a dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>;
 
 impl View {
@@ -91,15 +94,16 @@ impl Graph {
     }
 
     /// Puts a stretch that [`View::save`] wrote into the next slots of an entity. Where `open` gives nothing, what was sealed
-    /// stays away.
+    /// stays away. `earlier`: another model wrote it.
     pub fn restore(
         &mut self,
         entity: EntityId,
         stretch: &[u8],
-        open: &dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>,
+        open: Open<'_>,
+        earlier: Option<(&Renumbering, Relabel<'_>)>,
     ) -> Result<(), String> {
         let shared = self.shared.clone();
-        let layout = &shared.layouts[entity];
+        let layout = earlier.map_or(&shared.layouts[entity], |(renumbering, _)| renumbering.layout(entity));
         let is_personal = shared.model.entities[entity].has_personal;
         let mut reader = Reader(stretch);
         while !reader.is_empty() {
@@ -112,14 +116,28 @@ impl Graph {
                 [] => None,
                 sealed => open(entity, Packed { layout, bytes }.key(), sealed),
             };
-            self.lay(entity, layout, opened.as_deref().unwrap_or(bytes).into());
+            let bytes = opened.as_deref().unwrap_or(bytes);
+            let record = match earlier {
+                None => bytes.into(),
+                Some((renumbering, relabel)) => {
+                    self.renumber(entity, Packed { layout, bytes }, renumbering, relabel)?
+                }
+            };
+            self.lay(entity, record, earlier.is_some());
         }
         Ok(())
     }
 
-    fn lay(&mut self, entity: EntityId, layout: &Layout, record: Record) {
+    /// `is_noted`: the sets are made of the records.
+    fn lay(&mut self, entity: EntityId, record: Record, is_noted: bool) {
         let slot = Slot::of(self.newest[entity].len());
+        let shared = &self.shared;
+        let layout = &shared.layouts[entity];
         let new = Packed { layout, bytes: &record };
+        if is_noted {
+            let nothing = Packed { layout, bytes: &[0, 0] };
+            self.waiting[entity].note(&shared.model.entities[entity], slot, nothing, new, std::iter::empty());
+        }
         self.counts[entity].bytes += weight(&record);
         self.counts[entity].count(new, 1);
         self.shared.keys[entity].insert(new.key(), slot);

@@ -1,15 +1,19 @@
-//! A checkpoint, now.
+//! A checkpoint, now; and each node's digest, for who compares two graphs.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
+use serde::Deserialize;
+
 use super::problem::problem;
 use super::{Service, is_local, json};
+use crate::ids::Slot;
 use crate::pipeline::NotTaken;
+use crate::projection::Digester;
 
 /// Takes a checkpoint, and answers when it is safe; one that is being taken is waited for. Where nothing is new, the standing
 /// one answers.
@@ -33,6 +37,54 @@ pub async fn take(
         Ok(Err(NotTaken::Failed(why))) => {
             problem(StatusCode::SERVICE_UNAVAILABLE, &format!("no checkpoint was taken: {why}"))
         }
+        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "it failed inside the service; its log says why"),
+    }
+}
+
+/// Where a page of digests begins.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct From {
+    #[serde(default)]
+    from: u32,
+}
+
+/// Nodes of a page.
+const PAGE: usize = 10_000;
+
+/// Keys and digests of an entity's nodes that have events of their own, some of them, and where the next begin.
+pub async fn digests(
+    State(service): State<Arc<Service>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Path(entity): Path<String>,
+    Query(From { from }): Query<From>,
+) -> Response {
+    if !is_local(peer, &headers) {
+        let detail = "digests are shown to this machine only, since no authentication is configured";
+        return problem(StatusCode::FORBIDDEN, detail);
+    }
+    let Some(entity) = service.api.model.entity_named(&entity) else {
+        return problem(
+            StatusCode::NOT_FOUND,
+            "the model has no such entity: `{ catalog { entities { name } } }` lists them",
+        );
+    };
+    let snapshot = service.api.serving.snapshot();
+    let made = tokio::task::spawn_blocking(move || {
+        let mut digester = Digester::new(&snapshot.graph, entity);
+        let slots = snapshot.graph.slots(entity).len() as u32;
+        let until = slots.min(from.saturating_add(PAGE as u32));
+        let nodes = (from..until).filter_map(|slot| {
+            let node = snapshot.graph.node(entity.node(Slot(slot)));
+            digester.of(&node).map(|hash| serde_json::json!([node.key(), format!("{hash:032x}")]))
+        });
+        let nodes: Vec<serde_json::Value> = nodes.collect();
+        let next = (until < slots).then_some(until);
+        serde_json::json!({ "position": snapshot.position().to_string(), "next": next, "nodes": nodes }).to_string()
+    });
+    match made.await {
+        Ok(body) => json(StatusCode::OK, body),
         Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "it failed inside the service; its log says why"),
     }
 }

@@ -77,6 +77,7 @@ pub fn router(service: Service) -> Router {
         .route("/dead-letters/retry", post(dead_letters::retry))
         .route("/dead-letters/discard", post(dead_letters::discard))
         .route("/projection/checkpoints", post(checkpoints::take))
+        .route("/projection/digest/{entity}", get(checkpoints::digests))
         .route("/", get(pages::home))
         .route("/graphiql", get(pages::graphiql))
         .route("/graphiql/starters.json", get(pages::starters))

@@ -95,7 +95,8 @@ impl Checkpointer {
         work: SyncSender<Work>,
         serving: Arc<Serving>,
         metrics: Arc<Metrics>,
-        (clock, tick): (fn() -> Instant, fn() -> Duration),
+        clock: fn() -> Instant,
+        tick: fn() -> Duration,
     ) -> (Checkpointing, Checkpointer) {
         let (wish, wishes) = sync_channel(WISHES_MAX);
         let last = saving.from.as_ref().map(|(head, unplaced)| (head.position.clone(), *unplaced));
@@ -105,7 +106,6 @@ impl Checkpointer {
 
     /// Runs until it is told that this was the last.
     pub fn run(mut self) {
-        self.tell();
         let mut due = (self.tick)() + self.saving.every;
         loop {
             let wish = self.wishes.recv_timeout(due.saturating_sub((self.tick)()));
@@ -121,13 +121,10 @@ impl Checkpointer {
                     (std::iter::once(answer).chain(others).collect(), is_end)
                 }
                 Err(RecvTimeoutError::Timeout) => (Vec::new(), false),
-                // Where none is ever taken nobody can ask either.
                 Ok(Wish::End) | Err(RecvTimeoutError::Disconnected) => (Vec::new(), true),
             };
-            if self.saving.write {
-                let outcome = self.take(!answers.is_empty());
-                answers.into_iter().for_each(|answer| drop(answer.try_send(outcome.clone())));
-            }
+            let outcome = self.take(!answers.is_empty());
+            answers.into_iter().for_each(|answer| drop(answer.try_send(outcome.clone())));
             if is_end {
                 return;
             }
@@ -143,7 +140,7 @@ impl Checkpointer {
         };
         let before = self.serving.snapshot();
         let standing = self.serving.checkpoints().first().cloned();
-        if !is_new(&before, &self.last) && !(is_wanted && standing.is_none()) {
+        if !(is_new(&before, &self.last) || is_wanted && standing.is_none()) {
             return standing.ok_or(NotTaken::Failed("there is none, and nothing is new".into()));
         }
         // Before anything is known there is nothing to go on from.
@@ -174,8 +171,13 @@ impl Checkpointer {
         self.serving.checkpoints().first().cloned().ok_or_else(|| "it is gone again".into())
     }
 
+    /// Whether any is ever taken.
+    pub fn writes(&self) -> bool {
+        self.saving.write
+    }
+
     /// Tells which checkpoints there are.
-    fn tell(&self) {
+    pub fn tell(&self) {
         let checkpoints = &self.saving.checkpoints;
         match checkpoints.heads() {
             Ok(heads) => {

@@ -161,11 +161,19 @@ impl Pipeline {
         }
         let (mut checkpointing, mut checkpointer) = (None, None);
         if let Some(saving) = saving {
-            let clocks: (fn() -> Instant, _) = (crate::clock::now, tick);
-            let (handle, thread) =
-                checkpointer::Checkpointer::new(saving, work.clone(), serving.clone(), metrics.clone(), clocks);
+            let (handle, thread) = checkpointer::Checkpointer::new(
+                saving,
+                work.clone(),
+                serving.clone(),
+                metrics.clone(),
+                crate::clock::now,
+                tick,
+            );
             checkpointing = Some(handle);
-            checkpointer = Some(spawn("checkpointer", Box::new(move || thread.run()))?);
+            thread.tell();
+            if thread.writes() {
+                checkpointer = Some(spawn("checkpointer", Box::new(move || thread.run()))?);
+            }
         }
         let translator = decode::Translator::new(decoder, formats, metrics.clone());
         // The projector ends when the last reader has, and nobody can ask for letters any more.

@@ -162,6 +162,25 @@ impl Ledger {
         }
     }
 
+    /// The same with its fields numbered anew, of which there are more now. None where an attribute has one of the names.
+    pub fn renumber(bytes: &[u8], fields: &By<FieldId, FieldId>, count: usize, names: &[&str]) -> Option<Vec<u8>> {
+        if bytes.is_empty() {
+            return Some(Vec::new());
+        }
+        let mut ledger = Ledger::default();
+        ledger.read(bytes, fields.len());
+        if ledger.attributes.iter().any(|(name, _)| names.contains(&&**name)) {
+            return None;
+        }
+        let before = std::mem::replace(&mut ledger.fields, vec![0; count].into());
+        for (was, is) in fields.entries() {
+            ledger.fields[*is] = before[was];
+        }
+        let mut out = Vec::with_capacity(bytes.len() + 8);
+        ledger.write(&mut out, false, |_, _| 0);
+        Some(out)
+    }
+
     /// The same bytes without the names of unknown attributes.
     pub fn strip(bytes: &[u8], fields: usize) -> Vec<u8> {
         if bytes.is_empty() {

@@ -31,7 +31,7 @@ pub use erasure::Erased;
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
 use remembered::Remembered;
 pub use rivals::{Disagreement, Example};
-pub use saved::{Capture, Owner, Vault, strip};
+pub use saved::{Capture, Owner, Vault, relabel, strip};
 
 use crate::event::{Batch, OrderBy, SUBJECT_BYTES_MAX};
 use crate::graph::{Graph, View};

@@ -13,9 +13,12 @@ use super::seen::{Order, Recent};
 use super::truncate::Heard;
 use crate::event::{Commit, Truncation};
 use crate::graph::{Reader, put, put_long, put_signed};
-use crate::ids::{By, EntityId, NodeId, PartitionId, Slot};
+use crate::ids::{By, EntityId, FieldId, NodeId, PartitionId, Slot};
 use crate::model::Model;
 use crate::model::value::Instant;
+
+/// Seals what is a node's own, or opens it; none where its key is destroyed.
+pub type Crypt<'a> = &'a dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>;
 
 /// By producer: the truncations of its table.
 pub type Truncations = HashMap<u32, Vec<Heard>>;
@@ -75,14 +78,15 @@ impl Remembered {
     pub fn restore(
         reader: &mut Reader<'_>,
         ids_remembered: usize,
-        open: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>,
+        field: &dyn Fn(EntityId, FieldId) -> FieldId,
+        open: Crypt<'_>,
     ) -> Remembered {
         let groups = Groups::restore(reader);
         let partitions = reader.number();
         let recent = (0..partitions).map(|_| Recent::restore(reader, ids_remembered)).collect();
         let raised = (0..partitions).map(|_| reader.number()).collect();
         let truncations = read_truncations(reader);
-        let rivals = Rivals::restore(reader, open);
+        let rivals = Rivals::restore(reader, field, open);
         let last_words = LastWords::restore(reader);
         let rejected = (0..reader.number()).map(|_| (read_node(reader), reader.number() as u32)).collect();
         Remembered { groups, recent, raised, truncations, rivals, last_words, rejected }
@@ -91,7 +95,7 @@ impl Remembered {
 
 impl Copied {
     /// `seal` seals what belongs to an entity alone; none where its key is destroyed.
-    pub fn save(&self, out: &mut Vec<u8>, seal: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>) {
+    pub fn save(&self, out: &mut Vec<u8>, seal: Crypt<'_>) {
         self.groups.save(out);
         put(out, self.recent.len() as u64);
         self.recent.iter().for_each(|order| order.save(out));

@@ -9,7 +9,7 @@ use super::{Counters, DeadLetter, DeadLetters, Gate, Partition, Projector, Remem
 use crate::event::{Beside, Code, Rejection};
 use crate::freshness::Moment;
 use crate::graph::{Graph, Reader, put, put_long};
-use crate::ids::{By, EntityId, PartitionId, Slot};
+use crate::ids::{By, EntityId, FieldId, PartitionId, Slot};
 use crate::position::LogId;
 
 /// Whose a sealed part is: an entity's own, by its place in the model and its key; or nobody's in particular.
@@ -29,6 +29,12 @@ pub trait Vault: Sync {
 /// What the rules keep of an entity of so many fields, without the names of its unknown attributes.
 pub fn strip(ledger: &[u8], fields: usize) -> Vec<u8> {
     super::ledger::Ledger::strip(ledger, fields)
+}
+
+/// What the rules keep of an entity whose fields are numbered anew, of which there are `count` now, those of these wire names
+/// among them that were none before. None where one of those was an attribute.
+pub fn relabel(ledger: &[u8], fields: &By<FieldId, FieldId>, count: usize, names: &[&str]) -> Option<Vec<u8>> {
+    super::ledger::Ledger::renumber(ledger, fields, count, names)
 }
 
 /// A version, with what the rules remembered at that very moment.
@@ -80,11 +86,12 @@ impl Projector {
     }
 
     /// Goes on from a graph that was restored, and what [`Capture::save`] wrote beside it, in a projector that is new; so does
-    /// the gate. The error says what does not fit.
+    /// the gate. `field` says what a field is now. The error says what does not fit.
     pub fn restore(
         self,
         graph: Graph,
         saved: &[u8],
+        field: &dyn Fn(EntityId, FieldId) -> FieldId,
         gate: &mut Gate,
         now: Moment,
         vault: &dyn Vault,
@@ -119,7 +126,7 @@ impl Projector {
         projector.unplaced = reader.number();
         projector.dead_letters = read_letters(&mut reader, &projector, vault);
         let graph = &projector.graph;
-        projector.remembered = Remembered::restore(&mut reader, ids_remembered, &|member, sealed| {
+        projector.remembered = Remembered::restore(&mut reader, ids_remembered, field, &|member, sealed| {
             vault.open(Owner::Entity(member.entity, graph.node(member).key()), sealed)
         });
         // Who keeps more of the erased may not have been told before the end.

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::Store;
 use crate::checkpoint::{self, Chunks, FORMAT, Head, Restoring, Rules};
 use crate::freshness::Moment;
+use crate::graph::View;
 use crate::ids::EntityId;
 use crate::model::Model;
 use crate::model::value::Instant;
@@ -67,7 +68,7 @@ impl Checkpoints {
         Ok(ids)
     }
 
-    fn head(&self, id: &str) -> Result<Head, String> {
+    pub fn head(&self, id: &str) -> Result<Head, String> {
         let mut text = String::new();
         self.store
             .read(&format!("{id}.json"))?
@@ -160,6 +161,13 @@ impl Checkpoints {
         Ok((head, projector, gate))
     }
 
+    /// A checkpoint's graph, by the model that it was made by.
+    pub fn view(&self, head: &Head, model: &Arc<Model>, vault: &dyn Vault) -> Result<View, String> {
+        let mut restoring = Restoring::new(head, model, vault)?;
+        self.chunks(head, |chunk| restoring.take(chunk))?;
+        restoring.view()
+    }
+
     /// Hands a checkpoint's chunks on while the next are read; then, whether the data are those that the head speaks of.
     fn chunks(&self, head: &Head, mut take: impl FnMut(checkpoint::Chunk) -> Result<(), String>) -> Result<(), String> {
         let input = self.store.read(&format!("{}.data", head.id))?;
@@ -169,7 +177,7 @@ impl Checkpoints {
                 let mut input = Counted { input, hash: Xxh3Default::new(), bytes: 0 };
                 let mut chunks = Chunks::new(io::BufReader::with_capacity(1 << 20, &mut input));
                 loop {
-                    match chunks.next() {
+                    match chunks.read() {
                         Ok(Some(chunk)) => {
                             // Nobody takes it where the one before was not of use.
                             if read.send(chunk).is_err() {

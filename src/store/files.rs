@@ -28,6 +28,14 @@ impl Files {
         Ok(files)
     }
 
+    /// A folder that is there, to be read only.
+    pub fn open_to_read(folder: &Path) -> Result<Files, String> {
+        match folder.is_dir() {
+            true => Ok(Files { folder: folder.to_owned() }),
+            false => Err(format!("{} is no folder", folder.display())),
+        }
+    }
+
     fn all(&self) -> Result<Vec<String>, String> {
         let read = |error: std::io::Error| failed(&self.folder, "read", &error);
         let mut names = Vec::new();

@@ -148,7 +148,7 @@ fn through_a_checkpoint(world: &World, mut projector: Projector) -> Projector {
     let head = Head { sdl: world.model.sdl.clone(), ..Head::default() };
     let mut restoring = Restoring::new(&head, &world.model, &Hidden).expect("the same model");
     let mut chunks = Chunks::new(data.as_slice());
-    while let Some(chunk) = chunks.next().expect("what was written") {
+    while let Some(chunk) = chunks.read().expect("what was written") {
         restoring.take(chunk).expect("what was written");
     }
     let mut restored = {

@@ -3,6 +3,7 @@
 mod answers;
 mod attacks;
 mod cdc;
+mod checkpoints;
 mod concurrency;
 mod conformance;
 mod demo;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -16,6 +17,7 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_staygraph");
 pub struct Service {
     child: Child,
     pub url: String,
+    said: Arc<(Mutex<Vec<String>>, Condvar)>,
 }
 
 /// An HTTP answer.
@@ -87,8 +89,24 @@ impl Service {
         // Whoever writes must not block on a pipe that nobody reads.
         std::thread::spawn(move || lines.for_each(drop));
         let stderr = child.stderr.take().unwrap();
-        std::thread::spawn(move || BufReader::new(stderr).lines().for_each(drop));
-        Service { child, url }
+        let said: Arc<(Mutex<Vec<String>>, Condvar)> = Arc::default();
+        let heard = said.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                heard.0.lock().unwrap().push(line);
+                heard.1.notify_all();
+            }
+        });
+        Service { child, url, said }
+    }
+
+    /// The first line of its log that holds a text, waited for.
+    pub fn says(&self, text: &str) -> String {
+        let find = |lines: &Vec<String>| lines.iter().find(|line| line.contains(text)).cloned();
+        let lines = self.said.0.lock().unwrap();
+        let waited = self.said.1.wait_timeout_while(lines, Duration::from_secs(30), |lines| find(lines).is_none());
+        let (lines, _) = waited.unwrap();
+        find(&lines).unwrap_or_else(|| panic!("nothing of `{text}` in its log: {lines:#?}"))
     }
 
     pub fn pid(&self) -> u32 {

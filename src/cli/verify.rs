@@ -1,0 +1,242 @@
+//! `staygraph verify`: whether two graphs say the same.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use super::service::{agent, answer, service_url};
+use super::{Failure, misused, one, say};
+use crate::config::LogOptions;
+use crate::graph::View;
+use crate::keys::Keys;
+use crate::model::Model;
+use crate::projection::{Digest, Digester, digest};
+use crate::sealing::Sealing;
+use crate::store::{Checkpoints, Files};
+use crate::telemetry::start_logs;
+
+/// How often two services are asked to come to the same position.
+const ROUNDS: usize = 10;
+/// Entities that are named, of each kind.
+const NAMED_MAX: usize = 20;
+
+#[derive(Args)]
+pub struct Verify {
+    /// A running service.
+    #[arg(value_name = "A", value_parser = service_url)]
+    service: String,
+    /// What it is compared with: another service's URL, or a checkpoint's file; unless given, the service's newest checkpoint.
+    #[arg(value_name = "B")]
+    other: Option<String>,
+    /// The keys of personal values, for a checkpoint; unless given, the file `keys` beside its folder.
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+}
+
+/// What a side says at a position.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    position: String,
+    /// By entity: how many nodes, and their digest.
+    entities: BTreeMap<String, (u64, String)>,
+}
+
+/// One of the two.
+enum Side {
+    Service(String),
+    Checkpoint { named: String, position: String, view: Box<View> },
+}
+
+impl Verify {
+    pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
+        start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
+        let a = Side::Service(self.service.clone());
+        let b = match &self.other {
+            Some(other) if is_file(other) => checkpoint(Path::new(other), self.keys.as_deref())?,
+            Some(other) => {
+                Side::Service(service_url(other).map_err(|error| misused(format!("B: `{other}`: {error}")))?)
+            }
+            None => {
+                let asked = ask(&self.service, "{ projection { checkpoints { location } } }", "")?;
+                let newest = asked["projection"]["checkpoints"][0]["location"].as_str();
+                let newest = newest.ok_or_else(|| {
+                    one(format!("{} has no checkpoint: `staygraph checkpoint` takes one", self.service))
+                })?;
+                checkpoint(Path::new(newest), self.keys.as_deref())?
+            }
+        };
+        let (said_a, said_b) = at_one_position(&a, &b)?;
+        let nodes: u64 = said_a.entities.values().map(|(count, _)| count).sum();
+        let kinds = said_a.entities.keys().chain(said_b.entities.keys()).collect::<std::collections::BTreeSet<_>>();
+        let differing: Vec<&String> =
+            kinds.into_iter().filter(|name| said_a.entities.get(*name) != said_b.entities.get(*name)).collect();
+        if differing.is_empty() {
+            say(&format!("the same: {nodes} nodes at {}", said_a.position));
+            return Ok(());
+        }
+        let mut lines = vec![format!("A ({}) and B ({}) differ at {}", a.name(), b.name(), said_a.position)];
+        for entity in differing {
+            lines.extend(differences(entity, &a.digests(entity, &said_a)?, &b.digests(entity, &said_b)?));
+        }
+        Err(Failure { lines, code: 1 })
+    }
+}
+
+/// Whether an argument names a file rather than a service.
+fn is_file(text: &str) -> bool {
+    text.ends_with(".data") || text.ends_with(".json") || Path::new(text).exists()
+}
+
+/// Reads a checkpoint by the name of its data or its head.
+fn checkpoint(path: &Path, keys: Option<&Path>) -> Result<Side, Failure> {
+    let named = path.display().to_string();
+    let (folder, id) = match (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) {
+        (Some(folder), Some(id)) if path.is_file() => (folder, id),
+        _ => return Err(one(format!("{named} is no checkpoint's file here"))),
+    };
+    let keys = keys.map_or_else(|| folder.join("../keys"), Path::to_owned);
+    if !keys.is_file() {
+        return Err(one(format!(
+            "{} is missing: `--keys FILE` names the keys that the checkpoint was sealed with",
+            keys.display()
+        )));
+    }
+    let keys = Keys::open(&keys, None).map_err(|error| one(error.to_string()))?;
+    let checkpoints =
+        Files::open_to_read(folder).map(|files| Checkpoints::new(Box::new(files), usize::MAX)).map_err(one)?;
+    let head = checkpoints.head(id).map_err(|why| one(format!("{named}: {why}")))?;
+    let model = Model::parse(&head.sdl, "the checkpoint's model")
+        .map_err(|_| one(format!("{named}: its model is not readable")))?;
+    let model = Arc::new(model);
+    let vault = Sealing::new(Arc::new(keys), model.clone());
+    let view = checkpoints.view(&head, &model, &vault).map_err(|why| one(format!("{named}: {why}")))?;
+    Ok(Side::Checkpoint { named, position: head.position, view: Box::new(view) })
+}
+
+/// What both say at one position. Services are asked for the other's until they come to the same.
+fn at_one_position(a: &Side, b: &Side) -> Result<(Said, Said), Failure> {
+    let (mut said_a, mut said_b) = (a.say("")?, b.say("")?);
+    for _ in 0..ROUNDS {
+        if said_a.position == said_b.position {
+            return Ok((said_a, said_b));
+        }
+        said_b = b.say(&said_a.position)?;
+        if said_a.position != said_b.position {
+            said_a = a.say(&said_b.position)?;
+        }
+    }
+    Err(Failure {
+        lines: vec![
+            "they cannot be compared: they are not at one position".into(),
+            format!("A ({}) stands at {}", a.name(), said_a.position),
+            format!("B ({}) stands at {}", b.name(), said_b.position),
+        ],
+        code: 1,
+    })
+}
+
+impl Side {
+    fn name(&self) -> &str {
+        match self {
+            Side::Service(url) => url,
+            Side::Checkpoint { named, .. } => named,
+        }
+    }
+
+    /// What it says, at a position at least where it can come to that.
+    fn say(&self, at_least: &str) -> Result<Said, Failure> {
+        match self {
+            Side::Service(url) => {
+                let asked =
+                    ask(url, "{ projection { digest { position entities { entity count value } } } }", at_least)?;
+                let digest = &asked["projection"]["digest"];
+                let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+                let entities = digest["entities"].as_array().into_iter().flatten().map(|entity| {
+                    (text(&entity["entity"]), (entity["count"].as_u64().unwrap_or_default(), text(&entity["value"])))
+                });
+                Ok(Said { position: text(&digest["position"]), entities: entities.collect() })
+            }
+            Side::Checkpoint { position, view, .. } => {
+                let of = |entity| digest(view, entity, || true).unwrap_or_default();
+                let entities = view.model().entities.entries().map(|(entity, description)| {
+                    let Digest { count, .. } = of(entity);
+                    (description.name.clone(), (count, of(entity).text()))
+                });
+                Ok(Said { position: position.clone(), entities: entities.collect() })
+            }
+        }
+    }
+
+    /// Each node's digest, by key. The service has to stand where it stood.
+    fn digests(&self, entity: &str, said: &Said) -> Result<BTreeMap<String, String>, Failure> {
+        let mut all = BTreeMap::new();
+        match self {
+            Side::Service(url) => {
+                let mut from = Some(0);
+                while let Some(slot) = from {
+                    let path = format!("{url}/projection/digest/{entity}?from={slot}");
+                    let page: Json =
+                        serde_json::from_slice(&answer(url, agent().get(path).call())?).unwrap_or_default();
+                    if page["position"].as_str() != Some(&said.position) {
+                        return Err(one(format!(
+                            "{url} went on while it was read: which of `{entity}` differ is not known"
+                        )));
+                    }
+                    let nodes = page["nodes"].as_array().into_iter().flatten();
+                    all.extend(
+                        nodes.filter_map(|node| Some((node[0].as_str()?.to_owned(), node[1].as_str()?.to_owned()))),
+                    );
+                    from = page["next"].as_u64();
+                }
+            }
+            Side::Checkpoint { view, .. } => {
+                let Some(entity) = view.model().entity_named(entity) else { return Ok(all) };
+                let mut digester = Digester::new(view, entity);
+                for slot in view.slots(entity) {
+                    let node = view.node(entity.node(slot));
+                    if let Some(hash) = digester.of(&node) {
+                        all.insert(node.key().to_owned(), format!("{hash:032x}"));
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The nodes that differ, and how.
+fn differences(entity: &str, a: &BTreeMap<String, String>, b: &BTreeMap<String, String>) -> Vec<String> {
+    let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let differing: Vec<String> = keys
+        .into_iter()
+        .filter_map(|key| match (a.get(key), b.get(key)) {
+            (Some(here), Some(there)) if here == there => None,
+            (Some(_), Some(_)) => Some(format!("  {entity}:{key} differs")),
+            (Some(_), None) => Some(format!("  {entity}:{key} is in A only")),
+            _ => Some(format!("  {entity}:{key} is in B only")),
+        })
+        .collect();
+    let mut lines = vec![format!("{entity}: {} differ", differing.len())];
+    let more = differing.len().saturating_sub(NAMED_MAX);
+    lines.extend(differing.into_iter().take(NAMED_MAX));
+    lines.extend((more > 0).then(|| format!("  and {more} more")));
+    lines
+}
+
+/// A query's data, at a position at least, if one is named: waited for as long as the service allows.
+fn ask(url: &str, query: &str, at_least: &str) -> Result<Json, Failure> {
+    let mut body = json!({ "query": query });
+    if !at_least.is_empty() {
+        body["extensions"] = json!({ "freshness": { "atLeast": at_least, "wait": "10s" } });
+    }
+    let sent = agent().post(format!("{url}/graphql")).send_json(&body);
+    let reply: Json = serde_json::from_slice(&answer(url, sent)?)
+        .map_err(|_| one(format!("{url} answers, and not as staygraph does")))?;
+    match reply["errors"][0]["message"].as_str() {
+        Some(message) => Err(one(format!("{url}: {message}"))),
+        None => Ok(reply["data"].clone()),
+    }
+}
