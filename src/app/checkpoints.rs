@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::EmbeddedStore;
+use super::{EmbeddedStore, retention};
 use crate::checkpoint::Rules;
 use crate::clock;
 use crate::config::{CheckpointPlace, Config};
@@ -111,8 +111,9 @@ pub fn begin(
             (anew(), gate(), None)
         }
     };
+    let kept = retention::keeper(config.log_retention, embedded);
     let (every, write) = (config.checkpoints.every, config.checkpoints.write);
-    Ok(Begun { projector, gate, saving: Some(Saving { checkpoints, rules, vault, every, write, from }) })
+    Ok(Begun { projector, gate, saving: Some(Saving { checkpoints, rules, vault, every, write, kept, from }) })
 }
 
 /// The ends of the embedded log's partitions, by topic and number, with what the log is called.

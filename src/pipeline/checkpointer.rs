@@ -8,10 +8,14 @@ use std::time::Duration;
 use super::Work;
 use crate::checkpoint::{Head, Rules};
 use crate::model::value::Instant;
+use crate::position::Position;
 use crate::projection::{Capture, Snapshot, Vault};
 use crate::serving::{Checkpoint, Serving};
 use crate::store::Checkpoints;
 use crate::telemetry::Metrics;
+
+/// Hears the positions of all checkpoints that there are.
+pub type Kept = Box<dyn Fn(&[Position]) + Send>;
 
 /// What taking checkpoints takes.
 pub struct Saving {
@@ -22,6 +26,7 @@ pub struct Saving {
     pub every: Duration,
     /// Whether any is taken: else they are only read.
     pub write: bool,
+    pub kept: Option<Kept>,
     /// What the start was made from, and how often something had changed by then that no position tells of.
     pub from: Option<(Head, u64)>,
 }
@@ -176,6 +181,11 @@ impl Checkpointer {
         let checkpoints = &self.saving.checkpoints;
         match checkpoints.heads() {
             Ok(heads) => {
+                if let Some(kept) = &self.saving.kept {
+                    // What cannot be read holds nothing.
+                    let positions = heads.iter().map(|head| Position::parse(&head.position).unwrap_or_default());
+                    kept(&positions.collect::<Vec<_>>());
+                }
                 let told = heads.into_iter().map(|head| Checkpoint {
                     location: checkpoints.location(&head.id),
                     id: head.id,

@@ -27,7 +27,7 @@ use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::{Lasts, Thread, Threads, join_all};
 
-pub use checkpointer::{Checkpointing, NotTaken, Saving};
+pub use checkpointer::{Checkpointing, Kept, NotTaken, Saving};
 pub use decode::{Carries, Format};
 pub use letters::{Letters, NotNow, Retried, Retrier};
 
@@ -263,6 +263,8 @@ struct Loop {
 impl Loop {
     /// Applies what waits and publishes it as one version, until the readers are gone.
     fn run(mut self, waiting: &Receiver<Work>) {
+        // Whom a checkpoint has as erased, whose keys may still be there.
+        self.erase();
         let mut next = self.next(waiting);
         let mut due_ms = 0;
         while let Some(work) = next.take() {

@@ -25,6 +25,7 @@ mod queries;
 mod readings;
 mod reference;
 mod registry;
+mod retention;
 mod rows;
 mod schema;
 mod soak;
