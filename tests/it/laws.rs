@@ -224,7 +224,7 @@ impl Reading<'_> {
         prop_assert_eq!(&dump(&again.graph, &self.keys), &now);
         prop_assert_eq!(outside_the_graph(&again), outside_the_graph(&snapshot));
         // A start from a checkpoint goes on where it was taken.
-        if (back + take) % 3 == 0 {
+        if (back + take).is_multiple_of(3) {
             let projector = std::mem::replace(&mut self.projector, self.world.projector());
             self.projector = through_a_checkpoint(self.world, projector);
             prop_assert_eq!(&dump(&self.projector.publish().graph, &self.keys), &now);
