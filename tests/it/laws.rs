@@ -147,9 +147,10 @@ fn through_a_checkpoint(world: &World, mut projector: Projector) -> Projector {
     assert!(!text.contains(SECRET), "a personal value is not sealed: {text}");
     let head = Head { sdl: world.model.sdl.clone(), ..Head::default() };
     let mut restoring = Restoring::new(&head, &world.model, &Hidden).expect("the same model");
-    let mut chunks = Chunks::new(data.as_slice());
+    let (unpacker, mut chunks) = (restoring.unpacker(), Chunks::new(data.as_slice()));
     while let Some(chunk) = chunks.read().expect("what was written") {
-        restoring.take(chunk).expect("what was written");
+        let part = unpacker.unpack(chunk).expect("what was written");
+        restoring.take(part).expect("what was written");
     }
     let mut restored = {
         let (mut gate, now) = (Gate::default(), Moment { at: Instant::EPOCH, tick_ms: 0 });
