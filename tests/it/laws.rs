@@ -157,6 +157,7 @@ fn through_a_checkpoint(world: &World, mut projector: Projector) -> Projector {
         restoring.finish(world.new_projector(), &mut gate, now).expect("what was written")
     };
     let (before, after) = (capture.snapshot, restored.publish());
+    assert_eq!(after.graph.validate(), Ok(()));
     assert_eq!(digests(&before.graph), digests(&after.graph));
     assert_eq!(outside_the_graph(&before), outside_the_graph(&after));
     assert_eq!(format!("{:?}", before.catalogue), format!("{:?}", after.catalogue));
