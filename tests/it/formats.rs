@@ -58,7 +58,8 @@ fn every_format_that_was_written_is_read() {
         }
         service.kill();
     }
-    let expected = [(1, "")];
+    let expected =
+        [(1, r#"[["Guest",40,"1fb11fe9a18fd83664c86e9aacfc9a1f"],["Stay",60,"edc13fa722aa515c15f89e8424bf0770"]]"#)];
     assert_eq!(expected.last().map(|(format, _)| *format), Some(FORMAT));
     for (format, digests) in expected {
         let (said, names) = said(format);
