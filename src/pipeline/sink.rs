@@ -94,7 +94,7 @@ impl Numbers {
             if !std::mem::replace(&mut known.is_gone, true) {
                 known.from = 0;
                 let (log, origin) = (known.log, known.origin);
-                let why = "its topic has it no more".into();
+                let why = "its topic was made anew with fewer partitions while the service did not run".into();
                 self.send(Work::Restarted { partition: id, log, origin, start: 0, why });
             }
         }
