@@ -314,7 +314,7 @@ fn a_damaged_checkpoint_is_refused_and_the_one_before_it_is_taken() {
     std::fs::write(&newer.0, &older.1).unwrap();
     start(Some(&taken[0]), "its data are not those that its head speaks of");
     std::fs::remove_file(&newer.0).unwrap();
-    start(Some(&taken[0]), "cannot be opened");
+    start(Some(&taken[0]), "its data are missing");
     std::fs::write(newer.0.with_extension("json"), "{ \"format\": 99 }").unwrap();
     start(Some(&taken[0]), "format 99");
     std::fs::write(newer.0.with_extension("json"), "no JSON").unwrap();
