@@ -125,7 +125,11 @@ pub fn begin(
     let (every, write) = (config.checkpoints.every, config.checkpoints.write);
     // What an older checkpoint holds the log still has.
     let is_unread = is_unread && from.is_none();
-    Ok(Begun { projector, gate, saving: Some(Saving { checkpoints, rules, vault, every, write, kept, from, is_unread }) })
+    Ok(Begun {
+        projector,
+        gate,
+        saving: Some(Saving { checkpoints, rules, vault, every, write, kept, from, is_unread }),
+    })
 }
 
 /// A place for checkpoints, which is asked nothing yet where it is elsewhere.

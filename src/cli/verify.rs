@@ -114,7 +114,9 @@ fn checkpoint(named: &str, keys: Option<&Path>) -> Result<Side, Failure> {
         Some(keys) if keys.is_file() => keys,
         keys => {
             let what = keys.map_or("the key file".to_owned(), |keys| keys.display().to_string());
-            return Err(one(format!("{what} is missing: `--keys FILE` names the keys that the checkpoint was sealed with")));
+            return Err(one(format!(
+                "{what} is missing: `--keys FILE` names the keys that the checkpoint was sealed with"
+            )));
         }
     };
     let keys = Keys::open(&keys, None).map_err(|error| one(error.to_string()))?;

@@ -128,14 +128,16 @@ impl Reached {
     fn failed(&self, name: &str, what: &str, error: &Error) -> String {
         let named = if name.is_empty() { self.url.clone() } else { self.named(name) };
         let (said, variables) = (said(error), self.variables);
-        let advice = match error {
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                format!(
-                    "check the credentials in the variables `{variables}…`, and that they may list, read, write and delete there"
-                )
-            }
-            Error::NotFound { .. } => "is there such a bucket?".to_owned(),
-            _ => format!("check that the store answers, and the variables `{variables}…`"),
+        // Of a list object_store's error has no kind for these.
+        let has = |status: &str| said.contains(&format!("status code: {status}"));
+        let advice = if has("401") || has("403") {
+            format!(
+                "check the credentials in the variables `{variables}…`, and that they may list, read, write and delete there"
+            )
+        } else if has("404") {
+            "is there such a bucket?".to_owned()
+        } else {
+            format!("check that the store answers, and the variables `{variables}…`")
         };
         format!("{named} cannot be {what}: {said}: {advice}")
     }
@@ -202,9 +204,7 @@ impl Store for Objects {
 
     fn delete(&self, name: &str) -> Result<(), String> {
         match self.reached.runtime.block_on(self.reached.store.delete(&self.path(name))) {
-            Err(error) if !matches!(error, Error::NotFound { .. }) => {
-                Err(self.reached.failed(name, "removed", &error))
-            }
+            Err(error) if !matches!(error, Error::NotFound { .. }) => Err(self.reached.failed(name, "removed", &error)),
             _ => Ok(()),
         }
     }

@@ -252,13 +252,14 @@ fn a_start_goes_on_from_an_object() {
 
     // Whether they say the same, by what the service names and by a name that is given.
     let keys = world.keys();
-    let newest = service.read("{ projection { checkpoints { location } } }", "")["projection"]["checkpoints"][0]
-        ["location"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let newest =
+        service.read("{ projection { checkpoints { location } } }", "")["projection"]["checkpoints"][0]["location"]
+            .as_str()
+            .unwrap()
+            .to_owned();
     let verify = |arguments: &[&str]| {
-        let output = Command::new(BINARY).arg("verify").args(arguments).envs(variables(&s3.url, SECRET)).output().unwrap();
+        let output =
+            Command::new(BINARY).arg("verify").args(arguments).envs(variables(&s3.url, SECRET)).output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(said).unwrap())
     };
@@ -357,7 +358,10 @@ fn an_upload_that_is_cut_is_never_seen() {
     assert_eq!(code, 0, "{said}");
     assert_eq!((s3.parts(), s3.objects("one").len()), (0, 2));
     let there = s3.objects("one");
-    assert!(std::fs::metadata(s3.bucket().join("one").join(&there[0])).unwrap().len() > 16 << 20, "it goes up in parts");
+    assert!(
+        std::fs::metadata(s3.bucket().join("one").join(&there[0])).unwrap().len() > 16 << 20,
+        "it goes up in parts"
+    );
 
     // The service dies in the middle.
     write(&service, &people(0, 1));

@@ -39,7 +39,9 @@ fn names(store: &dyn Store) -> Vec<String> {
 pub fn check(store: &dyn Store) {
     assert_eq!(names(store), Vec::<String>::new());
     assert_eq!(read(store, "none"), None);
-    for (name, length, step) in [("0", 0, 1), ("1", 1, 1), ("2", 8 << 20, 1 << 20), ("3", LARGE, 777_777), ("4", LARGE, LARGE)] {
+    for (name, length, step) in
+        [("0", 0, 1), ("1", 1, 1), ("2", 8 << 20, 1 << 20), ("3", LARGE, 777_777), ("4", LARGE, LARGE)]
+    {
         let whole = bytes(length, 1);
         let mut upload = store.create(name).unwrap();
         upload.write(&whole[..length / 2]).unwrap();
