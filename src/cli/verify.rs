@@ -137,9 +137,14 @@ fn at_one_position(a: &Side, b: &Side) -> Result<(Said, Said), Failure> {
         if said_a.position == said_b.position {
             return Ok((said_a, said_b));
         }
+        let before = (said_a.position.clone(), said_b.position.clone());
         said_b = b.say(&said_a.position)?;
         if said_a.position != said_b.position {
             said_a = a.say(&said_b.position)?;
+        }
+        // Neither comes to where the other is.
+        if before == (said_a.position.clone(), said_b.position.clone()) {
+            break;
         }
     }
     Err(Failure {
@@ -244,7 +249,7 @@ fn differences(entity: &str, a: &BTreeMap<String, String>, b: &BTreeMap<String, 
 fn ask(url: &str, query: &str, at_least: &str) -> Result<Json, Failure> {
     let mut body = json!({ "query": query });
     if !at_least.is_empty() {
-        body["extensions"] = json!({ "freshness": { "atLeast": at_least, "wait": "10s" } });
+        body["extensions"] = json!({ "freshness": { "atLeast": at_least, "wait": "3s" } });
     }
     let sent = agent().post(format!("{url}/graphql")).send_json(&body);
     let reply: Json = serde_json::from_slice(&answer(url, sent)?)

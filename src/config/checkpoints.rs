@@ -75,7 +75,7 @@ fn place_of(url: &str, data_dir: &Path) -> Result<Option<CheckpointPlace>, Strin
                 Some(parts) if parts.split('/').all(is_plain) => {
                     Ok(Some(CheckpointPlace::Objects(url.trim_end_matches('/').to_owned())))
                 }
-                _ => Err(format!("`{url}` names no bucket and prefix of letters, digits and `-_.~`: {forms}")),
+                _ => Err(format!("`{scheme}:…` names no bucket and prefix of letters, digits and `-_.~`: {forms}")),
             }
         }
         _ => Err(format!("`{url}` is no place for checkpoints: {forms}")),

@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::Store;
-use crate::checkpoint::{self, Chunks, FORMAT, Head, Restoring, Rules};
+use crate::checkpoint::{self, Chunks, FORMAT, Head, Part, Restoring, Rules, Unpacker};
 use crate::freshness::Moment;
 use crate::graph::View;
 use crate::ids::EntityId;
@@ -198,7 +198,8 @@ impl Checkpoints {
         head.fits(restore.rules).map_err(|differs| differs.to_string())?;
         (restore.reaches)(&head.position)?;
         let mut restoring = Restoring::new(&head, restore.model, restore.vault)?;
-        self.chunks(&head, |chunk| restoring.take(chunk))?;
+        let unpacker = restoring.unpacker();
+        self.parts(&head, &unpacker, |part| restoring.take(part))?;
         let projector = restoring.finish((restore.anew)(), &mut gate, restore.now)?;
         Ok((head, projector, gate))
     }
@@ -206,12 +207,19 @@ impl Checkpoints {
     /// A checkpoint's graph, by the model that it was made by.
     pub fn view(&self, head: &Head, model: &Arc<Model>, vault: &dyn Vault) -> Result<View, String> {
         let mut restoring = Restoring::new(head, model, vault)?;
-        self.chunks(head, |chunk| restoring.take(chunk)).map_err(Fault::why)?;
+        let unpacker = restoring.unpacker();
+        self.parts(head, &unpacker, |part| restoring.take(part)).map_err(Fault::why)?;
         restoring.view()
     }
 
-    /// Hands a checkpoint's chunks on while the next are read; then, whether the data are those that the head speaks of.
-    fn chunks(&self, head: &Head, mut take: impl FnMut(checkpoint::Chunk) -> Result<(), String>) -> Result<(), Fault> {
+    /// Hands on what a checkpoint's chunks hold while the next are read and unpacked; then, whether the data are those that the head
+    /// speaks of.
+    fn parts(
+        &self,
+        head: &Head,
+        unpacker: &Unpacker<'_>,
+        mut take: impl FnMut(Part) -> Result<(), String>,
+    ) -> Result<(), Fault> {
         let input = self.store.read(&format!("{}.data", head.id)).map_err(Fault::Unread)?;
         let input = input.ok_or_else(|| "its data are missing".to_owned())?;
         std::thread::scope(|scope| {
@@ -223,7 +231,7 @@ impl Checkpoints {
                     match chunks.read() {
                         Ok(Some(chunk)) => {
                             // Nobody takes it where the one before was not of use.
-                            if read.send(chunk).is_err() {
+                            if read.send(unpacker.unpack(chunk)?).is_err() {
                                 return Ok(());
                             }
                         }

@@ -21,7 +21,9 @@ impl Files {
     /// Makes the folder where it is missing, and takes away what was not finished there.
     pub fn open(folder: &Path) -> Result<Files, String> {
         fs::create_dir_all(folder).map_err(|error| failed(folder, "made", &error))?;
-        let files = Files { folder: folder.to_owned() };
+        // What people are told stays true wherever they stand.
+        let folder = folder.canonicalize().map_err(|error| failed(folder, "found", &error))?;
+        let files = Files { folder };
         for name in files.all()?.iter().filter(|name| name.ends_with(UNFINISHED)) {
             files.delete(name)?;
         }

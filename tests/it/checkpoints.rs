@@ -24,12 +24,12 @@ enum StayStatus { BOOKED @on(events: ["booked"]) GONE @on(events: ["left"]) }
 "#;
 
 /// A folder with a model and a configuration.
-struct World {
+pub struct World {
     folder: TempDir,
 }
 
 impl World {
-    fn new() -> World {
+    pub fn new() -> World {
         let world = World { folder: folder() };
         world.model(MODEL);
         world.configure("");
@@ -45,7 +45,7 @@ impl World {
         std::fs::write(self.folder.path().join("staygraph.toml"), text).unwrap();
     }
 
-    fn start(&self) -> Service {
+    pub fn start(&self) -> Service {
         let mut command = std::process::Command::new(crate::support::BINARY);
         command.arg("serve").arg("--config").arg(self.folder.path().join("staygraph.toml"));
         let service = Service::run(command);
@@ -53,12 +53,16 @@ impl World {
         service
     }
 
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     fn checkpoints(&self) -> PathBuf {
         self.folder.path().join("data/checkpoints")
     }
 
     /// The data files of its checkpoints, oldest first.
-    fn files(&self) -> Vec<PathBuf> {
+    pub fn files(&self) -> Vec<PathBuf> {
         let all = std::fs::read_dir(self.checkpoints()).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|end| end == "data")).collect();
         files.sort();
@@ -90,7 +94,7 @@ fn copy_all(from: &Path, to: &Path) {
 }
 
 /// Appends events, and returns when they are applied.
-fn write(service: &Service, events: &[Json]) {
+pub fn write(service: &Service, events: &[Json]) {
     let position = service.write(events);
     service.read("{ guests { totalCount } stays { totalCount } }", &position);
 }
@@ -111,7 +115,7 @@ fn guest(key: &str, sequence: u64, data: Json) -> Json {
 }
 
 /// Every kind of thing that a graph can hold: merges, deletions, erasures, gaps, drift, references, disagreements, dead letters.
-fn some_events() -> Vec<Json> {
+pub fn some_events() -> Vec<Json> {
     let mut events: Vec<Json> = (0..40u64)
         .map(|number| {
             let friend = format!("g{}", (number + 7) % 50);
@@ -377,6 +381,12 @@ fn checkpoints_that_are_only_read_or_not_kept() {
     }
     for (configuration, why) in [
         ("[checkpoints]\nurl = \"ftp://elsewhere\"", "`ftp://elsewhere` is no place for checkpoints"),
+        ("[checkpoints]\nurl = \"ftp://elsewhere\"", "`s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`"),
+        ("[checkpoints]\nurl = \"s3://\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"gs:bucket\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"az://container/a//b\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"s3://bucket/a?token=b\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"s3://somebody:secret@bucket\"", "credentials come from the environment alone"),
         ("[checkpoints]\nurl = \"file:\"", "names no folder"),
         ("[checkpoints]\nevery = \"often\"", "`every` is"),
         ("[checkpoints]\nkeep = 0", "`keep` is"),

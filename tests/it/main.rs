@@ -11,6 +11,7 @@ mod documents;
 mod durability;
 mod erasure;
 mod exits;
+mod formats;
 mod golden;
 mod importers;
 mod known;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use staygraph::store::Objects;
+use staygraph::store::{Objects, Store};
 use tempfile::TempDir;
 
 use crate::stores;
@@ -196,7 +196,6 @@ fn a_real_server_keeps_what_every_store_keeps() {
         stores::check(&open(url, SECRET));
     }
     assert_eq!(s3.parts(), 0, "an upload that was dropped leaves no parts");
-    use staygraph::store::Store;
     for (url, secret, why) in [
         ("s3://stays/one", "another", "check the credentials in the variables `AWS_…`"),
         ("s3://nowhere/one", SECRET, "is there such a bucket?"),
@@ -406,7 +405,7 @@ fn an_upload_that_is_cut_is_never_seen() {
     assert_eq!(digest(&service), whole);
 }
 
-/// Passes connections on to a server; once it is armed, the next answer to a request that begins so and names that is lost.
+/// Passes connections on to a server; once it is armed, the next answer to a request by a method, whose path holds a text, is lost.
 struct Losing {
     url: String,
     is_armed: Arc<AtomicBool>,
