@@ -15,7 +15,7 @@ use crate::keys::Keys;
 use crate::model::Model;
 use crate::projection::{Digest, Digester, digest};
 use crate::sealing::Sealing;
-use crate::store::{Checkpoints, Files};
+use crate::store::{Checkpoints, Files, Objects, Store, is_object_url};
 use crate::telemetry::start_logs;
 
 /// How often two services are asked to come to the same position.
@@ -28,10 +28,10 @@ pub struct Verify {
     /// A running service.
     #[arg(value_name = "A", value_parser = service_url)]
     service: String,
-    /// What it is compared with: another service's URL, or a checkpoint's file; unless given, the service's newest checkpoint.
+    /// What it is compared with: another service's URL, or a checkpoint's file or object; unless given, the service's newest checkpoint.
     #[arg(value_name = "B")]
     other: Option<String>,
-    /// The keys of personal values, for a checkpoint; unless given, the file `keys` beside its folder.
+    /// The keys of personal values, for a checkpoint; unless given, the file `keys` beside its folder. Of an object's nothing is assumed.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
 }
@@ -55,7 +55,7 @@ impl Verify {
         start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
         let a = Side::Service(self.service.clone());
         let b = match &self.other {
-            Some(other) if is_file(other) => checkpoint(Path::new(other), self.keys.as_deref())?,
+            Some(other) if is_checkpoint(other) => checkpoint(other, self.keys.as_deref())?,
             Some(other) => {
                 Side::Service(service_url(other).map_err(|error| misused(format!("B: `{other}`: {error}")))?)
             }
@@ -65,7 +65,7 @@ impl Verify {
                 let newest = newest.ok_or_else(|| {
                     one(format!("{} has no checkpoint: `staygraph checkpoint` takes one", self.service))
                 })?;
-                checkpoint(Path::new(newest), self.keys.as_deref())?
+                checkpoint(newest, self.keys.as_deref())?
             }
         };
         let (said_a, said_b) = at_one_position(&a, &b)?;
@@ -85,35 +85,49 @@ impl Verify {
     }
 }
 
-/// Whether an argument names a file rather than a service.
-fn is_file(text: &str) -> bool {
-    text.ends_with(".data") || text.ends_with(".json") || Path::new(text).exists()
+/// Whether an argument names a checkpoint rather than a service.
+fn is_checkpoint(text: &str) -> bool {
+    text.ends_with(".data") || text.ends_with(".json") || is_object_url(text) || Path::new(text).exists()
+}
+
+/// Where a checkpoint lies, its id, and the file of its keys unless another is given.
+fn place(named: &str) -> Result<(Box<dyn Store>, &str, Option<PathBuf>), String> {
+    if is_object_url(named) {
+        let (prefix, name) = named.rsplit_once('/').unwrap_or((named, ""));
+        let id = name.strip_suffix(".data").or(name.strip_suffix(".json"));
+        let id = id.ok_or_else(|| format!("{named} is no checkpoint's object: its name ends in `.data`"))?;
+        return Ok((Box::new(Objects::open(prefix)?), id, None));
+    }
+    let path = Path::new(named);
+    match (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) {
+        (Some(folder), Some(id)) if path.is_file() => {
+            Ok((Box::new(Files::open_to_read(folder)?), id, Some(folder.join("../keys"))))
+        }
+        _ => Err(format!("{named} is no checkpoint's file here")),
+    }
 }
 
 /// Reads a checkpoint by the name of its data or its head.
-fn checkpoint(path: &Path, keys: Option<&Path>) -> Result<Side, Failure> {
-    let named = path.display().to_string();
-    let (folder, id) = match (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) {
-        (Some(folder), Some(id)) if path.is_file() => (folder, id),
-        _ => return Err(one(format!("{named} is no checkpoint's file here"))),
+fn checkpoint(named: &str, keys: Option<&Path>) -> Result<Side, Failure> {
+    let (store, id, keys_beside) = place(named).map_err(one)?;
+    let keys = match keys.map(Path::to_owned).or(keys_beside) {
+        Some(keys) if keys.is_file() => keys,
+        keys => {
+            let what = keys.map_or("the key file".to_owned(), |keys| keys.display().to_string());
+            return Err(one(format!(
+                "{what} is missing: `--keys FILE` names the keys that the checkpoint was sealed with"
+            )));
+        }
     };
-    let keys = keys.map_or_else(|| folder.join("../keys"), Path::to_owned);
-    if !keys.is_file() {
-        return Err(one(format!(
-            "{} is missing: `--keys FILE` names the keys that the checkpoint was sealed with",
-            keys.display()
-        )));
-    }
     let keys = Keys::open(&keys, None).map_err(|error| one(error.to_string()))?;
-    let checkpoints =
-        Files::open_to_read(folder).map(|files| Checkpoints::new(Box::new(files), usize::MAX)).map_err(one)?;
+    let checkpoints = Checkpoints::new(store, usize::MAX);
     let head = checkpoints.head(id).map_err(|why| one(format!("{named}: {why}")))?;
     let model = Model::parse(&head.sdl, "the checkpoint's model")
         .map_err(|_| one(format!("{named}: its model is not readable")))?;
     let model = Arc::new(model);
     let vault = Sealing::new(Arc::new(keys), model.clone());
     let view = checkpoints.view(&head, &model, &vault).map_err(|why| one(format!("{named}: {why}")))?;
-    Ok(Side::Checkpoint { named, position: head.position, view: Box::new(view) })
+    Ok(Side::Checkpoint { named: named.to_owned(), position: head.position, view: Box::new(view) })
 }
 
 /// What both say at one position. Services are asked for the other's until they come to the same.

@@ -29,6 +29,8 @@ pub struct Saving {
     pub kept: Option<Kept>,
     /// What the start was made from, and how often something had changed by then that no position tells of.
     pub from: Option<(Head, u64)>,
+    /// Whether the start went without checkpoints that could not be read.
+    pub is_unread: bool,
 }
 
 /// Why no checkpoint was taken.
@@ -161,7 +163,15 @@ impl Checkpointer {
         let stopping = || "the projection has ended".to_owned();
         self.work.send(Work::Capture(answer)).map_err(|_| stopping())?;
         let capture: Box<Capture> = captured.recv().map_err(|_| stopping())?;
-        let Saving { checkpoints, rules, vault, .. } = &self.saving;
+        let Saving { checkpoints, rules, vault, is_unread, .. } = &self.saving;
+        // Those that could not be read may hold what the log had lost by then: none is to take their place.
+        if let Some(lost) = capture.snapshot.partitions.iter().find_map(|partition| partition.lost.as_ref())
+            && *is_unread
+        {
+            return Err(format!(
+                "the start could not read the checkpoints that there are, and the log no longer has all ({lost}): start again now that they can be read, or take them away"
+            ));
+        }
         let head = checkpoints.save(&capture, rules, (self.clock)(), &**vault)?;
         self.last = Some((head.position.clone(), capture.snapshot.unplaced));
         let (bytes, seconds) = (head.bytes, ((self.tick)() - began).as_secs_f64());
@@ -176,8 +186,15 @@ impl Checkpointer {
         self.saving.write
     }
 
+    /// Tells which checkpoints there are. Where a start could not read them it is too early for that: the next one that is taken tells.
+    pub fn tell_at_start(&self) {
+        if !self.saving.is_unread {
+            self.tell();
+        }
+    }
+
     /// Tells which checkpoints there are.
-    pub fn tell(&self) {
+    fn tell(&self) {
         let checkpoints = &self.saving.checkpoints;
         match checkpoints.heads() {
             Ok(heads) => {

@@ -170,7 +170,7 @@ impl Pipeline {
                 tick,
             );
             checkpointing = Some(handle);
-            thread.tell();
+            thread.tell_at_start();
             if thread.writes() {
                 checkpointer = Some(spawn("checkpointer", Box::new(move || thread.run()))?);
             }

@@ -60,14 +60,19 @@ impl Store for Files {
         Ok(names)
     }
 
-    fn read(&self, name: &str) -> Result<Box<dyn Read + Send>, String> {
+    fn read(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>, String> {
         let path = self.folder.join(name);
-        let file = File::open(&path).map_err(|error| failed(&path, "opened", &error))?;
-        Ok(Box::new(file))
+        match File::open(&path) {
+            Ok(file) => Ok(Some(Box::new(file))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path, "opened", &error)),
+        }
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn Upload + '_>, String> {
-        let unfinished = self.folder.join(format!("{name}{UNFINISHED}"));
+        // Of its own, whoever else writes one of the name.
+        let random = getrandom::u32().map_err(|error| format!("no randomness for a file's name: {error}"))?;
+        let unfinished = self.folder.join(format!("{name}.{random:08x}{UNFINISHED}"));
         let file = File::create(&unfinished).map_err(|error| failed(&unfinished, "made", &error))?;
         let name = self.folder.join(name);
         Ok(Box::new(Unfinished {
@@ -141,7 +146,7 @@ mod tests {
         upload.finish().expect("a folder that syncs");
         assert_eq!(files.all(), Ok(vec!["one".into()]));
         let mut text = String::new();
-        files.read("one").expect("it is there").read_to_string(&mut text).expect("it is text");
+        files.read("one").expect("it is read").expect("it is there").read_to_string(&mut text).expect("it is text");
         assert_eq!(text, "whole");
         // Never changed: a second of the name is refused, and the first stays.
         assert!(files.create("one").expect("a file").finish().is_err());

@@ -318,7 +318,7 @@ fn a_damaged_checkpoint_is_refused_and_the_one_before_it_is_taken() {
     std::fs::write(&newer.0, &older.1).unwrap();
     start(Some(&taken[0]), "its data are not those that its head speaks of");
     std::fs::remove_file(&newer.0).unwrap();
-    start(Some(&taken[0]), "cannot be opened");
+    start(Some(&taken[0]), "its data are missing");
     std::fs::write(newer.0.with_extension("json"), "{ \"format\": 99 }").unwrap();
     start(Some(&taken[0]), "format 99");
     std::fs::write(newer.0.with_extension("json"), "no JSON").unwrap();
@@ -381,6 +381,12 @@ fn checkpoints_that_are_only_read_or_not_kept() {
     }
     for (configuration, why) in [
         ("[checkpoints]\nurl = \"ftp://elsewhere\"", "`ftp://elsewhere` is no place for checkpoints"),
+        ("[checkpoints]\nurl = \"ftp://elsewhere\"", "`s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`"),
+        ("[checkpoints]\nurl = \"s3://\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"gs:bucket\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"az://container/a//b\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"s3://bucket/a?token=b\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"s3://somebody:secret@bucket\"", "credentials come from the environment alone"),
         ("[checkpoints]\nurl = \"file:\"", "names no folder"),
         ("[checkpoints]\nevery = \"often\"", "`every` is"),
         ("[checkpoints]\nkeep = 0", "`keep` is"),
