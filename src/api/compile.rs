@@ -401,7 +401,10 @@ impl<'d> Compiler<'d> {
                     let of = this.value("DeadLetterConnection", sets)?;
                     OfProjection::DeadLetters { call: this.call(field)?, of }
                 }
-                "digest" => OfProjection::Digest(this.value("Digest", sets)?),
+                "digest" => {
+                    this.domains.extend(this.model.domains.ids());
+                    OfProjection::Digest(this.value("Digest", sets)?)
+                }
                 _ => OfProjection::Value(this.of_value("Projection", field, sets)?),
             })
         })

@@ -46,6 +46,7 @@ pub fn digest(context: &Context) -> Result<Json, QueryError> {
     let digests = context.serving.digests(snapshot.version, || {
         let mut all = Vec::new();
         for entity in model.entities.ids() {
+            context.reading.touch(entity);
             let mut outcome = Ok(());
             let digest = projection::digest(&snapshot.graph, entity, || {
                 outcome = context.reading.steps(projection::DIGEST_STEP);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::EmbeddedStore;
+use super::{EmbeddedStore, retention};
 use crate::checkpoint::Rules;
 use crate::clock;
 use crate::config::{CheckpointPlace, Config};
@@ -17,7 +17,7 @@ use crate::pipeline::Saving;
 use crate::position::Position;
 use crate::projection::{Gate, Projector, Topic, Vault};
 use crate::sealing::Sealing;
-use crate::store::{Checkpoints, Files, Restore, Started, Store};
+use crate::store::{Checkpoints, Files, Objects, Restore, Started, Store};
 
 /// A projector that knows what the newest checkpoint of use held, or nothing; and how further ones are taken.
 pub struct Begun {
@@ -77,8 +77,7 @@ pub fn begin(
     let Some(place) = &config.checkpoints.place else {
         return Ok(Begun { projector: anew(), gate: gate(), saving: None });
     };
-    let CheckpointPlace::Folder(folder) = place;
-    let store: Box<dyn Store> = Box::new(Files::open(folder).map_err(|error| format!("[checkpoints]: {error}"))?);
+    let store = store(place, config).map_err(|error| format!("[checkpoints]: {error}"))?;
     let checkpoints = Checkpoints::new(store, config.checkpoints.keep);
     let mut rules = rules(model, config);
     // With other keys nothing opens, as if all were erased.
@@ -93,7 +92,14 @@ pub fn begin(
         now: clock::moment(),
         reaches: &|position| reaches(position, config, embedded),
     };
-    let Started { from, refused } = checkpoints.start(&restore, &gate)?;
+    // A place that does not answer costs time, never the service.
+    let (Started { from, refused, is_unread }, away) = match checkpoints.start(&restore, &gate) {
+        Ok(started) => (started, None),
+        Err(why) => (Started { from: None, refused: Vec::new(), is_unread: true }, Some(why)),
+    };
+    if let Some(reason) = &away {
+        tracing::warn!(reason, "which checkpoints there are is not known");
+    }
     for refused in &refused {
         tracing::warn!(id = refused.id, reason = refused.why, "a checkpoint is refused");
     }
@@ -106,13 +112,33 @@ pub fn begin(
             (projector, gate, Some((head, unplaced)))
         }
         None => {
-            let reason = if refused.is_empty() { "there is no checkpoint" } else { "no checkpoint is of use" };
+            let reason = match () {
+                () if away.is_some() => "the checkpoints cannot be read",
+                () if refused.is_empty() => "there is no checkpoint",
+                () => "no checkpoint is of use",
+            };
             tracing::info!(reason, "all records are read again");
             (anew(), gate(), None)
         }
     };
+    let kept = retention::keeper(config.log_retention, embedded);
     let (every, write) = (config.checkpoints.every, config.checkpoints.write);
-    Ok(Begun { projector, gate, saving: Some(Saving { checkpoints, rules, vault, every, write, from }) })
+    // What an older checkpoint holds the log still has.
+    let is_unread = is_unread && from.is_none();
+    Ok(Begun {
+        projector,
+        gate,
+        saving: Some(Saving { checkpoints, rules, vault, every, write, kept, from, is_unread }),
+    })
+}
+
+/// A place for checkpoints, which is asked nothing yet where it is elsewhere.
+fn store(place: &CheckpointPlace, config: &Config) -> Result<Box<dyn Store>, String> {
+    Ok(match place {
+        CheckpointPlace::Folder(folder) if !config.checkpoints.write => Box::new(Files::open_to_read(folder)),
+        CheckpointPlace::Folder(folder) => Box::new(Files::open(folder, config.free_bytes_min)?),
+        CheckpointPlace::Objects(url) => Box::new(Objects::open(url)?),
+    })
 }
 
 /// The ends of the embedded log's partitions, by topic and number, with what the log is called.

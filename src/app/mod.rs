@@ -1,6 +1,7 @@
 //! The only wiring: rooms into a service. Owns the order of shutdown.
 
 mod checkpoints;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -106,7 +106,7 @@ impl<R: Read> Chunks<R> {
     }
 
     /// The next chunk but the last, which it checks; none after that.
-    pub fn next(&mut self) -> Result<Option<Chunk>, Fault> {
+    pub fn read(&mut self) -> Result<Option<Chunk>, Fault> {
         if self.is_over {
             return Ok(None);
         }
@@ -168,7 +168,7 @@ mod tests {
     fn read(data: &[u8]) -> Result<Vec<Chunk>, Fault> {
         let mut chunks = Chunks::new(data);
         let mut all = Vec::new();
-        while let Some(chunk) = chunks.next()? {
+        while let Some(chunk) = chunks.read()? {
             all.push(chunk);
         }
         Ok(all)

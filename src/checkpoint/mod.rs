@@ -14,7 +14,7 @@ mod write;
 
 pub use chunk::{Chunk, Chunks, Fault};
 pub use head::{Differs, FORMAT, Head, Rules};
-pub use read::Restoring;
+pub use read::{Part, Restoring, Unpacker};
 pub use write::write;
 
 /// Pages of records that a chunk holds: about a megabyte.

@@ -6,10 +6,46 @@ use super::chunk::{Chunk, Kind};
 use super::head::Head;
 use super::model;
 use crate::freshness::Moment;
-use crate::graph::{Graph, Kept, Reader, Renumbering, View};
+use crate::graph::{Graph, Kept, Reader, Renumbering, Unpacked, View};
 use crate::ids::{By, EntityId};
 use crate::model::Model;
 use crate::projection::{Gate, Owner, Projector, Vault, relabel};
+
+/// What a chunk holds, unpacked.
+pub enum Part {
+    Names(Vec<u8>),
+    Records(EntityId, Unpacked),
+    Set(EntityId, Vec<u8>),
+    Beside(Vec<u8>),
+    /// Something that is not needed.
+    Nothing,
+}
+
+/// Unpacks chunks: the half of reading that no order binds.
+pub struct Unpacker<'a> {
+    vault: &'a dyn Vault,
+    graph: crate::graph::Unpacker,
+    /// Where records are laid out anew, so is their order.
+    is_anew: bool,
+}
+
+impl Unpacker<'_> {
+    pub fn unpack(&self, chunk: Chunk) -> Result<Part, String> {
+        let Chunk { kind, entity, bytes } = chunk;
+        Ok(match kind {
+            Kind::Names => Part::Names(bytes),
+            Kind::Records => {
+                let open =
+                    |entity: EntityId, key: &str, sealed: &[u8]| self.vault.open(Owner::Entity(entity, key), sealed);
+                Part::Records(entity, self.graph.unpack(entity, &bytes, &open, &relabel)?)
+            }
+            Kind::Set if self.is_anew => Part::Nothing,
+            Kind::Set => Part::Set(entity, bytes),
+            Kind::Beside => Part::Beside(bytes),
+            Kind::End => Part::Nothing,
+        })
+    }
+}
 
 /// A projector in the making.
 pub struct Restoring<'a> {
@@ -18,7 +54,7 @@ pub struct Restoring<'a> {
     graph: Graph,
     sets: By<EntityId, Kept>,
     /// What has to be done to records of another model.
-    renumbering: Option<Renumbering>,
+    renumbering: Option<Arc<Renumbering>>,
     beside: Option<Vec<u8>>,
 }
 
@@ -31,43 +67,43 @@ impl<'a> Restoring<'a> {
                 faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
             )
         })?;
-        let renumbering = model::compare(&then, model).map_err(|differs| differs.to_string())?;
+        let renumbering = model::compare(&then, model).map_err(|differs| differs.to_string())?.map(Arc::new);
         let sets = model.entities.iter().map(|_| Kept::default()).collect();
         Ok(Restoring { model: model.clone(), vault, graph: Graph::new(model.clone()), sets, renumbering, beside: None })
     }
 
-    /// Takes the next chunk.
-    pub fn take(&mut self, chunk: Chunk) -> Result<(), String> {
-        match chunk.kind {
-            Kind::Names => {
-                let mut reader = Reader(&chunk.bytes);
+    /// What unpacks this one's chunks, on whichever thread.
+    pub fn unpacker(&self) -> Unpacker<'a> {
+        let is_anew = self.renumbering.is_some();
+        Unpacker { vault: self.vault, graph: self.graph.unpacker(self.renumbering.clone()), is_anew }
+    }
+
+    /// Takes what the next chunk holds.
+    pub fn take(&mut self, part: Part) -> Result<(), String> {
+        let is_known = |entity: EntityId| match self.model.entities.get(entity) {
+            Some(_) => Ok(()),
+            None => Err(format!("something of entity {}, which the model does not have", entity.0)),
+        };
+        match part {
+            Part::Names(bytes) => {
+                let mut reader = Reader(&bytes);
                 let names: Vec<&str> = (0..reader.number()).map(|_| reader.text()).collect();
-                self.graph.restore_names(names.into_iter())
+                self.graph.restore_names(names.into_iter())?;
             }
-            Kind::Records if self.model.entities.get(chunk.entity).is_some() => {
-                let vault = self.vault;
-                let open = |entity: EntityId, key: &str, sealed: &[u8]| vault.open(Owner::Entity(entity, key), sealed);
-                let earlier = self.renumbering.as_ref().map(|renumbering| (renumbering, &relabel as _));
-                self.graph.restore(chunk.entity, &chunk.bytes, &open, earlier)
-            }
-            // Where records are laid out anew their order is made anew.
-            Kind::Set if self.renumbering.is_some() => Ok(()),
-            Kind::Set if self.model.entities.get(chunk.entity).is_some() => {
-                let mut reader = Reader(&chunk.bytes);
+            Part::Records(entity, records) => self.graph.restore(entity, records, self.renumbering.is_some()),
+            Part::Set(entity, bytes) => {
+                is_known(entity)?;
+                let mut reader = Reader(&bytes);
                 let name = reader.text();
                 // What the model no longer orders by is not needed.
-                let Some(words) = self.graph.words_of_set(chunk.entity, name) else { return Ok(()) };
-                self.sets[chunk.entity].take(name, words, reader.0)
+                if let Some(words) = self.graph.words_of_set(entity, name) {
+                    self.sets[entity].take(name, words, reader.0)?;
+                }
             }
-            Kind::Records | Kind::Set => {
-                Err(format!("records of entity {}, which the model does not have", chunk.entity.0))
-            }
-            Kind::Beside => {
-                self.beside = Some(chunk.bytes);
-                Ok(())
-            }
-            Kind::End => Ok(()),
+            Part::Beside(bytes) => self.beside = Some(bytes),
+            Part::Nothing => {}
         }
+        Ok(())
     }
 
     /// All chunks were taken: what the graph is beside its records.

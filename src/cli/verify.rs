@@ -15,7 +15,7 @@ use crate::keys::Keys;
 use crate::model::Model;
 use crate::projection::{Digest, Digester, digest};
 use crate::sealing::Sealing;
-use crate::store::{Checkpoints, Files};
+use crate::store::{Checkpoints, Files, Objects, Store, is_object_url};
 use crate::telemetry::start_logs;
 
 /// How often two services are asked to come to the same position.
@@ -28,10 +28,10 @@ pub struct Verify {
     /// A running service.
     #[arg(value_name = "A", value_parser = service_url)]
     service: String,
-    /// What it is compared with: another service's URL, or a checkpoint's file; unless given, the service's newest checkpoint.
+    /// What it is compared with: another service's URL, or a checkpoint's file or object; unless given, the service's newest checkpoint.
     #[arg(value_name = "B")]
     other: Option<String>,
-    /// The keys of personal values, for a checkpoint; unless given, the file `keys` beside its folder.
+    /// The keys of personal values, for a checkpoint; unless given, the file `keys` beside its folder. Of an object's nothing is assumed.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
 }
@@ -54,21 +54,19 @@ impl Verify {
     pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
         start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
         let a = Side::Service(self.service.clone());
-        let b = match &self.other {
-            Some(other) if is_file(other) => checkpoint(Path::new(other), self.keys.as_deref())?,
+        let (b, (said_a, said_b)) = match &self.other {
             Some(other) => {
-                Side::Service(service_url(other).map_err(|error| misused(format!("B: `{other}`: {error}")))?)
+                let b = match is_checkpoint(other) {
+                    true => checkpoint(other, self.keys.as_deref())?,
+                    false => {
+                        Side::Service(service_url(other).map_err(|error| misused(format!("B: `{other}`: {error}")))?)
+                    }
+                };
+                let said = at_one_position(&a, &b)?;
+                (b, said)
             }
-            None => {
-                let asked = ask(&self.service, "{ projection { checkpoints { location } } }", "")?;
-                let newest = asked["projection"]["checkpoints"][0]["location"].as_str();
-                let newest = newest.ok_or_else(|| {
-                    one(format!("{} has no checkpoint: `staygraph checkpoint` takes one", self.service))
-                })?;
-                checkpoint(Path::new(newest), self.keys.as_deref())?
-            }
+            None => self.with_its_own(&a)?,
         };
-        let (said_a, said_b) = at_one_position(&a, &b)?;
         let nodes: u64 = said_a.entities.values().map(|(count, _)| count).sum();
         let kinds = said_a.entities.keys().chain(said_b.entities.keys()).collect::<std::collections::BTreeSet<_>>();
         let differing: Vec<&String> =
@@ -85,47 +83,87 @@ impl Verify {
     }
 }
 
-/// Whether an argument names a file rather than a service.
-fn is_file(text: &str) -> bool {
-    text.ends_with(".data") || text.ends_with(".json") || Path::new(text).exists()
+impl Verify {
+    /// The service's newest checkpoint, and what both say. It goes on meanwhile: then there is another to be taken.
+    fn with_its_own(&self, a: &Side) -> Result<(Side, (Said, Said)), Failure> {
+        let mut last = Err(one(format!("{} has no checkpoint", self.service)));
+        for _ in 0..ROUNDS {
+            // Where none are taken the newest that there is has to do.
+            let _ = agent().post(format!("{}/projection/checkpoints", self.service)).send_empty();
+            let asked = ask(&self.service, "{ projection { checkpoints { location } } }", "")?;
+            let Some(newest) = asked["projection"]["checkpoints"][0]["location"].as_str() else { break };
+            let b = checkpoint(newest, self.keys.as_deref())?;
+            match at_one_position(a, &b) {
+                Ok(said) => return Ok((b, said)),
+                Err(failure) => last = Err(failure),
+            }
+        }
+        last
+    }
+}
+
+/// Whether an argument names a checkpoint rather than a service.
+fn is_checkpoint(text: &str) -> bool {
+    text.ends_with(".data") || text.ends_with(".json") || is_object_url(text) || Path::new(text).exists()
+}
+
+/// Where a checkpoint lies, its id, and the file of its keys unless another is given.
+fn place(named: &str) -> Result<(Box<dyn Store>, &str, Option<PathBuf>), String> {
+    if is_object_url(named) {
+        let (prefix, name) = named.rsplit_once('/').unwrap_or((named, ""));
+        let id = name.strip_suffix(".data").or(name.strip_suffix(".json"));
+        let id = id.ok_or_else(|| format!("{named} is no checkpoint's object: its name ends in `.data`"))?;
+        return Ok((Box::new(Objects::open(prefix)?), id, None));
+    }
+    let path = Path::new(named);
+    match (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) {
+        (Some(folder), Some(id)) if path.is_file() => {
+            Ok((Box::new(Files::open_to_read(folder)), id, Some(folder.join("../keys"))))
+        }
+        _ => Err(format!("{named} is no checkpoint's file here")),
+    }
 }
 
 /// Reads a checkpoint by the name of its data or its head.
-fn checkpoint(path: &Path, keys: Option<&Path>) -> Result<Side, Failure> {
-    let named = path.display().to_string();
-    let (folder, id) = match (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) {
-        (Some(folder), Some(id)) if path.is_file() => (folder, id),
-        _ => return Err(one(format!("{named} is no checkpoint's file here"))),
+fn checkpoint(named: &str, keys: Option<&Path>) -> Result<Side, Failure> {
+    let (store, id, keys_beside) = place(named).map_err(one)?;
+    let keys = match keys.map(Path::to_owned).or(keys_beside) {
+        Some(keys) if keys.is_file() => keys,
+        keys => {
+            let what = keys.map_or("the key file".to_owned(), |keys| keys.display().to_string());
+            return Err(one(format!(
+                "{what} is missing: `--keys FILE` names the keys that the checkpoint was sealed with"
+            )));
+        }
     };
-    let keys = keys.map_or_else(|| folder.join("../keys"), Path::to_owned);
-    if !keys.is_file() {
-        return Err(one(format!(
-            "{} is missing: `--keys FILE` names the keys that the checkpoint was sealed with",
-            keys.display()
-        )));
-    }
     let keys = Keys::open(&keys, None).map_err(|error| one(error.to_string()))?;
-    let checkpoints =
-        Files::open_to_read(folder).map(|files| Checkpoints::new(Box::new(files), usize::MAX)).map_err(one)?;
+    let checkpoints = Checkpoints::new(store, usize::MAX);
     let head = checkpoints.head(id).map_err(|why| one(format!("{named}: {why}")))?;
     let model = Model::parse(&head.sdl, "the checkpoint's model")
         .map_err(|_| one(format!("{named}: its model is not readable")))?;
     let model = Arc::new(model);
     let vault = Sealing::new(Arc::new(keys), model.clone());
     let view = checkpoints.view(&head, &model, &vault).map_err(|why| one(format!("{named}: {why}")))?;
-    Ok(Side::Checkpoint { named, position: head.position, view: Box::new(view) })
+    Ok(Side::Checkpoint { named: named.to_owned(), position: head.position, view: Box::new(view) })
 }
 
 /// What both say at one position. Services are asked for the other's until they come to the same.
 fn at_one_position(a: &Side, b: &Side) -> Result<(Said, Said), Failure> {
     let (mut said_a, mut said_b) = (a.say("")?, b.say("")?);
-    for _ in 0..ROUNDS {
+    // A checkpoint comes to nobody.
+    let rounds = if matches!(b, Side::Checkpoint { .. }) { 2 } else { ROUNDS };
+    for _ in 0..rounds {
         if said_a.position == said_b.position {
             return Ok((said_a, said_b));
         }
+        let before = (said_a.position.clone(), said_b.position.clone());
         said_b = b.say(&said_a.position)?;
         if said_a.position != said_b.position {
             said_a = a.say(&said_b.position)?;
+        }
+        // Neither comes to where the other is.
+        if before == (said_a.position.clone(), said_b.position.clone()) {
+            break;
         }
     }
     Err(Failure {
@@ -160,10 +198,9 @@ impl Side {
                 Ok(Said { position: text(&digest["position"]), entities: entities.collect() })
             }
             Side::Checkpoint { position, view, .. } => {
-                let of = |entity| digest(view, entity, || true).unwrap_or_default();
                 let entities = view.model().entities.entries().map(|(entity, description)| {
-                    let Digest { count, .. } = of(entity);
-                    (description.name.clone(), (count, of(entity).text()))
+                    let digest: Digest = digest(view, entity, || true).unwrap_or_default();
+                    (description.name.clone(), (digest.count, digest.text()))
                 });
                 Ok(Said { position: position.clone(), entities: entities.collect() })
             }
@@ -230,7 +267,7 @@ fn differences(entity: &str, a: &BTreeMap<String, String>, b: &BTreeMap<String, 
 fn ask(url: &str, query: &str, at_least: &str) -> Result<Json, Failure> {
     let mut body = json!({ "query": query });
     if !at_least.is_empty() {
-        body["extensions"] = json!({ "freshness": { "atLeast": at_least, "wait": "10s" } });
+        body["extensions"] = json!({ "freshness": { "atLeast": at_least, "wait": "3s" } });
     }
     let sent = agent().post(format!("{url}/graphql")).send_json(&body);
     let reply: Json = serde_json::from_slice(&answer(url, sent)?)

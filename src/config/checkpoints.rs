@@ -9,6 +9,8 @@ use super::file::{Places, Sections};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckpointPlace {
     Folder(PathBuf),
+    /// In an object store: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`.
+    Objects(String),
 }
 
 /// `[checkpoints]`, read.
@@ -44,9 +46,16 @@ pub fn read(file: &Sections, places: &Places, data_dir: &Path, faults: &mut Vec<
     }
 }
 
+/// Schemes of object stores.
+const STORES: [&str; 3] = ["s3", "gs", "az"];
+
 /// The error says which forms there are.
 fn place_of(url: &str, data_dir: &Path) -> Result<Option<CheckpointPlace>, String> {
-    let forms = "write `file:FOLDER`, seen from `data_dir`, or `none`";
+    let forms = "write `file:FOLDER`, seen from `data_dir`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, or `none`";
+    // What is written here is said in logs and answers.
+    if url.contains('@') && !url.starts_with("file:") {
+        return Err(format!("`url` has a `@`: credentials come from the environment alone; {forms}"));
+    }
     match url.split_once(':') {
         None if url == NONE => Ok(None),
         Some(("file", path)) => {
@@ -55,6 +64,19 @@ fn place_of(url: &str, data_dir: &Path) -> Result<Option<CheckpointPlace>, Strin
                 return Err(format!("`{url}` names no folder: {forms}"));
             }
             Ok(Some(CheckpointPlace::Folder(data_dir.join(path))))
+        }
+        Some((scheme, path)) if STORES.contains(&scheme) => {
+            let parts = path.strip_prefix("//").map(|path| path.strip_suffix('/').unwrap_or(path));
+            let is_plain = |part: &str| {
+                let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.~".contains(letter);
+                !part.is_empty() && part != "." && part != ".." && part.chars().all(is_plain)
+            };
+            match parts {
+                Some(parts) if parts.split('/').all(is_plain) => {
+                    Ok(Some(CheckpointPlace::Objects(url.trim_end_matches('/').to_owned())))
+                }
+                _ => Err(format!("`{scheme}:…` names no bucket and prefix of letters, digits and `-_.~`: {forms}")),
+            }
         }
         _ => Err(format!("`{url}` is no place for checkpoints: {forms}")),
     }

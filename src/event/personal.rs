@@ -52,7 +52,7 @@ pub fn cut<'m, 'e>(model: &'m Model, event: &'e [u8]) -> Option<Cut<'m, 'e>> {
         let Ok(Members(fields)) = serde_json::from_str(data.get()) else { continue };
         let is_own = |name: &str, _: &RawValue| {
             let is_known = entity.by_wire_name.get(name).is_some_and(|field| !entity.fields[*field].personal);
-            !is_known && !(name == "into" && happening == "merged")
+            !(is_known || name == "into" && happening == "merged")
         };
         cuts(event, &fields, is_own, &mut spans);
     }

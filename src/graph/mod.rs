@@ -43,6 +43,7 @@ pub use near::cover;
 pub use paths::{Bounds, Halt, Hop, Path, paths};
 pub use record::{Completeness, Merge, Node, State};
 pub use renumbered::Renumbering;
+pub use saved::{Unpacked, Unpacker};
 pub use sets::OWNER_MIN;
 pub use view::{Memory, Owned, View};
 pub use words::{fold_case, words, words_of};

@@ -1,6 +1,6 @@
 //! Records that an earlier model laid out, laid out anew: fields may have been added since, and lie elsewhere.
 
-use super::Graph;
+use super::Shared;
 use super::draft::{Draft, Drafted};
 use super::layout::Layout;
 use super::record::{Packed, Record, State, reference};
@@ -31,23 +31,21 @@ impl Renumbering {
     pub(super) fn layout(&self, entity: EntityId) -> &Layout {
         &self.layouts[entity]
     }
-}
 
-impl Graph {
-    /// A record as this graph's model lays it out. The error names an attribute that is a field now: only its events say whether
+    /// A record as the graph's model lays it out. The error names an attribute that is a field now: only its events say whether
     /// its values fit.
     pub(super) fn renumber(
         &self,
+        shared: &Shared,
         entity: EntityId,
         old: Packed<'_>,
-        renumbering: &Renumbering,
         relabel: Relabel<'_>,
     ) -> Result<Record, String> {
-        let (description, layout) = (&self.shared.model.entities[entity], &self.shared.layouts[entity]);
+        let (description, layout) = (&shared.model.entities[entity], &shared.layouts[entity]);
         if old.is_reference() {
             return Ok(old.bytes.into());
         }
-        let fields = &renumbering.fields[entity];
+        let fields = &self.fields[entity];
         let is_added = |field: &FieldId| !fields.iter().any(|known| known == field);
         let added: Vec<&str> = description
             .fields

@@ -11,13 +11,15 @@ use super::layout::Layout;
 use super::record::{Packed, Record};
 use super::renumbered::{Relabel, Renumbering};
 use super::slots::PAGE;
-use super::{Draft, Graph, Reader, View, put_long, weight};
+use super::{Draft, Graph, Reader, Shared, View, put_long, weight};
 use crate::ids::{EntityId, Id, Slot};
 use crate::model::cell::Cell;
 
 /// Bytes of a record's ledger without what is personal in them; the second is how many fields the entity has.
 pub type Strip<'a> = &'a dyn Fn(&[u8], usize) -> Vec<u8>;
-/// Seals the bytes of an entity's slot, whose key is the third.
+/// Opens what was sealed of an entity's slot, whose key is the second.
+pub type Open<'a> = &'a dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>;
+/// Seals the bytes of an entity's slot, whose key is the second.
 pub type Seal<'a> = &'a dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>;
 
 impl View {
@@ -91,42 +93,16 @@ impl Graph {
         Ok(())
     }
 
-    /// Puts a stretch that [`View::save`] wrote into the next slots of an entity. Where `open` gives nothing, what was sealed
-    /// stays away. `earlier`: another model wrote it.
-    pub fn restore(
-        &mut self,
-        entity: EntityId,
-        stretch: &[u8],
-        open: &dyn Fn(EntityId, &str, &[u8]) -> Option<Vec<u8>>,
-        earlier: Option<(&Renumbering, Relabel<'_>)>,
-    ) -> Result<(), String> {
-        let shared = self.shared.clone();
-        let layout = earlier.map_or(&shared.layouts[entity], |(renumbering, _)| renumbering.layout(entity));
-        let is_personal = shared.model.entities[entity].has_personal;
-        let mut reader = Reader(stretch);
-        while !reader.is_empty() {
-            let bytes = reader.long();
-            if bytes.len() < 2 || bytes.len() < layout.bytes_min(bytes) {
-                return Err(format!("a record of {} bytes", bytes.len()));
-            }
-            let sealed = if is_personal { reader.long() } else { &[] };
-            let opened = match sealed {
-                [] => None,
-                sealed => open(entity, Packed { layout, bytes }.key(), sealed),
-            };
-            let bytes = opened.as_deref().unwrap_or(bytes);
-            let record = match earlier {
-                None => bytes.into(),
-                Some((renumbering, relabel)) => {
-                    self.renumber(entity, Packed { layout, bytes }, renumbering, relabel)?
-                }
-            };
-            self.lay(entity, record, earlier.is_some());
-        }
-        Ok(())
+    /// What unpacks stretches for this graph, on whichever thread. `earlier`: another model wrote them.
+    pub fn unpacker(&self, earlier: Option<Arc<Renumbering>>) -> Unpacker {
+        Unpacker { shared: self.shared.clone(), earlier }
     }
 
-    /// `is_noted`: the sets are made of the records.
+    /// Puts the records of a stretch into the next slots of an entity. `is_noted`: the sets are made of the records.
+    pub fn restore(&mut self, entity: EntityId, unpacked: Unpacked, is_noted: bool) {
+        unpacked.0.into_iter().for_each(|record| self.lay(entity, record, is_noted));
+    }
+
     fn lay(&mut self, entity: EntityId, record: Record, is_noted: bool) {
         let slot = Slot::of(self.newest[entity].len());
         let shared = &self.shared;
@@ -164,6 +140,51 @@ impl Graph {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes records of stretches.
+pub struct Unpacker {
+    shared: Arc<Shared>,
+    earlier: Option<Arc<Renumbering>>,
+}
+
+/// A stretch's records.
+pub struct Unpacked(Vec<Record>);
+
+impl Unpacker {
+    /// The records of a stretch that [`View::save`] wrote. Where `open` gives nothing, what was sealed stays away.
+    pub fn unpack(
+        &self,
+        entity: EntityId,
+        stretch: &[u8],
+        open: Open<'_>,
+        relabel: Relabel<'_>,
+    ) -> Result<Unpacked, String> {
+        if self.shared.layouts.get(entity).is_none() {
+            return Err(format!("records of entity {}, which the model does not have", entity.0));
+        }
+        let layout = self.earlier.as_ref().map_or(&self.shared.layouts[entity], |earlier| earlier.layout(entity));
+        let is_personal = self.shared.model.entities[entity].has_personal;
+        let mut reader = Reader(stretch);
+        let mut records = Vec::new();
+        while !reader.is_empty() {
+            let bytes = reader.long();
+            if bytes.len() < 2 || bytes.len() < layout.bytes_min(bytes) {
+                return Err(format!("a record of {} bytes", bytes.len()));
+            }
+            let sealed = if is_personal { reader.long() } else { &[] };
+            let opened = match sealed {
+                [] => None,
+                sealed => open(entity, Packed { layout, bytes }.key(), sealed),
+            };
+            let bytes = opened.as_deref().unwrap_or(bytes);
+            records.push(match &self.earlier {
+                None => bytes.into(),
+                Some(earlier) => earlier.renumber(&self.shared, entity, Packed { layout, bytes }, relabel)?,
+            });
+        }
+        Ok(Unpacked(records))
     }
 }
 

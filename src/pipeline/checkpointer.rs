@@ -8,10 +8,14 @@ use std::time::Duration;
 use super::Work;
 use crate::checkpoint::{Head, Rules};
 use crate::freshness::Moment;
+use crate::position::Position;
 use crate::projection::{Capture, Vault};
 use crate::serving::{Checkpoint, Serving};
 use crate::store::Checkpoints;
 use crate::telemetry::Metrics;
+
+/// Hears the positions of all checkpoints that there are.
+pub type Kept = Box<dyn Fn(&[Position]) + Send>;
 
 /// What taking checkpoints takes.
 pub struct Saving {
@@ -22,8 +26,11 @@ pub struct Saving {
     pub every: Duration,
     /// Whether any is taken: else they are only read.
     pub write: bool,
+    pub kept: Option<Kept>,
     /// What the start was made from, and how often something had changed by then that no position tells of.
     pub from: Option<(Head, u64)>,
+    /// Whether the start went without checkpoints that could not be read.
+    pub is_unread: bool,
 }
 
 /// Why no checkpoint was taken.
@@ -152,7 +159,7 @@ impl Checkpointer {
         let now = self.serving.snapshot();
         let is_new = self.last != Some((now.position().to_string(), now.unplaced));
         let standing = self.serving.checkpoints().first().cloned();
-        if !is_new && !(is_wanted && standing.is_none()) {
+        if !(is_new || is_wanted && standing.is_none()) {
             return Some(standing.ok_or(NotTaken::Failed("there is none, and nothing is new".into())));
         }
         // Before anything is known there is nothing to go on from.
@@ -170,7 +177,15 @@ impl Checkpointer {
 
     /// Writes what the projector gave.
     pub fn keep(&mut self, capture: &Capture) -> Result<Checkpoint, String> {
-        let Saving { checkpoints, rules, vault, .. } = &self.saving;
+        let Saving { checkpoints, rules, vault, is_unread, .. } = &self.saving;
+        // Those that could not be read may hold what the log had lost by then: none is to take their place.
+        if let Some(lost) = capture.snapshot.partitions.iter().find_map(|partition| partition.lost.as_ref())
+            && *is_unread
+        {
+            return Err(format!(
+                "the start could not read the checkpoints that there are, and the log no longer has all ({lost}): start again now that they can be read, or take them away"
+            ));
+        }
         let head = checkpoints.save(capture, rules, (self.clock)().at, &**vault)?;
         self.last = Some((head.position.clone(), capture.snapshot.unplaced));
         let (bytes, seconds) = (head.bytes, ((self.tick)() - self.began).as_secs_f64());
@@ -181,15 +196,27 @@ impl Checkpointer {
     }
 
     /// Whether any is ever taken.
-    pub fn writes(&self) -> bool {
+    pub(super) fn writes(&self) -> bool {
         self.saving.write
     }
 
+    /// Tells which checkpoints there are. Where a start could not read them it is too early for that: the next one that is taken tells.
+    pub(super) fn tell_at_start(&self) {
+        if !self.saving.is_unread {
+            self.tell();
+        }
+    }
+
     /// Tells which checkpoints there are.
-    pub fn tell(&self) {
+    fn tell(&self) {
         let checkpoints = &self.saving.checkpoints;
         match checkpoints.heads() {
             Ok(heads) => {
+                if let Some(kept) = &self.saving.kept {
+                    // What cannot be read holds nothing.
+                    let positions = heads.iter().map(|head| Position::parse(&head.position).unwrap_or_default());
+                    kept(&positions.collect::<Vec<_>>());
+                }
                 let told = heads.into_iter().map(|head| Checkpoint {
                     location: checkpoints.location(&head.id),
                     id: head.id,

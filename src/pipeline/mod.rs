@@ -25,7 +25,7 @@ use crate::projection::{Capture, Partition};
 use crate::source::Source;
 use crate::threads::{Lasts, Thread, Threads, join_all};
 
-pub use checkpointer::{Checkpointer, Checkpointing, NotTaken, Saving};
+pub use checkpointer::{Checkpointer, Checkpointing, Kept, NotTaken, Saving};
 pub use decode::{Carries, Format};
 pub use letters::{Letters, NotNow, Retried, Retrier};
 pub use projecting::Projecting;

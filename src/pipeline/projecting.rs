@@ -75,7 +75,7 @@ impl Projecting {
         erased: Sender<Erasures>,
     ) -> Projecting {
         let Parts { projector, gate, serving, metrics, clock, tick, outlet, .. } = parts;
-        Projecting {
+        let mut projecting = Projecting {
             waiting,
             ahead: None,
             due_ms: 0,
@@ -99,7 +99,10 @@ impl Projecting {
             told: 0,
             told_then: Vec::new(),
             appended: Vec::new(),
-        }
+        };
+        // Whom a checkpoint has as erased, whose keys may still be there.
+        projecting.erase();
+        projecting
     }
 
     /// Applies what waits and publishes it as one version, until the readers are gone.

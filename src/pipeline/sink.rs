@@ -42,7 +42,7 @@ struct Known {
     from: u64,
     /// Whether its source has found it,
     is_found: bool,
-    /// or has told that it is there no more.
+    /// or has told that it is not there.
     is_gone: bool,
 }
 
@@ -67,7 +67,7 @@ impl Numbers {
             return Placed { partition: id, from: start, log };
         };
         let known = &mut all[id];
-        (known.is_found, known.is_gone) = (true, false);
+        known.is_found = true;
         if known.origin != log {
             (known.log, known.origin, known.from) = (log, log, start);
             let why = "its topic was made anew while the service did not run: what its old log held beyond the checkpoint was not applied";
@@ -83,19 +83,21 @@ impl Numbers {
         Placed { partition: id, from: known.from, log: known.log }
     }
 
-    /// A topic's partitions that an earlier run read and its source does not have: its topic was made anew with fewer.
-    fn gone(&self, topic: TopicId, unfound: &[u32]) -> Vec<PartitionId> {
+    /// A topic's partitions that an earlier run read and its source does not have: its topic was made anew with fewer. Each with
+    /// whether that is new.
+    fn gone(&self, topic: TopicId, unfound: &[u32]) -> Vec<(PartitionId, bool)> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut gone = Vec::new();
         for (id, known) in all.entries_mut() {
-            if known.topic == topic && !known.is_found && !unfound.contains(&known.number) {
+            if known.topic != topic || known.is_found || unfound.contains(&known.number) {
+                continue;
+            }
+            gone.push((id, !known.is_gone));
+            if !std::mem::replace(&mut known.is_gone, true) {
                 known.from = 0;
-                if !std::mem::replace(&mut known.is_gone, true) {
-                    let (log, origin) = (known.log, known.origin);
-                    let why = "its topic has it no more".into();
-                    self.send(Work::Restarted { partition: id, log, origin, start: 0, why });
-                }
-                gone.push(id);
+                let (log, origin) = (known.log, known.origin);
+                let why = "its topic was made anew with fewer partitions while the service did not run".into();
+                self.send(Work::Restarted { partition: id, log, origin, start: 0, why });
             }
         }
         gone
@@ -148,8 +150,11 @@ impl Registrar for Tellers {
         self.numbers.list(topic, !unfound.is_empty());
         let gone = self.numbers.gone(topic, &unfound);
         self.serving.listed(asked, topic, unfound);
-        for partition in gone {
-            self.serving.read(partition, true);
+        for (partition, is_new) in gone {
+            if is_new {
+                // There is nothing of it that anybody could read.
+                self.serving.read(partition, true);
+            }
             // Whatever an earlier run had of it, it holds nothing.
             let asked = Asked { applied: By::default(), ..*asked };
             self.serving.contact(&asked, &[Extent::committed(partition, 0, 0)]);

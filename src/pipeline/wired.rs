@@ -86,7 +86,7 @@ impl Wired {
         let clocks = (parts.clock, parts.tick);
         let checkpointer = parts.saving.take().map(|saving| {
             let (handle, taker) = Checkpointer::new(saving, work.clone(), serving.clone(), metrics.clone(), clocks);
-            taker.tell();
+            taker.tell_at_start();
             (handle, taker)
         });
         // The projector ends when the last reader has, and nobody can ask for letters any more.

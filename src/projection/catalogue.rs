@@ -153,7 +153,10 @@ impl Catalogue {
 
     /// Forgets the names that nobody else's events had.
     pub fn forget(&mut self, slot: Slot) {
-        self.drift.values_mut().for_each(|names| names.retain(|_, drift| drift.sole != Some(slot)));
+        self.drift.retain(|_, names| {
+            names.retain(|_, drift| drift.sole != Some(slot));
+            !names.is_empty()
+        });
     }
 
     fn drifts(&mut self, kind: DriftKind, name: &str, count: u64, at: Instant, slot: Option<Slot>) {

@@ -17,6 +17,9 @@ use crate::ids::{By, EntityId, FieldId, NodeId, PartitionId, Slot};
 use crate::model::Model;
 use crate::model::value::Instant;
 
+/// Seals what is a node's own, or opens it; none where its key is destroyed.
+pub type Crypt<'a> = &'a dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>;
+
 /// By producer: the truncations of its table.
 pub type Truncations = HashMap<u32, Vec<Heard>>;
 
@@ -76,7 +79,7 @@ impl Remembered {
         reader: &mut Reader<'_>,
         ids_remembered: usize,
         field: &dyn Fn(EntityId, FieldId) -> FieldId,
-        open: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>,
+        open: Crypt<'_>,
     ) -> Remembered {
         let groups = Groups::restore(reader);
         let partitions = reader.number();
@@ -92,7 +95,7 @@ impl Remembered {
 
 impl Copied {
     /// `seal` seals what belongs to an entity alone; none where its key is destroyed.
-    pub fn save(&self, out: &mut Vec<u8>, seal: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>) {
+    pub fn save(&self, out: &mut Vec<u8>, seal: Crypt<'_>) {
         self.groups.save(out);
         put(out, self.recent.len() as u64);
         self.recent.iter().for_each(|order| order.save(out));

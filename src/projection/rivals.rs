@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::ledger::{Stamp, read_stamp, write_stamp};
+use super::remembered::Crypt;
 use super::remembered::{put_node, read_node};
 use crate::graph::{Reader, put, put_long};
 use crate::ids::{EntityId, FieldId, NodeId, Slot};
@@ -163,7 +164,7 @@ impl Rivals {
 
     /// Each contest is sealed by its entity's key: what producers say of a person is personal. `seal` gives none where that
     /// key is destroyed.
-    pub fn save(&self, out: &mut Vec<u8>, seal: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>) {
+    pub fn save(&self, out: &mut Vec<u8>, seal: Crypt<'_>) {
         put(out, self.untold);
         let mut plain = Vec::new();
         for ((node, field), contest) in &self.contests {
@@ -181,11 +182,7 @@ impl Rivals {
     }
 
     /// `field` says what a field is now.
-    pub fn restore(
-        reader: &mut Reader<'_>,
-        field: &dyn Fn(EntityId, FieldId) -> FieldId,
-        open: &dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>,
-    ) -> Rivals {
+    pub fn restore(reader: &mut Reader<'_>, field: &dyn Fn(EntityId, FieldId) -> FieldId, open: Crypt<'_>) -> Rivals {
         let mut rivals = Rivals { untold: reader.number(), ..Rivals::default() };
         while reader.number() == 1 {
             let (node, was) = (read_node(reader), FieldId(reader.number() as u16));

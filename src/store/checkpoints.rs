@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::Store;
-use crate::checkpoint::{self, Chunks, FORMAT, Head, Restoring, Rules};
+use crate::checkpoint::{self, Chunks, FORMAT, Head, Part, Restoring, Rules, Unpacker};
 use crate::freshness::Moment;
 use crate::graph::View;
 use crate::ids::EntityId;
@@ -51,6 +51,30 @@ pub struct Started {
     pub from: Option<(Head, Projector, Gate)>,
     /// Those that are newer than it.
     pub refused: Vec<Refused>,
+    /// Whether some of those might be of use: they could not be read.
+    pub is_unread: bool,
+}
+
+/// Why a checkpoint is not used.
+enum Fault {
+    /// It could not be read, now. It may be a good one.
+    Unread(String),
+    /// It is not to be used.
+    Useless(String),
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Fault {
+        Fault::Useless(why)
+    }
+}
+
+impl Fault {
+    fn why(self) -> String {
+        match self {
+            Fault::Unread(why) | Fault::Useless(why) => why,
+        }
+    }
 }
 
 impl Checkpoints {
@@ -69,18 +93,30 @@ impl Checkpoints {
     }
 
     pub fn head(&self, id: &str) -> Result<Head, String> {
-        let mut text = String::new();
-        self.store
-            .read(&format!("{id}.json"))?
-            .read_to_string(&mut text)
-            .map_err(|error| format!("its head cannot be read: {error}"))?;
-        Head::parse(&text)
+        self.head_of(id).map_err(Fault::why)
     }
 
-    /// Those that are there and whose heads can be read, newest first.
+    fn head_of(&self, id: &str) -> Result<Head, Fault> {
+        let head = self.store.read(&format!("{id}.json")).map_err(Fault::Unread)?;
+        let mut bytes = Vec::new();
+        let read = head.ok_or_else(|| "its head is missing".to_owned())?.read_to_end(&mut bytes);
+        read.map_err(|error| Fault::Unread(format!("its head cannot be read: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|_| "its head is not readable: it is no text".to_owned())?;
+        Ok(Head::parse(&text)?)
+    }
+
+    /// Those that are there, newest first. What is no head is left out; what cannot be read now is an error, since it may well
+    /// be one.
     pub fn heads(&self) -> Result<Vec<Head>, String> {
-        let ids = self.ids()?;
-        Ok(ids.iter().rev().filter_map(|id| self.head(id).ok()).collect())
+        let mut heads = Vec::new();
+        for id in self.ids()?.iter().rev() {
+            match self.head_of(id) {
+                Ok(head) => heads.push(head),
+                Err(Fault::Useless(_)) => {}
+                Err(Fault::Unread(why)) => return Err(why),
+            }
+        }
+        Ok(heads)
     }
 
     pub fn location(&self, id: &str) -> String {
@@ -121,7 +157,10 @@ impl Checkpoints {
         let mut upload = self.store.create(&format!("{id}.json"))?;
         upload.write(head.to_json().as_bytes())?;
         upload.finish()?;
-        self.prune()?;
+        // The checkpoint is there: that others are too many is no reason to say that it is not.
+        if let Err(error) = self.prune() {
+            tracing::warn!(error, "checkpoints that are too many stay");
+        }
         Ok(head)
     }
 
@@ -140,23 +179,27 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Makes a projector of the newest checkpoint that is of use.
+    /// Makes a projector of the newest checkpoint that is of use. The error says why it is not known which there are.
     pub fn start(&self, restore: &Restore<'_>, gate: &dyn Fn() -> Gate) -> Result<Started, String> {
-        let mut refused = Vec::new();
+        let (mut refused, mut is_unread) = (Vec::new(), false);
         for id in self.ids()?.into_iter().rev() {
-            match self.head(&id).and_then(|head| self.restore(head, restore, gate())) {
-                Ok(from) => return Ok(Started { from: Some(from), refused }),
-                Err(why) => refused.push(Refused { id, why }),
+            match self.head_of(&id).and_then(|head| self.restore(head, restore, gate())) {
+                Ok(from) => return Ok(Started { from: Some(from), refused, is_unread }),
+                Err(fault) => {
+                    is_unread |= matches!(fault, Fault::Unread(_));
+                    refused.push(Refused { id, why: fault.why() });
+                }
             }
         }
-        Ok(Started { from: None, refused })
+        Ok(Started { from: None, refused, is_unread })
     }
 
-    fn restore(&self, head: Head, restore: &Restore<'_>, mut gate: Gate) -> Result<(Head, Projector, Gate), String> {
+    fn restore(&self, head: Head, restore: &Restore<'_>, mut gate: Gate) -> Result<(Head, Projector, Gate), Fault> {
         head.fits(restore.rules).map_err(|differs| differs.to_string())?;
         (restore.reaches)(&head.position)?;
         let mut restoring = Restoring::new(&head, restore.model, restore.vault)?;
-        self.chunks(&head, |chunk| restoring.take(chunk))?;
+        let unpacker = restoring.unpacker();
+        self.parts(&head, &unpacker, |part| restoring.take(part))?;
         let projector = restoring.finish((restore.anew)(), &mut gate, restore.now)?;
         Ok((head, projector, gate))
     }
@@ -164,39 +207,51 @@ impl Checkpoints {
     /// A checkpoint's graph, by the model that it was made by.
     pub fn view(&self, head: &Head, model: &Arc<Model>, vault: &dyn Vault) -> Result<View, String> {
         let mut restoring = Restoring::new(head, model, vault)?;
-        self.chunks(head, |chunk| restoring.take(chunk))?;
+        let unpacker = restoring.unpacker();
+        self.parts(head, &unpacker, |part| restoring.take(part)).map_err(Fault::why)?;
         restoring.view()
     }
 
-    /// Hands a checkpoint's chunks on while the next are read; then, whether the data are those that the head speaks of.
-    fn chunks(&self, head: &Head, mut take: impl FnMut(checkpoint::Chunk) -> Result<(), String>) -> Result<(), String> {
-        let input = self.store.read(&format!("{}.data", head.id))?;
+    /// Hands on what a checkpoint's chunks hold while the next are read and unpacked; then, whether the data are those that the head
+    /// speaks of.
+    fn parts(
+        &self,
+        head: &Head,
+        unpacker: &Unpacker<'_>,
+        mut take: impl FnMut(Part) -> Result<(), String>,
+    ) -> Result<(), Fault> {
+        let input = self.store.read(&format!("{}.data", head.id)).map_err(Fault::Unread)?;
+        let input = input.ok_or_else(|| "its data are missing".to_owned())?;
         std::thread::scope(|scope| {
             let (read, taken) = sync_channel(AHEAD);
             let reader = scope.spawn(move || {
                 let mut input = Counted { input, hash: Xxh3Default::new(), bytes: 0 };
                 let mut chunks = Chunks::new(io::BufReader::with_capacity(1 << 20, &mut input));
                 loop {
-                    match chunks.next() {
+                    match chunks.read() {
                         Ok(Some(chunk)) => {
                             // Nobody takes it where the one before was not of use.
-                            if read.send(chunk).is_err() {
+                            if read.send(unpacker.unpack(chunk)?).is_err() {
                                 return Ok(());
                             }
                         }
                         Ok(None) => break,
-                        Err(fault) => return Err(fault.to_string()),
+                        Err(fault @ checkpoint::Fault::Io(_)) => return Err(Fault::Unread(fault.to_string())),
+                        Err(fault) => return Err(Fault::Useless(fault.to_string())),
                     }
                 }
                 let mut rest = [0; 1];
                 let is_over = chunks.into_inner().read(&mut rest).is_ok_and(|read| read == 0);
                 let is_it = input.bytes == head.bytes && format!("{:032x}", input.hash.digest128()) == head.checksum;
-                if is_over && is_it { Ok(()) } else { Err("its data are not those that its head speaks of".into()) }
+                match is_over && is_it {
+                    true => Ok(()),
+                    false => Err("its data are not those that its head speaks of".to_owned().into()),
+                }
             });
             let took = taken.iter().try_for_each(&mut take);
             drop(taken);
-            reader.join().unwrap_or_else(|_| Err("the thread that read it panicked".into()))?;
-            took
+            reader.join().unwrap_or_else(|_| Err("the thread that read it panicked".to_owned().into()))?;
+            Ok(took?)
         })
     }
 }

@@ -24,12 +24,12 @@ enum StayStatus { BOOKED @on(events: ["booked"]) GONE @on(events: ["left"]) }
 "#;
 
 /// A folder with a model and a configuration.
-struct World {
+pub struct World {
     folder: TempDir,
 }
 
 impl World {
-    fn new() -> World {
+    pub fn new() -> World {
         let world = World { folder: folder() };
         world.model(MODEL);
         world.configure("");
@@ -45,7 +45,7 @@ impl World {
         std::fs::write(self.folder.path().join("staygraph.toml"), text).unwrap();
     }
 
-    fn start(&self) -> Service {
+    pub fn start(&self) -> Service {
         let mut command = std::process::Command::new(crate::support::BINARY);
         command.arg("serve").arg("--config").arg(self.folder.path().join("staygraph.toml"));
         let service = Service::run(command);
@@ -53,12 +53,16 @@ impl World {
         service
     }
 
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     fn checkpoints(&self) -> PathBuf {
         self.folder.path().join("data/checkpoints")
     }
 
     /// The data files of its checkpoints, oldest first.
-    fn files(&self) -> Vec<PathBuf> {
+    pub fn files(&self) -> Vec<PathBuf> {
         let all = std::fs::read_dir(self.checkpoints()).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<PathBuf> = all.filter(|path| path.extension().is_some_and(|end| end == "data")).collect();
         files.sort();
@@ -90,7 +94,7 @@ fn copy_all(from: &Path, to: &Path) {
 }
 
 /// Appends events, and returns when they are applied.
-fn write(service: &Service, events: &[Json]) {
+pub fn write(service: &Service, events: &[Json]) {
     let position = service.write(events);
     service.read("{ guests { totalCount } stays { totalCount } }", &position);
 }
@@ -111,7 +115,7 @@ fn guest(key: &str, sequence: u64, data: Json) -> Json {
 }
 
 /// Every kind of thing that a graph can hold: merges, deletions, erasures, gaps, drift, references, disagreements, dead letters.
-fn some_events() -> Vec<Json> {
+pub fn some_events() -> Vec<Json> {
     let mut events: Vec<Json> = (0..40u64)
         .map(|number| {
             let friend = format!("g{}", (number + 7) % 50);
@@ -271,7 +275,7 @@ fn what_a_changed_model_means_for_a_checkpoint() {
         MODEL,
         "[domains.guests]\norder_by = \"time\"",
         Some(
-            "the domain `guests` changed: order_by = sequence, gaps = report then, order_by = time, gaps = ignore now",
+            "the domain `guests` changed: order_by = sequence, gaps = report then, order_by = time, gaps = report now",
         ),
     );
 }
@@ -314,7 +318,7 @@ fn a_damaged_checkpoint_is_refused_and_the_one_before_it_is_taken() {
     std::fs::write(&newer.0, &older.1).unwrap();
     start(Some(&taken[0]), "its data are not those that its head speaks of");
     std::fs::remove_file(&newer.0).unwrap();
-    start(Some(&taken[0]), "cannot be opened");
+    start(Some(&taken[0]), "its data are missing");
     std::fs::write(newer.0.with_extension("json"), "{ \"format\": 99 }").unwrap();
     start(Some(&taken[0]), "format 99");
     std::fs::write(newer.0.with_extension("json"), "no JSON").unwrap();
@@ -332,7 +336,7 @@ fn a_checkpoint_of_another_log_or_beyond_its_end_is_refused() {
     let backup = folder();
     copy_all(&world.folder.path().join("data/log"), backup.path());
     let service = world.start();
-    write(&service, &some_events()[50..]);
+    write(&service, &some_events()[50..90]);
     checkpoint(&service);
     service.kill();
     // The log as it was before: what came since is lost, and not served.
@@ -377,6 +381,12 @@ fn checkpoints_that_are_only_read_or_not_kept() {
     }
     for (configuration, why) in [
         ("[checkpoints]\nurl = \"ftp://elsewhere\"", "`ftp://elsewhere` is no place for checkpoints"),
+        ("[checkpoints]\nurl = \"ftp://elsewhere\"", "`s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`"),
+        ("[checkpoints]\nurl = \"s3://\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"gs:bucket\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"az://container/a//b\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"s3://bucket/a?token=b\"", "names no bucket and prefix"),
+        ("[checkpoints]\nurl = \"s3://somebody:secret@bucket\"", "credentials come from the environment alone"),
         ("[checkpoints]\nurl = \"file:\"", "names no folder"),
         ("[checkpoints]\nevery = \"often\"", "`every` is"),
         ("[checkpoints]\nkeep = 0", "`keep` is"),
@@ -398,4 +408,112 @@ fn the_command_says_where_it_is() {
     assert_eq!(code, 0, "{said}");
     assert!(said.contains(&world.files()[0].display().to_string()), "{said}");
     assert!(said.contains("guests!"), "{said}");
+}
+
+#[test]
+fn two_graphs_that_say_the_same_and_two_that_do_not() {
+    let world = World::new();
+    let service = world.start();
+    write(&service, &some_events());
+    checkpoint(&service);
+    let verify = |arguments: &[&str]| {
+        let (code, said, failed) = run(&[&["verify"], arguments].concat());
+        (code, format!("{said}{failed}"))
+    };
+    let (code, said) = verify(&[&service.url]);
+    assert!(code == 0 && said.contains("the same: 100 nodes at guests!"), "{said}");
+    // Another service over a copy of the log, with the same events, is the same; a checkpoint by its file too.
+    let copy = folder();
+    service.signal("STOP");
+    copy_all(world.folder.path(), copy.path());
+    service.signal("CONT");
+    let copy = World { folder: copy };
+    let other = copy.start();
+    assert_eq!(verify(&[&service.url, &other.url]).0, 0);
+    let file = world.files().pop().unwrap();
+    assert_eq!(verify(&[&other.url, file.to_str().unwrap()]).0, 0);
+    // One goes on: they cannot be compared, and that is no yes.
+    write(&other, &[guest("g9", 2, json!({ "level": 8 }))]);
+    let (code, said) = verify(&[&service.url, &other.url]);
+    assert!(code == 1 && said.contains("they cannot be compared: they are not at one position"), "{said}");
+    // Another event at the same place: who differs is named.
+    write(&service, &[guest("g9", 2, json!({ "level": 7 }))]);
+    let (code, said) = verify(&[&service.url, &other.url]);
+    assert!(code == 1 && said.contains("Guest:g9 differs") && said.contains("Guest: 1 differ"), "{said}");
+    // Without its keys a checkpoint says less than it holds.
+    std::fs::rename(world.folder.path().join("data/keys"), world.folder.path().join("elsewhere")).unwrap();
+    let (code, said) = verify(&[&service.url, file.to_str().unwrap()]);
+    assert!(code == 1 && said.contains("--keys FILE"), "{said}");
+    let (code, said) = verify(&["127.0.0.1:1"]);
+    assert!(code == 1 && said.contains("does not answer"), "{said}");
+}
+
+/// Kills that one run has; `STAYGRAPH_KILLS=100` has a hundred.
+const KILLS: u64 = 12;
+
+#[test]
+fn killed_at_any_moment_it_comes_back_as_the_log_has_it() {
+    let world = World::new();
+    world.configure("[checkpoints]\nevery = \"1s\"\nkeep = 2");
+    let kills = std::env::var("STAYGRAPH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
+    let mut written = 0u64;
+    for kill in 0..kills {
+        let service = world.start();
+        assert!(!service.says_now("damaged"), "a checkpoint is whole or not there");
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        // Whatever ends the requests: what was answered counts.
+        let post = |path: &str, body: String| {
+            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+            let sent = agent
+                .post(format!("{}{path}", service.url))
+                .header("content-type", "application/cloudevents-batch+json")
+                .send(body);
+            sent.is_ok()
+        };
+        std::thread::scope(|scope| {
+            let (post, stop) = (&post, &stop);
+            let from = written;
+            let writer = scope.spawn(move || {
+                let mut number = from;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let key = format!("k{}", number % 97);
+                    let mut events = vec![guest(
+                        &key,
+                        1 + number / 97,
+                        json!({ "name": format!("Telling {number}"), "level": number % 7 }),
+                    )];
+                    events.push(event("stay.booked", &format!("t{number}"), 1, json!({ "guestId": key })));
+                    match number % 41 {
+                        7 => events.push(event("guest.erased", &format!("k{}", number % 89), 1000 + number, json!({}))),
+                        9 => events.push(event(
+                            "guest.merged",
+                            &key,
+                            2000 + number,
+                            json!({ "into": format!("k{}", number % 83) }),
+                        )),
+                        11 => events.push(event("stay.deleted", &format!("t{}", number - 3), 9, json!({}))),
+                        _ => {}
+                    }
+                    if !post("/events", Json::from(events).to_string()) {
+                        break;
+                    }
+                    number += 1;
+                }
+                number
+            });
+            let taker = scope.spawn(move || while post("/projection/checkpoints", String::new()) {});
+            // Another moment each time, in whatever it is just doing.
+            let (_never, moment) = std::sync::mpsc::channel::<()>();
+            let _ = moment.recv_timeout(std::time::Duration::from_millis(kill * 37 % 211));
+            service.signal("KILL");
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            written = writer.join().unwrap() + 1;
+            taker.join().unwrap();
+        });
+    }
+    let service = world.start();
+    let said = digest(&service);
+    service.kill();
+    assert_eq!(world.replayed(), said);
+    assert!(written > kills, "only {written} events were taken");
 }

@@ -147,15 +147,17 @@ fn through_a_checkpoint(world: &World, mut projector: Projector) -> Projector {
     assert!(!text.contains(SECRET), "a personal value is not sealed: {text}");
     let head = Head { sdl: world.model.sdl.clone(), ..Head::default() };
     let mut restoring = Restoring::new(&head, &world.model, &Hidden).expect("the same model");
-    let mut chunks = Chunks::new(data.as_slice());
-    while let Some(chunk) = chunks.next().expect("what was written") {
-        restoring.take(chunk).expect("what was written");
+    let (unpacker, mut chunks) = (restoring.unpacker(), Chunks::new(data.as_slice()));
+    while let Some(chunk) = chunks.read().expect("what was written") {
+        let part = unpacker.unpack(chunk).expect("what was written");
+        restoring.take(part).expect("what was written");
     }
     let mut restored = {
         let (mut gate, now) = (Gate::default(), Moment { at: Instant::EPOCH, tick_ms: 0 });
         restoring.finish(world.new_projector(), &mut gate, now).expect("what was written")
     };
     let (before, after) = (capture.snapshot, restored.publish());
+    assert_eq!(after.graph.validate(), Ok(()));
     assert_eq!(digests(&before.graph), digests(&after.graph));
     assert_eq!(outside_the_graph(&before), outside_the_graph(&after));
     assert_eq!(format!("{:?}", before.catalogue), format!("{:?}", after.catalogue));
@@ -224,7 +226,7 @@ impl Reading<'_> {
         prop_assert_eq!(&dump(&again.graph, &self.keys), &now);
         prop_assert_eq!(outside_the_graph(&again), outside_the_graph(&snapshot));
         // A start from a checkpoint goes on where it was taken.
-        if (back + take) % 3 == 0 {
+        if (back + take).is_multiple_of(3) {
             let projector = std::mem::replace(&mut self.projector, self.world.projector());
             self.projector = through_a_checkpoint(self.world, projector);
             prop_assert_eq!(&dump(&self.projector.publish().graph, &self.keys), &now);

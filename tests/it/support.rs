@@ -109,6 +109,11 @@ impl Service {
         find(&lines).unwrap_or_else(|| panic!("nothing of `{text}` in its log: {lines:#?}"))
     }
 
+    /// Whether its log holds a text by now.
+    pub fn says_now(&self, text: &str) -> bool {
+        self.said.0.lock().unwrap().iter().any(|line| line.contains(text))
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

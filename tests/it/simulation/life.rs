@@ -181,7 +181,9 @@ impl Life {
         let serving =
             Serving::new(world.model.clone(), Vec::from(domains).into(), first, count, Box::new(|| {}), moment);
         let serving = Arc::new(serving);
-        let saving = Saving { checkpoints, rules, vault: Arc::new(Hidden), every: Duration::MAX, write: true, from };
+        let is_unread = started.is_unread && from.is_none();
+        let (every, vault) = (Duration::MAX, Arc::new(Hidden));
+        let saving = Saving { checkpoints, rules, vault, every, write: true, kept: None, from, is_unread };
         let parts = Parts {
             formats: formats(cluster),
             decoder: world.decoder.clone(),

@@ -65,9 +65,9 @@ impl Store for Shelf {
         Ok(self.inner().files.keys().cloned().collect())
     }
 
-    fn read(&self, name: &str) -> Result<Box<dyn Read + Send>, String> {
-        let bytes = self.inner().files.get(name).cloned().ok_or_else(|| format!("{name} is not there"))?;
-        Ok(Box::new(Cursor::new(bytes)))
+    fn read(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>, String> {
+        let file = self.inner().files.get(name).cloned();
+        Ok(file.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn Read + Send>))
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn Upload + '_>, String> {
