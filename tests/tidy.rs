@@ -50,7 +50,7 @@ const PACKAGES: [(&str, &[&str]); 48] = [
     ("hyper_util", &["http/server.rs"]),
     ("tower", &["http/server.rs"]),
     ("fjall", &["source/log/"]),
-    ("rustix", &["source/log/", "http/server.rs"]),
+    ("rustix", &["source/log/", "store/files.rs", "http/server.rs"]),
     ("aes_gcm_siv", &["query/cursor.rs", "keys/"]),
     ("zeroize", &["keys/"]),
     ("zeroizing_alloc", &["main.rs"]),

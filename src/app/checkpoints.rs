@@ -77,7 +77,7 @@ pub fn begin(
     let Some(place) = &config.checkpoints.place else {
         return Ok(Begun { projector: anew(), gate: gate(), saving: None });
     };
-    let store = store(place).map_err(|error| format!("[checkpoints]: {error}"))?;
+    let store = store(place, config).map_err(|error| format!("[checkpoints]: {error}"))?;
     let checkpoints = Checkpoints::new(store, config.checkpoints.keep);
     let mut rules = rules(model, config);
     // With other keys nothing opens, as if all were erased.
@@ -133,9 +133,10 @@ pub fn begin(
 }
 
 /// A place for checkpoints, which is asked nothing yet where it is elsewhere.
-fn store(place: &CheckpointPlace) -> Result<Box<dyn Store>, String> {
+fn store(place: &CheckpointPlace, config: &Config) -> Result<Box<dyn Store>, String> {
     Ok(match place {
-        CheckpointPlace::Folder(folder) => Box::new(Files::open(folder)?),
+        CheckpointPlace::Folder(folder) if !config.checkpoints.write => Box::new(Files::open_to_read(folder)),
+        CheckpointPlace::Folder(folder) => Box::new(Files::open(folder, config.free_bytes_min)?),
         CheckpointPlace::Objects(url) => Box::new(Objects::open(url)?),
     })
 }

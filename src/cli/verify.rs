@@ -54,21 +54,19 @@ impl Verify {
     pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
         start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
         let a = Side::Service(self.service.clone());
-        let b = match &self.other {
-            Some(other) if is_checkpoint(other) => checkpoint(other, self.keys.as_deref())?,
+        let (b, (said_a, said_b)) = match &self.other {
             Some(other) => {
-                Side::Service(service_url(other).map_err(|error| misused(format!("B: `{other}`: {error}")))?)
+                let b = match is_checkpoint(other) {
+                    true => checkpoint(other, self.keys.as_deref())?,
+                    false => {
+                        Side::Service(service_url(other).map_err(|error| misused(format!("B: `{other}`: {error}")))?)
+                    }
+                };
+                let said = at_one_position(&a, &b)?;
+                (b, said)
             }
-            None => {
-                let asked = ask(&self.service, "{ projection { checkpoints { location } } }", "")?;
-                let newest = asked["projection"]["checkpoints"][0]["location"].as_str();
-                let newest = newest.ok_or_else(|| {
-                    one(format!("{} has no checkpoint: `staygraph checkpoint` takes one", self.service))
-                })?;
-                checkpoint(newest, self.keys.as_deref())?
-            }
+            None => self.with_its_own(&a)?,
         };
-        let (said_a, said_b) = at_one_position(&a, &b)?;
         let nodes: u64 = said_a.entities.values().map(|(count, _)| count).sum();
         let kinds = said_a.entities.keys().chain(said_b.entities.keys()).collect::<std::collections::BTreeSet<_>>();
         let differing: Vec<&String> =
@@ -82,6 +80,25 @@ impl Verify {
             lines.extend(differences(entity, &a.digests(entity, &said_a)?, &b.digests(entity, &said_b)?));
         }
         Err(Failure { lines, code: 1 })
+    }
+}
+
+impl Verify {
+    /// The service's newest checkpoint, and what both say. It goes on meanwhile: then there is another to be taken.
+    fn with_its_own(&self, a: &Side) -> Result<(Side, (Said, Said)), Failure> {
+        let mut last = Err(one(format!("{} has no checkpoint", self.service)));
+        for _ in 0..ROUNDS {
+            // Where none are taken the newest that there is has to do.
+            let _ = agent().post(format!("{}/projection/checkpoints", self.service)).send_empty();
+            let asked = ask(&self.service, "{ projection { checkpoints { location } } }", "")?;
+            let Some(newest) = asked["projection"]["checkpoints"][0]["location"].as_str() else { break };
+            let b = checkpoint(newest, self.keys.as_deref())?;
+            match at_one_position(a, &b) {
+                Ok(said) => return Ok((b, said)),
+                Err(failure) => last = Err(failure),
+            }
+        }
+        last
     }
 }
 
@@ -109,7 +126,7 @@ fn place(named: &str) -> Result<Place<'_>, String> {
     match (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) {
         (Some(folder), Some(id)) if path.is_file() => {
             let keys = Some(folder.join("../keys"));
-            Ok(Place { store: Box::new(Files::open_to_read(folder)?), id, keys })
+            Ok(Place { store: Box::new(Files::open_to_read(folder)), id, keys })
         }
         _ => Err(format!("{named} is no checkpoint's file here")),
     }
@@ -141,7 +158,9 @@ fn checkpoint(named: &str, keys: Option<&Path>) -> Result<Side, Failure> {
 /// What both say at one position. Services are asked for the other's until they come to the same.
 fn at_one_position(a: &Side, b: &Side) -> Result<(Said, Said), Failure> {
     let (mut said_a, mut said_b) = (a.say("")?, b.say("")?);
-    for _ in 0..ROUNDS {
+    // A checkpoint comes to nobody.
+    let rounds = if matches!(b, Side::Checkpoint { .. }) { 2 } else { ROUNDS };
+    for _ in 0..rounds {
         if said_a.position == said_b.position {
             return Ok((said_a, said_b));
         }
@@ -187,10 +206,9 @@ impl Side {
                 Ok(Said { position: text(&digest["position"]), entities: entities.collect() })
             }
             Side::Checkpoint { position, view, .. } => {
-                let of = |entity| digest(view, entity, || true).unwrap_or_default();
                 let entities = view.model().entities.entries().map(|(entity, description)| {
-                    let Digest { count, .. } = of(entity);
-                    (description.name.clone(), (count, of(entity).text()))
+                    let digest: Digest = digest(view, entity, || true).unwrap_or_default();
+                    (description.name.clone(), (digest.count, digest.text()))
                 });
                 Ok(Said { position: position.clone(), entities: entities.collect() })
             }

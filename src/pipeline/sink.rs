@@ -38,15 +38,17 @@ struct Known {
     origin: LogId,
     /// Where an earlier run came to.
     from: u64,
-    /// Whether its source has found it.
+    /// Whether its source has found it,
     is_found: bool,
+    /// or has told that it is not there.
+    is_gone: bool,
 }
 
 impl Numbers {
     pub fn new(work: SyncSender<Work>, projector: &Projector) -> Numbers {
         let known = projector.partitions().entries().map(|(id, partition)| {
             let Partition { topic, log, origin, number, lost: _ } = *partition;
-            Known { topic, number, log, origin, from: projector.position(id), is_found: false }
+            Known { topic, number, log, origin, from: projector.position(id), is_found: false, is_gone: false }
         });
         Numbers { work: Mutex::new(Some(work)), known: Mutex::new(known.collect()) }
     }
@@ -59,7 +61,7 @@ impl Numbers {
         let Some(id) = id else {
             let partition = Partition { topic, log, origin: log, number, lost: None };
             self.send(Work::Found { partition, start });
-            let id = all.push(Known { topic, number, log, origin: log, from: start, is_found: true });
+            let id = all.push(Known { topic, number, log, origin: log, from: start, is_found: true, is_gone: false });
             return Placed { partition: id, from: start, log };
         };
         let known = &mut all[id];
@@ -79,18 +81,21 @@ impl Numbers {
         Placed { partition: id, from: known.from, log: known.log }
     }
 
-    /// A topic's partitions that an earlier run read and its source does not have: its topic was made anew with fewer. Each is
-    /// given once.
-    fn gone(&self, topic: TopicId, unfound: &[u32]) -> Vec<PartitionId> {
+    /// A topic's partitions that an earlier run read and its source does not have: its topic was made anew with fewer. Each with
+    /// whether that is new.
+    fn gone(&self, topic: TopicId, unfound: &[u32]) -> Vec<(PartitionId, bool)> {
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut gone = Vec::new();
         for (id, known) in all.entries_mut() {
-            if known.topic == topic && !known.is_found && !unfound.contains(&known.number) {
-                (known.is_found, known.from) = (true, 0);
+            if known.topic != topic || known.is_found || unfound.contains(&known.number) {
+                continue;
+            }
+            gone.push((id, !known.is_gone));
+            if !std::mem::replace(&mut known.is_gone, true) {
+                known.from = 0;
                 let (log, origin) = (known.log, known.origin);
-                let why = "its topic has it no more".into();
+                let why = "its topic was made anew with fewer partitions while the service did not run".into();
                 self.send(Work::Restarted { partition: id, log, origin, start: 0, why });
-                gone.push(id);
             }
         }
         gone
@@ -133,9 +138,12 @@ impl Registrar for Tellers {
     fn listed(&self, asked: &Asked, topic: TopicId, unfound: Vec<u32>) {
         let gone = self.numbers.gone(topic, &unfound);
         self.serving.listed(asked, topic, unfound);
-        for partition in gone {
-            self.serving.restarted(partition);
-            self.serving.read(partition, true);
+        for (partition, is_new) in gone {
+            if is_new {
+                self.serving.restarted(partition);
+                // There is nothing of it that anybody could read.
+                self.serving.read(partition, true);
+            }
             self.serving.contact(asked, &[Extent::committed(partition, 0, 0)]);
         }
     }

@@ -11,6 +11,8 @@ const UNFINISHED: &str = ".part";
 
 pub struct Files {
     folder: PathBuf,
+    /// So much stays free on its disk: what else is written there comes first.
+    free_bytes_min: u64,
 }
 
 fn failed(path: &Path, what: &str, error: &std::io::Error) -> String {
@@ -19,29 +21,30 @@ fn failed(path: &Path, what: &str, error: &std::io::Error) -> String {
 
 impl Files {
     /// Makes the folder where it is missing, and takes away what was not finished there.
-    pub fn open(folder: &Path) -> Result<Files, String> {
+    pub fn open(folder: &Path, free_bytes_min: u64) -> Result<Files, String> {
         fs::create_dir_all(folder).map_err(|error| failed(folder, "made", &error))?;
         // What people are told stays true wherever they stand.
         let folder = folder.canonicalize().map_err(|error| failed(folder, "found", &error))?;
-        let files = Files { folder };
+        let files = Files { folder, free_bytes_min };
         for name in files.all()?.iter().filter(|name| name.ends_with(UNFINISHED)) {
             files.delete(name)?;
         }
         Ok(files)
     }
 
-    /// A folder that is there, to be read only.
-    pub fn open_to_read(folder: &Path) -> Result<Files, String> {
-        match folder.is_dir() {
-            true => Ok(Files { folder: folder.to_owned() }),
-            false => Err(format!("{} is no folder", folder.display())),
-        }
+    /// A folder to be read only: somebody else may be writing there. One that is missing holds nothing.
+    pub fn open_to_read(folder: &Path) -> Files {
+        Files { folder: std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()), free_bytes_min: 0 }
     }
 
     fn all(&self) -> Result<Vec<String>, String> {
         let read = |error: std::io::Error| failed(&self.folder, "read", &error);
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.folder).map_err(read)? {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
+            entries => entries.map_err(read)?,
+        };
+        for entry in entries {
             names.extend(entry.map_err(read)?.file_name().into_string().ok());
         }
         Ok(names)
@@ -106,6 +109,11 @@ struct Unfinished<'a> {
 impl Upload for Unfinished<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
         let Some(file) = &mut self.file else { return Ok(()) };
+        let (least, free) = (self.files.free_bytes_min, rustix::fs::statvfs(&self.files.folder));
+        let free = free.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).unwrap_or(u64::MAX);
+        if free < least.saturating_add(bytes.len() as u64) {
+            return Err(format!("the disk is full: {free} bytes are free, and {least} must stay so"));
+        }
         file.write_all(bytes).map_err(|error| failed(&self.path, "written", &error))
     }
 
@@ -135,7 +143,7 @@ mod tests {
     #[test]
     fn a_file_is_there_whole_or_not_at_all() {
         let folder = tempfile::tempdir().expect("a folder");
-        let files = Files::open(folder.path()).expect("a store");
+        let files = Files::open(folder.path(), 0).expect("a store");
         let mut upload = files.create("one").expect("a file");
         upload.write(b"half").expect("room");
         assert_eq!(files.names(), Ok(vec![]));
@@ -151,8 +159,13 @@ mod tests {
         // Never changed: a second of the name is refused, and the first stays.
         assert!(files.create("one").expect("a file").finish().is_err());
         fs::write(folder.path().join("two.part"), "cut off").expect("room");
-        let files = Files::open(folder.path()).expect("a store");
+        let files = Files::open(folder.path(), 0).expect("a store");
         assert_eq!(files.all(), Ok(vec!["one".into()]));
+        // What else lies on the disk comes first.
+        let full = Files::open(folder.path(), u64::MAX).expect("a store");
+        let refused = full.create("two").expect("a file").write(b"more");
+        assert!(refused.is_err_and(|why| why.starts_with("the disk is full: ")));
+        assert_eq!(full.all(), Ok(vec!["one".into()]));
         files.delete("one").expect("it goes");
         files.delete("one").expect("it is gone");
         assert_eq!(files.names(), Ok(vec![]));

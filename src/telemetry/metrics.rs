@@ -189,7 +189,12 @@ impl Metrics {
         let pinned = serving.pin();
         let (snapshot, freshness) = (&pinned.snapshot, &pinned.freshness);
         let (by_domain, by_code) = (&["domain"], &["domain", "code"]);
-        let applied = counters(&registry, "events_applied_total", "Events applied since the start.", by_domain)?;
+        let applied = counters(
+            &registry,
+            "events_applied_total",
+            "Events applied, those that a checkpoint brought too.",
+            by_domain,
+        )?;
         let duplicate = counters(&registry, "events_duplicate_total", "Events recognised as duplicates.", by_domain)?;
         let dead = counters(&registry, "events_dead_total", "Events that could not be applied, by reason.", by_code)?;
         let kept = gauges(&registry, "dead_letters", "Dead letters that are kept.", by_domain)?;

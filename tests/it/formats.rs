@@ -21,7 +21,7 @@ fn folder(format: u32) -> PathBuf {
 
 /// What a checkpoint's graph says, by entity; and the names of two whose values are sealed.
 fn said(format: u32) -> (String, Vec<String>) {
-    let files = Files::open_to_read(&folder(format)).unwrap();
+    let files = Files::open_to_read(&folder(format));
     let checkpoints = Checkpoints::new(Box::new(files), 1);
     let head: Head = checkpoints.heads().unwrap().pop().unwrap_or_else(|| panic!("no fixture of format {format}"));
     assert_eq!(head.format, format);

@@ -79,7 +79,7 @@ pub fn check(store: &dyn Store) {
 #[test]
 fn a_folder_keeps_it() {
     let folder = folder();
-    check(&Files::open(folder.path()).unwrap());
+    check(&Files::open(folder.path(), 0).unwrap());
 }
 
 #[test]

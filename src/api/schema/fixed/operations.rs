@@ -61,7 +61,11 @@ pub const PROJECTION: Object = (
     "Projection",
     "Where the projection stands, and what it could not apply.",
     &[
-        ("version", "Long!", "The number of the version of the graph that answers; a start counts anew."),
+        (
+            "version",
+            "Long!",
+            "The number of the version of the graph that answers; a start from a checkpoint goes on, another counts anew.",
+        ),
         (
             "position",
             "String!",
@@ -71,9 +75,13 @@ pub const PROJECTION: Object = (
         ("model", "String!", "The model's fingerprint, 16 hex digits: it changes when the model does."),
         ("startedAt", "DateTime!", "When the service started."),
         ("readyAt", "DateTime", "When every domain had reached the ends that were seen at the start; null before."),
-        ("eventsApplied", "Long!", "Events applied since the start, those of the log's past included."),
-        ("duplicates", "Long!", "Events recognised as duplicates since the start."),
-        ("conflicts", "Long!", "Different events of one entity under one `sequence`, since the start."),
+        (
+            "eventsApplied",
+            "Long!",
+            "Events applied, those of the log's past included; a start from a checkpoint goes on counting.",
+        ),
+        ("duplicates", "Long!", "Events recognised as duplicates; it goes on like `eventsApplied`."),
+        ("conflicts", "Long!", "Different events of one entity under one `sequence`; it goes on like `eventsApplied`."),
         ("domains", "[DomainFreshness!]!", "How fresh each domain is."),
         ("checkpoints", "[Checkpoint!]!", "The checkpoints that a start can be made from, newest first."),
         (
