@@ -84,7 +84,7 @@ impl World {
             let topics = snapshot.topics.ids();
             let serving =
                 Serving::new(snapshot.graph.model().clone(), domains.into(), snapshot, 0, Box::new(|| ()), still);
-            topics.for_each(|topic| serving.found(PartitionId(topic.0), topic, 0));
+            topics.for_each(|topic| serving.found(PartitionId(topic.0), topic, 0, LogId(topic.0)));
             serving
         };
         let serving = Arc::new(serving(told()));
