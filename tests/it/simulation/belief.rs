@@ -70,11 +70,12 @@ impl Lane {
 
     /// As far as a version has come.
     fn at(&self, partition: &Partition, applied: u64) -> Lane {
-        let is_it = |epoch: &Epoch| epoch.log == partition.log && applied >= epoch.start;
-        let place = self.epochs.iter().rposition(is_it).expect("a version is of a log that was told");
+        // One that is there no more is begun anew under the same name.
+        let is_it = |epoch: &Epoch| epoch.log == partition.log && (epoch.start..=epoch.end).contains(&applied);
+        let place = self.epochs.iter().rposition(is_it);
+        let place = place.unwrap_or_else(|| panic!("{partition:?} has applied {applied}, of {:?}", self.epochs));
         let mut epochs = self.epochs[..=place].to_vec();
         let newest = epochs.last_mut().expect("there is one");
-        assert!(applied <= newest.end, "it has applied {applied}, and was given what lies before {}", newest.end);
         newest.given.retain(|offset, _| *offset < applied);
         newest.end = applied;
         Lane { place: self.place, epochs }
