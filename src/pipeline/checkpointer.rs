@@ -104,7 +104,8 @@ impl Checkpointer {
         work: SyncSender<Work>,
         serving: Arc<Serving>,
         metrics: Arc<Metrics>,
-        (clock, tick): (fn() -> Moment, fn() -> Duration),
+        clock: fn() -> Moment,
+        tick: fn() -> Duration,
     ) -> (Checkpointing, Checkpointer) {
         let (wish, wishes) = sync_channel(WISHES_MAX);
         let last = saving.from.as_ref().map(|(head, unplaced)| (head.position.clone(), *unplaced));

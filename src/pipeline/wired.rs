@@ -83,9 +83,10 @@ impl Wired {
             (tellers, sink)
         };
         let sides = (0..sources).map(side).collect();
-        let clocks = (parts.clock, parts.tick);
+        let (clock, tick) = (parts.clock, parts.tick);
         let checkpointer = parts.saving.take().map(|saving| {
-            let (handle, taker) = Checkpointer::new(saving, work.clone(), serving.clone(), metrics.clone(), clocks);
+            let (handle, taker) =
+                Checkpointer::new(saving, work.clone(), serving.clone(), metrics.clone(), clock, tick);
             taker.tell_at_start();
             (handle, taker)
         });

@@ -8,6 +8,7 @@ use staygraph::freshness::{Demand, Moment, Thresholds};
 use staygraph::ids::PartitionId;
 use staygraph::limits::Limits;
 use staygraph::model::value::Instant;
+use staygraph::position::LogId;
 use staygraph::projection::Snapshot;
 use staygraph::query::Seal;
 use staygraph::serving::{DomainServing, Serving};
@@ -84,7 +85,7 @@ impl World {
             let topics = snapshot.topics.ids();
             let serving =
                 Serving::new(snapshot.graph.model().clone(), domains.into(), snapshot, 0, Box::new(|| ()), still);
-            topics.for_each(|topic| serving.found(PartitionId(topic.0), topic, 0));
+            topics.for_each(|topic| serving.found(PartitionId(topic.0), topic, 0, LogId(topic.0)));
             serving
         };
         let serving = Arc::new(serving(told()));
