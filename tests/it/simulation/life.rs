@@ -307,7 +307,8 @@ impl Life {
                 self.queued += 1;
             }
         }
-        (self.send(), self.send());
+        self.send();
+        self.send();
         self.sides[topic].0.listed(&asked, TopicId::of(topic), new.clone());
         for number in new.clone() {
             if dice.percent(85) {
