@@ -107,18 +107,26 @@ fn is_checkpoint(text: &str) -> bool {
     text.ends_with(".data") || text.ends_with(".json") || is_object_url(text) || Path::new(text).exists()
 }
 
-/// Where a checkpoint lies, its id, and the file of its keys unless another is given.
-fn place(named: &str) -> Result<(Box<dyn Store>, &str, Option<PathBuf>), String> {
+/// Where a checkpoint lies.
+struct Place<'a> {
+    store: Box<dyn Store>,
+    id: &'a str,
+    /// The file of its keys unless another is given.
+    keys: Option<PathBuf>,
+}
+
+fn place(named: &str) -> Result<Place<'_>, String> {
     if is_object_url(named) {
         let (prefix, name) = named.rsplit_once('/').unwrap_or((named, ""));
         let id = name.strip_suffix(".data").or(name.strip_suffix(".json"));
         let id = id.ok_or_else(|| format!("{named} is no checkpoint's object: its name ends in `.data`"))?;
-        return Ok((Box::new(Objects::open(prefix)?), id, None));
+        return Ok(Place { store: Box::new(Objects::open(prefix)?), id, keys: None });
     }
     let path = Path::new(named);
     match (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) {
         (Some(folder), Some(id)) if path.is_file() => {
-            Ok((Box::new(Files::open_to_read(folder)), id, Some(folder.join("../keys"))))
+            let keys = Some(folder.join("../keys"));
+            Ok(Place { store: Box::new(Files::open_to_read(folder)), id, keys })
         }
         _ => Err(format!("{named} is no checkpoint's file here")),
     }
@@ -126,7 +134,7 @@ fn place(named: &str) -> Result<(Box<dyn Store>, &str, Option<PathBuf>), String>
 
 /// Reads a checkpoint by the name of its data or its head.
 fn checkpoint(named: &str, keys: Option<&Path>) -> Result<Side, Failure> {
-    let (store, id, keys_beside) = place(named).map_err(one)?;
+    let Place { store, id, keys: keys_beside } = place(named).map_err(one)?;
     let keys = match keys.map(Path::to_owned).or(keys_beside) {
         Some(keys) if keys.is_file() => keys,
         keys => {

@@ -134,7 +134,7 @@ impl Reached {
             format!(
                 "check the credentials in the variables `{variables}…`, and that they may list, read, write and delete there"
             )
-        } else if has("404") {
+        } else if has("404") || said.contains("InvalidBucketName") {
             "is there such a bucket?".to_owned()
         } else {
             format!("check that the store answers, and the variables `{variables}…`")
@@ -323,13 +323,18 @@ impl Uploading<'_> {
 
 impl Upload for Uploading<'_> {
     fn write(&mut self, mut bytes: &[u8]) -> Result<(), String> {
-        while self.held.len() + bytes.len() > PART {
-            let (now, later) = bytes.split_at(PART - self.held.len());
+        while !bytes.is_empty() {
+            if self.held.len() == PART {
+                self.send()?;
+            }
+            if self.held.capacity() == 0 {
+                // At once: growing would cost as much again.
+                self.held.reserve_exact(PART);
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(PART - self.held.len()));
             self.held.extend_from_slice(now);
-            self.send()?;
             bytes = later;
         }
-        self.held.extend_from_slice(bytes);
         Ok(())
     }
 

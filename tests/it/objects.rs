@@ -76,6 +76,16 @@ impl S3 {
         }
         files(&self.bucket().join(".sgwtmp/multipart"))
     }
+
+    /// Waits until there are so many.
+    #[expect(clippy::disallowed_methods, reason = "how long a test waits is the clock's to say")]
+    fn has_parts(&self, at_least: usize) {
+        let began = Instant::now();
+        while self.parts() < at_least {
+            assert!(began.elapsed() < Duration::from_secs(60), "no part went up");
+            std::thread::yield_now();
+        }
+    }
 }
 
 impl Drop for S3 {
@@ -367,11 +377,7 @@ fn an_upload_that_is_cut_is_never_seen() {
     std::thread::scope(|scope| {
         let url = service.url.clone();
         scope.spawn(move || drop(ureq::post(format!("{url}/projection/checkpoints")).send_empty()));
-        let began = Instant::now();
-        while s3.parts() == 0 {
-            assert!(began.elapsed() < Duration::from_secs(60), "no part went up");
-            std::thread::yield_now();
-        }
+        s3.has_parts(1);
         service.signal("KILL");
     });
     drop(service);
@@ -385,11 +391,7 @@ fn an_upload_that_is_cut_is_never_seen() {
     std::thread::scope(|scope| {
         let before = s3.parts();
         let taking = scope.spawn(|| take(&service));
-        let began = Instant::now();
-        while s3.parts() == before {
-            assert!(began.elapsed() < Duration::from_secs(60), "no part went up");
-            std::thread::yield_now();
-        }
+        s3.has_parts(before + 1);
         s3.stop();
         let reply = taking.join().unwrap();
         assert!(reply.status == 503 && reply.text.contains("cannot be written"), "{}", reply.text);

@@ -8,7 +8,6 @@ use staygraph::freshness::{Demand, Moment, Thresholds};
 use staygraph::ids::PartitionId;
 use staygraph::limits::Limits;
 use staygraph::model::value::Instant;
-use staygraph::position::LogId;
 use staygraph::projection::Snapshot;
 use staygraph::query::Seal;
 use staygraph::serving::{DomainServing, Serving};
@@ -82,10 +81,11 @@ impl World {
         let serving = |snapshot: Snapshot| {
             let domain = DomainServing { thresholds: Thresholds::default(), held: None };
             let domains = vec![domain; snapshot.graph.model().domains.len()];
-            let topics = snapshot.topics.ids();
+            let (topics, partitions) = (snapshot.topics.ids(), snapshot.partitions.clone());
             let serving =
                 Serving::new(snapshot.graph.model().clone(), domains.into(), snapshot, 0, Box::new(|| ()), still);
-            topics.for_each(|topic| serving.found(PartitionId(topic.0), topic, 0, LogId(topic.0)));
+            topics
+                .for_each(|topic| serving.found(PartitionId(topic.0), topic, 0, partitions[PartitionId(topic.0)].log));
             serving
         };
         let serving = Arc::new(serving(told()));
