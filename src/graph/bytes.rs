@@ -1,6 +1,8 @@
 //! Numbers and texts in a record's bytes. Reading past the end gives zeros and empty texts: a record is written here and
 //! nowhere else, so that is a fault of this room, which `validate` finds.
 
+use crate::model::value::Instant;
+
 /// Appends an integer in groups of seven bits, the lowest first (LEB128).
 pub fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
@@ -13,6 +15,12 @@ pub fn put(out: &mut Vec<u8>, mut number: u64) {
 /// Appends a signed integer, small ones in few bytes whatever their sign.
 pub fn put_signed(out: &mut Vec<u8>, number: i64) {
     put(out, ((number << 1) ^ (number >> 63)) as u64);
+}
+
+/// Appends an instant: seconds, then nanoseconds.
+pub fn put_instant(out: &mut Vec<u8>, at: Instant) {
+    put_signed(out, at.seconds);
+    put(out, u64::from(at.nanos));
 }
 
 /// Appends bytes after their length.
@@ -46,6 +54,10 @@ impl<'a> Reader<'a> {
     pub fn signed(&mut self) -> i64 {
         let number = self.number();
         (number >> 1) as i64 ^ -((number & 1) as i64)
+    }
+
+    pub fn instant(&mut self) -> Instant {
+        Instant { seconds: self.signed(), nanos: self.number() as u32 }
     }
 
     pub fn bytes(&mut self, length: usize) -> &'a [u8] {

@@ -1,6 +1,6 @@
 //! A record in the making: what is there, and what changes. Its buffers are used again for the next one.
 
-use super::bytes::{Reader, put, put_long, put_signed};
+use super::bytes::{Reader, put, put_instant, put_long};
 use super::layout::{HEAD, Layout};
 use super::record::{Flags, Merge, Packed, Record, Sections, State, bit};
 use crate::ids::{FieldId, NodeId};
@@ -141,8 +141,7 @@ impl Draft {
         if let Some(merge) = merge {
             put(out, u64::from(merge.into.0));
             put(out, u64::from(merge.void));
-            put_signed(out, merge.order.0.seconds);
-            put(out, u64::from(merge.order.0.nanos));
+            put_instant(out, merge.order.0);
             put_long(out, merge.order.1.as_bytes());
             put_long(out, merge.order.2.as_bytes());
         }

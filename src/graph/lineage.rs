@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bytes::{Reader, put, put_long, put_signed};
+use super::bytes::{Reader, put, put_instant, put_long, put_signed};
 use super::names::Names;
 use crate::model::value::Instant;
 
@@ -64,8 +64,7 @@ impl Lineage<'_> {
         }
         put(out, u64::from(self.partition));
         put(out, self.offset);
-        put_signed(out, self.time.seconds);
-        put(out, u64::from(self.time.nanos));
+        put_instant(out, self.time);
         // Each from the one before: small where little lies between them.
         put_signed(out, self.appended_at.micros());
         put_signed(out, self.applied_at.micros().wrapping_sub(self.appended_at.micros()));
@@ -96,7 +95,7 @@ impl<'a> EventRef<'a> {
         let name = |reader: &mut Reader<'_>| names.text(reader.number() as u32);
         let (kind, source, topic) = (name(&mut reader), name(&mut reader), name(&mut reader));
         let (partition, offset) = (reader.number() as u32, reader.number());
-        let time = Instant { seconds: reader.signed(), nanos: reader.number() as u32 };
+        let time = reader.instant();
         let appended_at = reader.signed();
         let applied_at = appended_at.wrapping_add(reader.signed());
         let sequence = match (has(HAS_SEQUENCE), has(SEQUENCE_IS_NUMBER)) {

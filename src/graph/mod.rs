@@ -32,7 +32,7 @@ mod words;
 
 use std::sync::Arc;
 
-pub use bytes::{Reader, put, put_long, put_signed};
+pub use bytes::{Reader, put, put_instant, put_long};
 pub use counts::Counts;
 pub use digraph::{Digraph, Edge};
 pub use draft::Draft;

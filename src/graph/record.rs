@@ -264,7 +264,7 @@ impl<'a> Packed<'a> {
             return None;
         }
         let (into, void) = (Slot(reader.number() as u32), reader.number() == 1);
-        let time = Instant { seconds: reader.signed(), nanos: reader.number() as u32 };
+        let time = reader.instant();
         Some(Merge { into, void, order: (time, reader.text(), reader.text()) })
     }
 

@@ -129,7 +129,7 @@ impl<'v> Digester<'v> {
             }
             Stamp::Time(at) => {
                 bytes.push(2);
-                super::remembered::put_instant(bytes, at);
+                crate::graph::put_instant(bytes, at);
             }
             Stamp::Position { .. } | Stamp::Commit(_) => bytes.push(3),
         }

@@ -7,11 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use super::remembered::{put_instant, read_instant};
 use super::seen::Recent;
 use crate::event::{Batch, Part, Transaction};
 use crate::freshness::Moment;
-use crate::graph::{Reader, put};
+use crate::graph::{Reader, put, put_instant};
 use crate::ids::{By, PartitionId, TopicId};
 use crate::limits::{LANE_BYTES_MAX, LANES_BYTES_MAX, TRANSACTIONS_MAX};
 use crate::model::value::Instant;
@@ -116,7 +115,7 @@ impl Gate {
             let passed = Recent::restore(reader, PASSED_MAX);
             let end = |reader: &mut Reader<'_>| {
                 let transaction = Transaction(reader.bytes(8).try_into().map_or(0, u64::from_le_bytes));
-                let newest_at = read_instant(reader);
+                let newest_at = reader.instant();
                 let topics = 0..reader.number();
                 let counts = topics.map(|_| (TopicId(reader.number() as u32), reader.number() as usize)).collect();
                 (transaction, Open { since: now.tick_ms, newest_at, counts: Some(counts), parts: BTreeMap::new() })

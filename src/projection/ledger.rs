@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::seen::{Novelty, Runs};
 use crate::event::Commit;
-use crate::graph::{Reader, put, put_long, put_signed};
+use crate::graph::{Reader, put, put_instant, put_long};
 use crate::ids::{By, FieldId};
 use crate::model::value::Instant;
 
@@ -392,8 +392,7 @@ pub fn write_stamp(out: &mut Vec<u8>, stamp: Stamp) {
         }
         Stamp::Time(at) => {
             out.push(2);
-            put_signed(out, at.seconds);
-            put(out, u64::from(at.nanos));
+            put_instant(out, at);
         }
         Stamp::Commit(Commit { is_change, place, is_late, offset, ordinal }) => {
             out.push(3 + u8::from(is_change));
@@ -408,7 +407,7 @@ pub fn read_stamp(reader: &mut Reader<'_>) -> Stamp {
     match reader.number() {
         0 => Stamp::Sequence(reader.number()),
         1 => Stamp::Position { offset: reader.number(), topic: reader.number(), partition: reader.number() as u32 },
-        2 => Stamp::Time(Instant { seconds: reader.signed(), nanos: reader.number() as u32 }),
+        2 => Stamp::Time(reader.instant()),
         tag => {
             let place = [(); 3].map(|()| reader.number());
             let (last, offset) = (reader.number(), reader.number());

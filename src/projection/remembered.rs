@@ -12,10 +12,9 @@ use super::rivals::Rivals;
 use super::seen::{Order, Recent};
 use super::truncate::Heard;
 use crate::event::{Commit, Truncation};
-use crate::graph::{Reader, put, put_long, put_signed};
+use crate::graph::{Reader, put, put_instant, put_long};
 use crate::ids::{By, EntityId, FieldId, NodeId, PartitionId, Slot};
 use crate::model::Model;
-use crate::model::value::Instant;
 
 /// Seals what is a node's own, or opens it; none where its key is destroyed.
 pub type Crypt<'a> = &'a dyn Fn(NodeId, &[u8]) -> Option<Vec<u8>>;
@@ -140,29 +139,20 @@ fn write_truncations(truncations: &Truncations, out: &mut Vec<u8>) {
 fn read_truncations(reader: &mut Reader<'_>) -> Truncations {
     let heard = |reader: &mut Reader<'_>| {
         let (source, id) = (reader.text().to_owned(), reader.text().to_owned());
-        let time = read_instant(reader);
+        let time = reader.instant();
         let commit = match read_stamp(reader) {
             super::ledger::Stamp::Commit(commit) => commit,
             _ => Commit::default(),
         };
         let truncation = Truncation { source, id, time, commit };
         let (partition, offset) = (PartitionId(reader.number() as u32), reader.number());
-        Heard { truncation, partition, offset, appended_at: read_instant(reader) }
+        Heard { truncation, partition, offset, appended_at: reader.instant() }
     };
     let of_source = |reader: &mut Reader<'_>| {
         let source = reader.number() as u32;
         (source, (0..reader.number()).map(|_| heard(reader)).collect())
     };
     (0..reader.number()).map(|_| of_source(reader)).collect()
-}
-
-pub fn put_instant(out: &mut Vec<u8>, at: Instant) {
-    put_signed(out, at.seconds);
-    put(out, u64::from(at.nanos));
-}
-
-pub fn read_instant(reader: &mut Reader<'_>) -> Instant {
-    Instant { seconds: reader.signed(), nanos: reader.number() as u32 }
 }
 
 /// A text that many hold.

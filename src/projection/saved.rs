@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::catalogue::{Catalogue, Drift, DriftKind, Seen};
-use super::remembered::{Copied, put_instant, put_node, read_instant, read_node, read_shared};
+use super::remembered::{Copied, put_node, read_node, read_shared};
 use super::{Counters, DeadLetter, DeadLetters, Gate, Partition, Projector, Remembered, Snapshot};
 use crate::event::{Beside, Code, Rejection};
 use crate::freshness::Moment;
-use crate::graph::{Graph, Reader, put, put_long};
+use crate::graph::{Graph, Reader, put, put_instant, put_long};
 use crate::ids::{By, EntityId, FieldId, PartitionId, Slot};
 use crate::position::LogId;
 
@@ -189,7 +189,7 @@ fn read_catalogue(reader: &mut Reader<'_>, vault: &dyn Vault) -> Catalogue {
     for names in [&mut catalogue.event_types, &mut catalogue.producers] {
         for _ in 0..reader.number() {
             let (name, count) = (read_shared(reader), reader.number());
-            let (first, last) = (read_instant(reader), read_instant(reader));
+            let (first, last) = (reader.instant(), reader.instant());
             names.insert(name, Seen { count, first, last, in_model: reader.number() == 1 });
         }
     }
@@ -198,7 +198,7 @@ fn read_catalogue(reader: &mut Reader<'_>, vault: &dyn Vault) -> Catalogue {
         let opened = if is_sealed { vault.open(DRIFT, bytes).unwrap_or_default() } else { bytes.to_vec() };
         let mut reader = Reader(&opened);
         let drift = |reader: &mut Reader<'_>| {
-            let (name, count, last) = (read_shared(reader), reader.number(), read_instant(reader));
+            let (name, count, last) = (read_shared(reader), reader.number(), reader.instant());
             let sole = reader.number().checked_sub(1).map(|slot| Slot(slot as u32));
             (name, Drift { count, last, sole })
         };
@@ -272,7 +272,7 @@ fn read_letters(reader: &mut Reader<'_>, projector: &Projector, vault: &dyn Vaul
     while reader.number() == 1 {
         let number = reader.number() as usize;
         let (partition_id, offset, at, domain) =
-            (PartitionId(reader.number() as u32), reader.number(), read_instant(reader), read_shared(reader));
+            (PartitionId(reader.number() as u32), reader.number(), reader.instant(), read_shared(reader));
         let code = reader.text();
         let code = Code::ALL.into_iter().find(|known| known.name() == code).unwrap_or(Code::BadEnvelope);
         let node = (reader.number() == 1).then(|| read_node(reader));
