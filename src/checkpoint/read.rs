@@ -49,7 +49,6 @@ impl Unpacker<'_> {
 
 /// A projector in the making.
 pub struct Restoring<'a> {
-    model: Arc<Model>,
     vault: &'a dyn Vault,
     graph: Graph,
     sets: By<EntityId, Kept>,
@@ -68,8 +67,9 @@ impl<'a> Restoring<'a> {
             )
         })?;
         let renumbering = model::compare(&then, model).map_err(|differs| differs.to_string())?.map(Arc::new);
-        let sets = model.entities.iter().map(|_| Kept::default()).collect();
-        Ok(Restoring { model: model.clone(), vault, graph: Graph::new(model.clone()), sets, renumbering, beside: None })
+        let graph = Graph::new(model.clone());
+        let sets = model.entities.ids().map(|entity| graph.kept(entity)).collect();
+        Ok(Restoring { vault, graph, sets, renumbering, beside: None })
     }
 
     /// What unpacks this one's chunks, on whichever thread.
@@ -80,10 +80,6 @@ impl<'a> Restoring<'a> {
 
     /// Takes what the next chunk holds.
     pub fn take(&mut self, part: Part) -> Result<(), String> {
-        let is_known = |entity: EntityId| match self.model.entities.get(entity) {
-            Some(_) => Ok(()),
-            None => Err(format!("something of entity {}, which the model does not have", entity.0)),
-        };
         match part {
             Part::Names(bytes) => {
                 let mut reader = Reader(&bytes);
@@ -92,13 +88,9 @@ impl<'a> Restoring<'a> {
             }
             Part::Records(entity, records) => self.graph.restore(entity, records, self.renumbering.is_some()),
             Part::Set(entity, bytes) => {
-                is_known(entity)?;
+                let missing = || format!("something of entity {}, which the model does not have", entity.0);
                 let mut reader = Reader(&bytes);
-                let name = reader.text();
-                // What the model no longer orders by is not needed.
-                if let Some(words) = self.graph.words_of_set(entity, name) {
-                    self.sets[entity].take(name, words, reader.0)?;
-                }
+                self.sets.get_mut(entity).ok_or_else(missing)?.take(reader.text(), reader.0)?;
             }
             Part::Beside(bytes) => self.beside = Some(bytes),
             Part::Nothing => {}

@@ -108,9 +108,15 @@ impl View {
     }
 }
 
-/// Sets in the making: an entity's, by name. Entries are words.
+/// All sets of an entity in the making, by name. Entries are words.
 #[derive(Default)]
-pub struct Kept(HashMap<String, AnyBuilder>);
+pub struct Kept(HashMap<String, Making>);
+
+struct Making {
+    builder: AnyBuilder,
+    /// Whether anything was said of it, be it that it has no entries.
+    is_given: bool,
+}
 
 enum AnyBuilder {
     One(Builder<[u32; 1]>),
@@ -121,8 +127,8 @@ enum AnyBuilder {
 }
 
 impl Kept {
-    /// Takes the next entries of a set whose entries have so many words. The error says that they are none.
-    pub fn take(&mut self, name: &str, words: usize, bytes: &[u8]) -> Result<(), String> {
+    /// Takes the next entries of a set; of one that the model does not have, nothing. The error says that they are none.
+    pub fn take(&mut self, name: &str, bytes: &[u8]) -> Result<(), String> {
         fn push<const N: usize>(builder: &mut Builder<[u32; N]>, bytes: &[u8]) -> bool {
             let entries = bytes.chunks_exact(N * 4);
             let is_whole = entries.remainder().is_empty();
@@ -134,14 +140,9 @@ impl Kept {
                     builder.push(entry)
                 })
         }
-        let builder = self.0.entry(name.to_owned()).or_insert_with(|| match words {
-            1 => AnyBuilder::One(Builder::default()),
-            2 => AnyBuilder::Two(Builder::default()),
-            3 => AnyBuilder::Three(Builder::default()),
-            4 => AnyBuilder::Four(Builder::default()),
-            _ => AnyBuilder::Five(Builder::default()),
-        });
-        let is_sorted = match builder {
+        let Some(making) = self.0.get_mut(name) else { return Ok(()) };
+        making.is_given = true;
+        let is_sorted = match &mut making.builder {
             AnyBuilder::One(builder) => push(builder, bytes),
             AnyBuilder::Two(builder) => push(builder, bytes),
             AnyBuilder::Three(builder) => push(builder, bytes),
@@ -153,17 +154,21 @@ impl Kept {
 }
 
 impl Graph {
-    /// How many words an entry of an entity's set has, by the set's name; none where there is no such set.
-    pub fn words_of_set(&mut self, entity: EntityId, name: &str) -> Option<usize> {
-        let shared = self.shared.clone();
-        let mut all = all(&mut self.sets[entity], &shared.model.entities[entity], &shared.layouts[entity]).into_iter();
-        all.find(|(known, ..)| known == name).map(|(_, _, set)| match set {
-            Any::One(_) => 1,
-            Any::Two(_) => 2,
-            Any::Three(_) => 3,
-            Any::Four(_) => 4,
-            Any::Five(_) => 5,
-        })
+    /// An entity's sets before anything was said of them.
+    pub fn kept(&self, entity: EntityId) -> Kept {
+        let (description, layout) = (&self.shared.model.entities[entity], &self.shared.layouts[entity]);
+        let mut sets = Sets::new(description, layout);
+        let all = all(&mut sets, description, layout).into_iter().map(|(name, _, set)| {
+            let builder = match set {
+                Any::One(_) => AnyBuilder::One(Builder::default()),
+                Any::Two(_) => AnyBuilder::Two(Builder::default()),
+                Any::Three(_) => AnyBuilder::Three(Builder::default()),
+                Any::Four(_) => AnyBuilder::Four(Builder::default()),
+                Any::Five(_) => AnyBuilder::Five(Builder::default()),
+            };
+            (name, Making { builder, is_given: false })
+        });
+        Kept(all.collect())
     }
 
     /// Puts the sets in their places. Those that are missing, as they are ordered by a personal value or by what the model did not
@@ -173,7 +178,8 @@ impl Graph {
         let (description, layout) = (&shared.model.entities[entity], &shared.layouts[entity]);
         let mut missing = Vec::new();
         for (name, by, set) in all(&mut self.sets[entity], description, layout) {
-            match (set, kept.0.remove(&name)) {
+            let given = kept.0.remove(&name).filter(|making| making.is_given);
+            match (set, given.map(|making| making.builder)) {
                 (Any::One(tree), Some(AnyBuilder::One(builder))) => *tree = builder.finish(),
                 (Any::Two(tree), Some(AnyBuilder::Two(builder))) => *tree = builder.finish(),
                 (Any::Three(tree), Some(AnyBuilder::Three(builder))) => *tree = builder.finish(),

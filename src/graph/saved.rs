@@ -28,23 +28,14 @@ impl View {
         self.shared().names.all()
     }
 
-    /// Appends a stretch: the records of some pages of an entity. Gives how many they are.
-    pub fn save(
-        &self,
-        entity: EntityId,
-        pages: Range<usize>,
-        strip: Strip<'_>,
-        seal: Seal<'_>,
-        out: &mut Vec<u8>,
-    ) -> u32 {
+    /// Appends a stretch: the records of some pages of an entity.
+    pub fn save(&self, entity: EntityId, pages: Range<usize>, strip: Strip<'_>, seal: Seal<'_>, out: &mut Vec<u8>) {
         let mut records = Vec::with_capacity(PAGE);
-        let mut count = 0;
         let is_personal = self.model().entities[entity].has_personal;
         let layout = &self.shared().layouts[entity];
         for page in pages {
             self.shared().slots[entity].page_at(page, self.sequence(), &mut records);
             for (_, record) in records.drain(..) {
-                count += 1;
                 match is_personal && (Packed { layout, bytes: &record }).is_personal() {
                     true => self.save_sealed(entity, &record, strip, seal, out),
                     false => {
@@ -56,7 +47,6 @@ impl View {
                 }
             }
         }
-        count
     }
 
     fn save_sealed(&self, entity: EntityId, record: &Record, strip: Strip<'_>, seal: Seal<'_>, out: &mut Vec<u8>) {

@@ -85,11 +85,7 @@ impl Checkpoints {
 
     /// The ids of those that are there, oldest first.
     fn ids(&self) -> Result<Vec<String>, String> {
-        let names = self.store.names()?;
-        let mut ids: Vec<String> =
-            names.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect();
-        ids.sort_unstable();
-        Ok(ids)
+        Ok(ids_of(&self.store.names()?))
     }
 
     pub fn head(&self, id: &str) -> Result<Head, String> {
@@ -166,10 +162,10 @@ impl Checkpoints {
 
     /// Takes away all that are older than the newest `keep`, and data without a head that are older than those.
     fn prune(&self) -> Result<(), String> {
-        let ids = self.ids()?;
+        let mut names = self.store.names()?;
+        let ids = ids_of(&names);
         let kept = &ids[ids.len().saturating_sub(self.keep)..];
         let Some(oldest) = kept.first() else { return Ok(()) };
-        let mut names = self.store.names()?;
         // Heads before data.
         names.sort_unstable_by_key(|name| name.ends_with(".data"));
         let id = |name: &str| name.strip_suffix(".json").or(name.strip_suffix(".data")).map(str::to_owned);
@@ -254,6 +250,13 @@ impl Checkpoints {
             Ok(took?)
         })
     }
+}
+
+/// Whose heads are among some names, oldest first.
+fn ids_of(names: &[String]) -> Vec<String> {
+    let mut ids: Vec<String> = names.iter().filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect();
+    ids.sort_unstable();
+    ids
 }
 
 /// A new checkpoint's id and time: later than the last one's, whatever the clock says.
