@@ -132,8 +132,12 @@ impl Draft {
         }
     }
 
-    pub fn clear_attributes(&mut self) {
+    /// Takes out what is personal. `ledger` is what the rules keep without that.
+    pub fn forget_personal(&mut self, entity: &Entity, ledger: &[u8]) {
+        let personal = entity.fields.entries().filter(|(_, field)| field.personal);
+        personal.for_each(|(field, _)| self.set(field, Cell::Null));
         self.attributes.start();
+        self.stamps.start().extend_from_slice(ledger);
     }
 
     pub(super) fn set_merge(&mut self, merge: Option<Merge<'_>>) {

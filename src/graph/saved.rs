@@ -13,7 +13,6 @@ use super::renumbered::{Relabel, Renumbering};
 use super::slots::PAGE;
 use super::{Draft, Graph, Reader, Shared, View, put_long, weight};
 use crate::ids::{EntityId, Id, Slot};
-use crate::model::cell::Cell;
 
 /// Bytes of a record's ledger without what is personal in them; the second is how many fields the entity has.
 pub type Strip<'a> = &'a dyn Fn(&[u8], usize) -> Vec<u8>;
@@ -53,11 +52,8 @@ impl View {
         let (description, layout) = (&self.model().entities[entity], &self.shared().layouts[entity]);
         let mut draft = Draft::default();
         draft.begin(entity.node(Slot::MIN), record.clone());
-        let personal = description.fields.entries().filter(|(_, field)| field.personal);
-        personal.for_each(|(field, _)| draft.set(field, Cell::Null));
-        draft.clear_attributes();
         let packed = Packed { layout, bytes: record };
-        *draft.set_stamps() = strip(packed.sections().stamps, description.fields.len());
+        draft.forget_personal(description, &strip(packed.sections().stamps, description.fields.len()));
         let mut public = Vec::with_capacity(record.len());
         Drafted { draft: &draft, layout }.encode(description, &mut public);
         put_long(out, &public);

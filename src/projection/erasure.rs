@@ -6,7 +6,6 @@ use super::ledger::Ledger;
 use super::{DeadLetter, Projector, Topic};
 use crate::event::Refused;
 use crate::ids::{By, EntityId, NodeId, PartitionId};
-use crate::model::cell::Cell;
 
 /// Whom erasures reached, for those who keep more of them than the graph does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,16 +34,12 @@ impl Projector {
             let description = &model.entities[id.entity];
             let mut draft = self.graph.edit(id);
             draft.set_erased();
-            let personal = description.fields.entries().filter(|(_, field)| field.personal);
-            for (field, _) in personal {
-                draft.set(field, Cell::Null);
-                self.remembered.rivals.forget((id, field));
-            }
             if description.has_personal {
-                draft.clear_attributes();
+                let personal = description.fields.entries().filter(|(_, field)| field.personal);
+                personal.for_each(|(field, _)| self.remembered.rivals.forget((id, field)));
                 Arc::make_mut(&mut self.catalogue[id.entity]).forget(id.slot);
                 let stripped = Ledger::strip(self.graph.stamps(&draft), description.fields.len());
-                *draft.set_stamps() = stripped;
+                draft.forget_personal(description, &stripped);
                 let key = self.graph.node(id).key().to_owned();
                 self.erased.subjects.push((id.entity, key));
             }

@@ -9,8 +9,9 @@ use super::{Log, LogError, Shared, block, record_key};
 use crate::model::value::Instant;
 
 impl Log {
-    /// Drops records of a partition that lie before an offset, by whole blocks, never the newest of them. Gives where the
+    /// For tests of what reads there. Drops records of a partition that lie before an offset, by whole blocks, never the newest of them. Gives where the
     /// partition starts then. `topic` is its number in the log.
+    #[cfg(test)]
     pub fn drop_before(&self, topic: usize, partition: u32, offset: u64) -> Result<u64, LogError> {
         self.drop_while(topic, partition, |block| block.first + u64::from(block.count) <= offset)
     }
