@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use serde::Deserialize;
 
+use super::panics::blocking;
 use super::problem::problem;
 use super::{Service, is_local, json};
 use crate::ids::Slot;
@@ -29,7 +30,7 @@ pub async fn take(
     let Some(checkpointing) = service.checkpointing.clone() else {
         return problem(StatusCode::CONFLICT, "no checkpoints are kept here: `[checkpoints]` says `url = \"none\"`");
     };
-    match tokio::task::spawn_blocking(move || checkpointing.take()).await {
+    match blocking("a request for a checkpoint", move || checkpointing.take()).await {
         Ok(Ok(taken)) => json(StatusCode::CREATED, crate::api::checkpoint(&taken).to_string()),
         Ok(Err(NotTaken::ReadOnly)) => {
             problem(StatusCode::CONFLICT, "checkpoints are only read here: `[checkpoints]` says `write = false`")
@@ -37,7 +38,7 @@ pub async fn take(
         Ok(Err(NotTaken::Failed(why))) => {
             problem(StatusCode::SERVICE_UNAVAILABLE, &format!("no checkpoint was taken: {why}"))
         }
-        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "it failed inside the service; its log says why"),
+        Err(failure) => failure,
     }
 }
 
@@ -71,7 +72,7 @@ pub async fn digests(
         );
     };
     let snapshot = service.api.serving.snapshot();
-    let made = tokio::task::spawn_blocking(move || {
+    let made = blocking("a request for digests", move || {
         let mut digester = Digester::new(&snapshot.graph, entity);
         let slots = snapshot.graph.slots(entity).len() as u32;
         let until = slots.min(from.saturating_add(PAGE as u32));
@@ -85,6 +86,6 @@ pub async fn digests(
     });
     match made.await {
         Ok(body) => json(StatusCode::OK, body),
-        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "it failed inside the service; its log says why"),
+        Err(failure) => failure,
     }
 }

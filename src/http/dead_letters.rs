@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::panics::blocking;
 use super::problem::problem;
 use super::{Service, is_local, json};
 use crate::event::Code;
@@ -84,13 +85,10 @@ async fn work(
         Err(refusal) => return refusal,
     };
     let retrier = service.retrier.clone();
-    match tokio::task::spawn_blocking(move || act(&retrier, &letters)).await {
+    match blocking("a request for dead letters", move || act(&retrier, &letters)).await {
         Ok(Ok(body)) => json(StatusCode::OK, body.to_string()),
         Ok(Err(why)) => problem(StatusCode::SERVICE_UNAVAILABLE, &why.0),
-        Err(_) => {
-            tracing::error!("a request for dead letters panicked: the line above says where");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "it failed inside the service; its log says why")
-        }
+        Err(failure) => failure,
     }
 }
 

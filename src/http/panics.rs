@@ -24,6 +24,17 @@ pub fn guard() -> CatchPanicLayer<Failed> {
     CatchPanicLayer::custom(Failed)
 }
 
+/// Does what may block on a thread that may. A panic there is this request's alone.
+pub async fn blocking<T: Send + 'static>(
+    what: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Response> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| {
+        tracing::error!("{what} panicked: the line above says where");
+        problem(StatusCode::INTERNAL_SERVER_ERROR, "it failed inside the service; its log says why")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
