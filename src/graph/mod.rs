@@ -216,7 +216,7 @@ impl Graph {
     /// Begins a new record of a node. It counts once it is committed.
     pub fn edit(&mut self, id: NodeId) -> Draft {
         let mut draft = std::mem::take(&mut self.spare);
-        draft.begin(id, self.newest(id));
+        draft.begin(id, self.newest(id), &self.shared.layouts[id.entity]);
         draft
     }
 
