@@ -147,3 +147,7 @@ pub const LANE_BYTES_MAX: usize = 16 << 20;
 pub const LANES_BYTES_MAX: usize = 256 << 20;
 /// Transactions of one database that are known and not applied.
 pub const TRANSACTIONS_MAX: usize = 100_000;
+/// Bytes of a bearer token: each is hashed, or read and verified, before anything is known of who sent it.
+pub const TOKEN_BYTES_MAX: usize = 16 << 10;
+/// Keys of one issuer.
+pub const ISSUER_KEYS_MAX: usize = 100;

@@ -68,6 +68,7 @@ pub fn query(operation: Option<&str>, outcome: Outcome, took: Duration) {
         _ if took >= SLOW => tracing::warn!(operation, outcome = name, ms, "a query was slow"),
         Outcome::Partial => tracing::info!(operation, ms, "a query gave errors"),
         Outcome::Refused => tracing::info!(operation, ms, "a query was refused"),
+        Outcome::Denied => tracing::info!(operation, ms, "a query was not for who asked"),
         Outcome::Overloaded => tracing::warn!(operation, ms, "a query was turned away: too many ask at once"),
         Outcome::Ok | Outcome::NotFreshEnough => tracing::debug!(operation, outcome = name, ms, "query"),
     }
