@@ -15,25 +15,26 @@ impl Api {
     pub(super) fn denial(&self, rights: &Rights, document: &Document, plan: &Plan) -> Option<Answer> {
         let may = |scopes: &[Scope]| scopes.iter().any(|scope| rights.may(*scope));
         let field = plan.root.iter().find(|field| !may(field.what.needs()))?;
-        let place = field.place.and_then(|span| span.line_column_range(&document.document.sources));
-        Some(self.denied(rights, &format!("`{}`", field.name()), field.what.needs(), place))
+        let (needs, place) = (field.what.needs(), field.place);
+        let place = place.and_then(|span| span.line_column_range(&document.document.sources));
+        Some(self.denied(rights, &rights.lacks(&format!("`{}`", field.name()), needs), needs, place))
     }
 
-    /// A refusal of what is not for who asks: nothing of the graph or its freshness is in it.
+    /// A refusal of who lacks a scope: one of these. Nothing of the graph or its freshness is in it.
     pub fn denied(
         &self,
         rights: &Rights,
-        what: &str,
-        needs: &[Scope],
+        message: &str,
+        needs: &'static [Scope],
         place: Option<Range<LineColumn>>,
     ) -> Answer {
         let code = if rights.who == Who::Anonymous { UNAUTHENTICATED } else { FORBIDDEN };
-        let mut error = ApiError::new(code, rights.lacks(what, needs)).at(place);
-        error.extensions.extend(needs.first().map(|scope| ("scope", scope.name().into())));
-        self.kept_out(error)
+        let mut error = ApiError::new(code, message).at(place);
+        error.extensions.push(("scopes", needs.iter().map(|scope| scope.name()).collect()));
+        Answer { lacks: needs, ..self.kept_out(error) }
     }
 
-    /// A refusal of whose credential is none.
+    /// A refusal of who has no credential, or one that is none.
     pub fn unauthenticated(&self, message: &str) -> Answer {
         self.kept_out(ApiError::new(UNAUTHENTICATED, message))
     }

@@ -21,7 +21,7 @@ use crate::ids::DomainId;
 use crate::limits::{INLINE_BYTES_MAX, INLINE_STEPS_MAX, Limits, VALUES_MAX};
 use crate::model::Model;
 use crate::query::{BAD_USER_INPUT, Reading, Seal};
-use crate::rights::Rights;
+use crate::rights::{Rights, Scope};
 use crate::serving::{Pinned, Serving, Short, TooMany, Wanted};
 
 /// A GraphQL request, whatever brought it.
@@ -49,6 +49,8 @@ pub struct Answer {
     pub etag: Option<String>,
     /// Whether a demand was not met.
     pub unmet: bool,
+    /// Scopes of which who asked has none and needs one; empty unless it was denied.
+    pub lacks: &'static [Scope],
 }
 
 /// How a request ended.
@@ -165,6 +167,7 @@ impl Api {
             freshness: freshness.header(),
             etag: if is_kept { freshness.etag(&basis, &pinned, &executed.touched) } else { None },
             unmet: !freshness.unmet.is_empty(),
+            lacks: &[],
             body: body(&executed.errors, Some(executed.text), &freshness, executed.plans),
         }
     }
@@ -330,6 +333,7 @@ impl Api {
             freshness: freshness.header(),
             etag: None,
             unmet: true,
+            lacks: &[],
         }
     }
 
@@ -342,6 +346,7 @@ impl Api {
             freshness: freshness.header(),
             etag: None,
             unmet: false,
+            lacks: &[],
         }
     }
 

@@ -290,7 +290,13 @@ impl List {
         }
     }
 
-    fn bound(&self, model: &Model, seal: &Seal, rights: &Rights, given: Result<Map<String, Json>, QueryError>) -> Bound {
+    fn bound(
+        &self,
+        model: &Model,
+        seal: &Seal,
+        rights: &Rights,
+        given: Result<Map<String, Json>, QueryError>,
+    ) -> Bound {
         let mut domains = self.domains.clone();
         let arguments = given.and_then(|given| {
             reach::of_list(model, self.entity, &given, &mut |entity| domains.push(model.entities[entity].domain));

@@ -9,7 +9,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::jwt::Signed;
 use super::keys::{Found, Keys};
-use super::source::KeySource;
 use super::{IssuerConfig, Refusal};
 
 /// How often keys are fetched at most, once there are any: whoever makes up names of keys asks for no more.

@@ -145,7 +145,17 @@ mod tests {
             (vec![point.clone()], Some("p"), Algorithm::ES384, "unfit"),
             (vec![pair.clone()], Some("d"), Algorithm::EdDSA, "found"),
             // Unknown kinds and curves beside are left out.
-            (vec![json!({ "kty": "new" }), json!(7), json!({ "kty": "EC", "crv": "secp256k1", "x": "", "y": "" }), point], Some("p"), Algorithm::ES256, "found"),
+            (
+                vec![
+                    json!({ "kty": "new" }),
+                    json!(7),
+                    json!({ "kty": "EC", "crv": "secp256k1", "x": "", "y": "" }),
+                    point,
+                ],
+                Some("p"),
+                Algorithm::ES256,
+                "found",
+            ),
             (vec![], Some("a"), Algorithm::RS256, "none"),
         ] {
             assert_eq!(found(&keys, id, algorithm), right, "{keys:?} {id:?} {algorithm:?}");

@@ -109,6 +109,7 @@ fn check(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
     let config = Config::read(options, logs, &ModelText::File)?;
     start_logs(config.log_format, config.verbose);
     config.warnings.iter().for_each(|warning| tell(Told::Warning, warning));
+    app::tls(config.tls.as_ref()).map_err(one)?;
     // What only shows when the schema is made.
     let model = Arc::new(config.model);
     let schema = crate::api::make(&model).map_err(one)?;
@@ -125,7 +126,7 @@ fn serve(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(|error| one(error.to_string()))?;
     let app = app::open(config).and_then(|store| app::start(store, None)).map_err(one)?;
     app.announce(address);
-    say(&format!("staygraph listens on {}", url(address)));
+    say(&format!("staygraph listens on {}", url(&app, address)));
     run_app(app, listener, stop)
 }
 
@@ -165,8 +166,9 @@ fn counted(count: u64, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
+fn url(app: &app::App, address: SocketAddr) -> String {
+    let scheme = if app.is_secured() { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
