@@ -115,11 +115,9 @@ impl Issuer {
                 state.is_away = !is_here;
                 state.open_from = Some(open_from);
             });
-            // Who asks sooner has been told no, and is not heard.
-            while timeout_at(open_from, self.asked.notified()).await.is_ok() {}
-            if is_here {
-                let _ = timeout_at(at + RENEWED_EVERY, self.asked.notified()).await;
-            }
+            let until = if is_here { at + RENEWED_EVERY } else { open_from };
+            // Who asks sooner than it is open has been told no, and is not heard.
+            while timeout_at(until, self.asked.notified()).await.is_ok() && Instant::now() < open_from {}
         }
     }
 

@@ -6,7 +6,7 @@
 mod issuer;
 mod jwt;
 mod keys;
-mod ring;
+mod signatures;
 mod source;
 mod strict;
 mod token;
@@ -76,7 +76,7 @@ pub struct Authority {
 
 impl Authority {
     pub fn new(config: AuthConfig) -> Authority {
-        ring::install();
+        signatures::install();
         Authority {
             anonymous: Arc::new(Rights::new(Who::Anonymous, config.anonymous)),
             tokens: config.tokens,

@@ -8,6 +8,7 @@ mod map;
 mod progress;
 mod service;
 mod stop;
+mod token;
 mod verify;
 
 use std::net::SocketAddr;
@@ -53,6 +54,8 @@ enum Command {
     Checkpoint(checkpoint::Checkpoint),
     /// Compare what two graphs say, of two services or of a service and a checkpoint: 0 where it is the same.
     Verify(verify::Verify),
+    /// Make a token for a scraper or a job: prints it, and what the configuration file says of it.
+    Token(token::Token),
     /// Check the model and the configuration: silent when they are right.
     Check {
         #[command(flatten)]
@@ -90,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::DeadLetters(letters) => letters.run(&logs),
         Command::Checkpoint(checkpoint) => checkpoint.run(&logs),
         Command::Verify(verify) => verify.run(&logs),
+        Command::Token(token) => token.run(),
         Command::Check { options } => check(&options, &logs),
         Command::Map(map) => map.run(&logs),
         Command::Schema { options } => schema(&options, &logs),

@@ -173,7 +173,7 @@ pub struct FileIssuer {
 
 /// A text, or a list of them.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a text, or a list of texts")]
+#[serde(untagged, expecting = "is a text, or a list of texts")]
 pub enum OneOrMore {
     One(String),
     More(Vec<String>),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use rustls::crypto::ring;
+use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -94,7 +94,7 @@ impl Tls {
 }
 
 fn configuration(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<ServerConfig, String> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(default_provider());
     let chain = certificates("cert", cert)?;
     let secret = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| format!("[tls]: `key`: {} holds no private key in PEM: {error}", key.display()))?;
