@@ -147,3 +147,9 @@ pub const LANE_BYTES_MAX: usize = 16 << 20;
 pub const LANES_BYTES_MAX: usize = 256 << 20;
 /// Transactions of one database that are known and not applied.
 pub const TRANSACTIONS_MAX: usize = 100_000;
+/// Bytes of a bearer token: each is hashed, or read and verified, before anything is known of who sent it.
+pub const TOKEN_BYTES_MAX: usize = 16 << 10;
+/// How long a TLS handshake takes, in milliseconds: who does not finish it holds a connection.
+pub const HANDSHAKE_MS_MAX: u64 = 10_000;
+/// Keys of one issuer.
+pub const ISSUER_KEYS_MAX: usize = 100;

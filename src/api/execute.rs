@@ -21,6 +21,7 @@ use crate::ids::DomainId;
 use crate::limits::{INLINE_BYTES_MAX, INLINE_STEPS_MAX, Limits, VALUES_MAX};
 use crate::model::Model;
 use crate::query::{BAD_USER_INPUT, Reading, Seal};
+use crate::rights::{Rights, Scope};
 use crate::serving::{Pinned, Serving, Short, TooMany, Wanted};
 
 /// A GraphQL request, whatever brought it.
@@ -31,8 +32,7 @@ pub struct Request {
     pub variables: Map<String, Json>,
     /// What is demanded of the answer's freshness, or why it cannot be read.
     pub demand: Result<Demand, String>,
-    /// Whether personal data may be read.
-    pub personal: bool,
+    pub rights: Arc<Rights>,
     /// Whether `extensions.plan` is asked for.
     pub plan: bool,
     pub on_error: OnError,
@@ -49,6 +49,8 @@ pub struct Answer {
     pub etag: Option<String>,
     /// Whether a demand was not met.
     pub unmet: bool,
+    /// Scopes of which who asked has none and needs one; empty unless it was denied.
+    pub lacks: &'static [Scope],
 }
 
 /// How a request ended.
@@ -59,6 +61,8 @@ pub enum Outcome {
     Partial,
     /// Not executed: the request was at fault.
     Refused,
+    /// Not executed: who asks may not.
+    Denied,
     /// Not executed: a demand on freshness was not met.
     NotFreshEnough,
     /// Not executed: too many ask at once.
@@ -74,6 +78,7 @@ impl Outcome {
             Outcome::Ok => "ok",
             Outcome::Partial => "error",
             Outcome::Refused => "refused",
+            Outcome::Denied => "denied",
             Outcome::NotFreshEnough => "not_fresh_enough",
             Outcome::Overloaded => "overloaded",
             Outcome::Failed => "failed",
@@ -102,7 +107,7 @@ struct Task {
     bound: Vec<Arc<Bound>>,
     /// The domains that it can touch.
     domains: Vec<DomainId>,
-    personal: bool,
+    rights: Arc<Rights>,
     notes_plans: bool,
     on_error: OnError,
 }
@@ -129,6 +134,9 @@ impl Api {
             Ok(task) => task,
             Err(errors) => return self.refusal(&self.serving.pin(), &errors, &[]),
         };
+        if let Some(denied) = self.denial(&task.rights, &task.document, &task.prepared.plan) {
+            return denied;
+        }
         let wanted = match &request.demand {
             Ok(demand) => Wanted::new(&self.serving.snapshot(), demand, &task.domains).map(|wanted| (demand, wanted)),
             Err(why) => Err(why.clone()),
@@ -153,12 +161,13 @@ impl Api {
         };
         let freshness = self.freshness(&pinned, &executed.touched, short);
         let is_kept = !task.prepared.plan.operational && executed.errors.is_empty();
-        let basis = Basis { rules: self.rules, personal: task.personal, by_name: executed.by_name };
+        let basis = Basis { rules: self.rules, personal: task.rights.sees_personal(), by_name: executed.by_name };
         Answer {
             outcome: if executed.errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
             freshness: freshness.header(),
             etag: if is_kept { freshness.etag(&basis, &pinned, &executed.touched) } else { None },
             unmet: !freshness.unmet.is_empty(),
+            lacks: &[],
             body: body(&executed.errors, Some(executed.text), &freshness, executed.plans),
         }
     }
@@ -186,7 +195,7 @@ impl Api {
     fn task(&self, request: &Request, document: Arc<Document>) -> Result<Task, Vec<ApiError>> {
         let prepared = document.prepare(&self.schema, &self.model, &self.limits, &request.variables)?;
         let (plan, variables) = (&prepared.plan, &prepared.variables);
-        let bind = |list: &List| list.bind(&self.schema, &self.model, &self.seal, request.personal, variables);
+        let bind = |list: &List| list.bind(&self.schema, &self.model, &self.seal, &request.rights, variables);
         let bound: Vec<Arc<Bound>> = plan.lists.iter().map(bind).collect();
         let mut domains = plan.domains.clone();
         domains.extend(bound.iter().flat_map(|bound| bound.domains.iter().copied()));
@@ -196,8 +205,8 @@ impl Api {
         }
         domains.sort_unstable();
         domains.dedup();
-        let (personal, notes_plans, on_error) = (request.personal, request.plan, request.on_error);
-        Ok(Task { document, prepared, bound, domains, personal, notes_plans, on_error })
+        let (rights, notes_plans, on_error) = (request.rights.clone(), request.plan, request.on_error);
+        Ok(Task { document, prepared, bound, domains, rights, notes_plans, on_error })
     }
 
     /// Executes a query: here and now where that is a matter of a millisecond; else on a thread where it holds up no one, for as
@@ -234,7 +243,7 @@ impl Api {
         over: Box<dyn Fn() -> bool + Send>,
         steps_max: u64,
     ) -> Option<Executed> {
-        let reading = Reading::new(pinned.snapshot.graph.clone(), task.personal, over).at_most(steps_max);
+        let reading = Reading::new(pinned.snapshot.graph.clone(), task.rights.clone(), over).at_most(steps_max);
         let context = Context {
             reading: if task.notes_plans { reading.note_plans() } else { reading },
             pinned: pinned.clone(),
@@ -324,11 +333,12 @@ impl Api {
             freshness: freshness.header(),
             etag: None,
             unmet: true,
+            lacks: &[],
         }
     }
 
     /// An answer to a request that was not executed.
-    fn refusal(&self, pinned: &Pinned, errors: &[ApiError], domains: &[DomainId]) -> Answer {
+    pub(super) fn refusal(&self, pinned: &Pinned, errors: &[ApiError], domains: &[DomainId]) -> Answer {
         let freshness = self.freshness(pinned, domains, Vec::new());
         Answer {
             body: body(errors, None, &freshness, None),
@@ -336,6 +346,7 @@ impl Api {
             freshness: freshness.header(),
             etag: None,
             unmet: false,
+            lacks: &[],
         }
     }
 

@@ -8,6 +8,7 @@ mod check;
 mod coerce;
 mod colons;
 mod compile;
+mod denial;
 mod document;
 mod documents;
 mod error;

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{self, Admission, Api, Schema, Trusted};
+use crate::auth::Authority;
 use crate::cdc::Skipped;
 use crate::clock;
-use crate::config::{Config, Documents, SourceConfig, SourceKind, TopicConfig};
+use crate::config::{Config, Documents, SourceConfig, SourceKind, TlsConfig, TopicConfig};
 use crate::event::Decoder;
-use crate::http::{Room, Service, router, server};
+use crate::http::tls::Tls;
+use crate::http::{Loopback, Room, Service, router, server};
 use crate::ids::{By, DomainId, TopicId};
 use crate::intake::Intake;
 use crate::keys::Keys;
@@ -33,6 +35,8 @@ use crate::source::log::{Log, LogError};
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
+use tokio::task::JoinSet;
+
 use checkpoints::Begun;
 
 /// How long requests under way may take at a shutdown.
@@ -146,6 +150,7 @@ pub struct App {
     about: (String, String, Vec<String>),
     started: Duration,
     service: Service,
+    tls: Option<Arc<Tls>>,
     pipeline: Pipeline,
 }
 
@@ -159,6 +164,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let documents = Arc::new(api::Documents::new(trusted));
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
     let metrics = metrics(&model, &config)?;
+    let tls = tls(config.tls.as_ref())?;
     let started = clock::tick();
     let named = |source: &SourceConfig| match &source.kind {
         SourceKind::Log => format!("{} (the embedded log)", source.name),
@@ -233,6 +239,9 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let api = Api { model, schema, serving, seal, admission, documents, limits: limits.clone(), rules };
     let service = Service {
         api: api.clone(),
+        authority: config.auth.map(|auth| Arc::new(Authority::new(auth))),
+        // Known when there is a listener.
+        loopback: Loopback { is_all: false },
         intake: embedded.map(|embedded| embedded.intake),
         retrier: pipeline.retrier.clone(),
         checkpointing: pipeline.checkpointing.clone(),
@@ -243,7 +252,13 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         limits,
         room: Room::default(),
     };
-    Ok(App { api, threads, about, started, service, pipeline })
+    Ok(App { api, threads, about, started, service, tls, pipeline })
+}
+
+/// The certificate of the configuration, read.
+pub fn tls(config: Option<&TlsConfig>) -> Result<Option<Arc<Tls>>, String> {
+    let open = |config: &TlsConfig| Tls::open(&config.cert, &config.key, config.client_ca.as_deref());
+    Ok(config.map(open).transpose()?.map(Arc::new))
 }
 
 /// The documents that are known from the start, read by the schema.
@@ -309,6 +324,11 @@ fn sources(config: &Config, embedded: Option<&EmbeddedStore>, late: Option<&Late
 }
 
 impl App {
+    /// Whether it is asked over TLS.
+    pub fn is_secured(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Says in the log what starts, and where.
     pub fn announce(&self, address: SocketAddr) {
         let (data, sources, read) = &self.about;
@@ -363,7 +383,13 @@ impl App {
         let failed = |error: std::io::Error| format!("the listener failed: {error}");
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-        let (limits, routes) = (self.service.limits.clone(), router(self.service));
+        let address = listener.local_addr().map_err(failed)?;
+        let loopback = Loopback { is_all: address.ip().to_canonical().is_loopback() };
+        let mut kept = JoinSet::new();
+        let issuers = self.service.authority.iter().flat_map(|authority| authority.issuers());
+        issuers.for_each(|issuer| drop(kept.spawn(issuer.clone().keep())));
+        self.tls.iter().for_each(|tls| drop(kept.spawn(tls.clone().keep())));
+        let (limits, routes) = (self.service.limits.clone(), router(Service { loopback, ..self.service }));
         let relay = tokio::spawn(self.api.serving.clone().relay());
         let hydration = tokio::spawn(App::hydrate(self.api.serving.clone(), self.started));
         let threads = self.threads.clone();
@@ -373,10 +399,11 @@ impl App {
                 _ = threads.died() => tokio::time::sleep(DYING).await,
             }
         };
-        if !server::serve(listener, routes, limits, stop, GRACE).await {
+        if !server::serve(listener, self.tls, routes, limits, stop, GRACE).await {
             tracing::warn!("requests under way took too long, and were cut off");
         }
         relay.abort();
+        kept.abort_all();
         if !hydration.is_finished() {
             hydration.abort();
             // It was ready for less than a look.

@@ -1,5 +1,6 @@
 //! Each room's options gathered: flags beat the environment, which beats the file. Read once, and unknown keys refused.
 
+mod auth;
 mod checkpoints;
 mod documents;
 mod domains;
@@ -12,6 +13,7 @@ mod written;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::auth::AuthConfig;
 use crate::cdc::Mapping;
 use crate::encoding::{Encoding, Registry};
 use crate::freshness::Thresholds;
@@ -24,6 +26,7 @@ use crate::telemetry::LogFormat;
 use domains::Sourced;
 use file::File;
 
+pub use auth::TlsConfig;
 pub use checkpoints::{CheckpointConfig, CheckpointPlace};
 pub use documents::{Documents, KnownDocument};
 pub use options::{DEPTH_MAX, LogOptions, Options};
@@ -95,6 +98,9 @@ pub struct Config {
     /// The documents that are known from the start.
     pub documents: Documents,
     pub checkpoints: CheckpointConfig,
+    /// Who may ask; none where only this machine may.
+    pub auth: Option<AuthConfig>,
+    pub tls: Option<TlsConfig>,
     /// What is taken, and will surprise.
     pub warnings: Vec<String>,
 }
@@ -142,6 +148,8 @@ impl Config {
         }
         let documents = documents::read(&sections, &places, folder, &mut faults);
         let checkpoints = checkpoints::read(&sections, &places, &data_dir, &mut faults);
+        let auth = auth::read(&sections, &places, folder, &mut faults, &mut warnings);
+        let tls = auth::tls(&sections, folder);
         if !faults.is_empty() {
             return Err(in_order(faults));
         }
@@ -150,6 +158,8 @@ impl Config {
         Ok(Config {
             documents,
             checkpoints,
+            auth,
+            tls,
             domains,
             sources,
             topics,

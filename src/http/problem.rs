@@ -2,11 +2,25 @@
 
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 pub fn problem(status: StatusCode, detail: &str) -> Response {
+    written(status, described(status, detail))
+}
+
+/// A problem with a code that programs tell it by, as GraphQL's errors have.
+pub fn coded(status: StatusCode, code: &str, detail: &str) -> Response {
+    let mut body = described(status, detail);
+    body["code"] = code.into();
+    written(status, body)
+}
+
+fn described(status: StatusCode, detail: &str) -> Json {
     let title = status.canonical_reason().unwrap_or("Error");
-    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail })
+}
+
+fn written(status: StatusCode, body: Json) -> Response {
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
 }
 

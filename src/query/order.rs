@@ -12,6 +12,7 @@ use crate::limits::ORDERS_MAX;
 use crate::model::cell::Cell;
 use crate::model::value::Value;
 use crate::model::{Kind, Model};
+use crate::rights::Rights;
 
 /// One term of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +38,8 @@ pub struct Order {
 static BY_KEY: Term = Term { links: Vec::new(), field: None, descending: false };
 
 impl Order {
-    /// Reads `orderBy`, coerced. `personal` says whether personal fields may be sorted by.
-    pub fn read(model: &Model, entity: EntityId, input: Option<&Json>, personal: bool) -> Result<Order, QueryError> {
+    /// Reads `orderBy`, coerced. `rights` say whether personal fields may be sorted by.
+    pub fn read(model: &Model, entity: EntityId, input: Option<&Json>, rights: &Rights) -> Result<Order, QueryError> {
         let mut order = Order { terms: Vec::new(), signature: model.entities[entity].name.clone(), personal: false };
         let terms = input.and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         if terms.len() > ORDERS_MAX {
@@ -46,12 +47,12 @@ impl Order {
             return Err(QueryError::bad_input(message));
         }
         for term in terms {
-            order.add(model, entity, term, personal)?;
+            order.add(model, entity, term, rights)?;
         }
         Ok(order)
     }
 
-    fn add(&mut self, model: &Model, entity: EntityId, term: &Json, personal: bool) -> Result<(), QueryError> {
+    fn add(&mut self, model: &Model, entity: EntityId, term: &Json, rights: &Rights) -> Result<(), QueryError> {
         let (mut holder, mut links, mut input) = (entity, Vec::new(), term);
         self.signature.push(' ');
         loop {
@@ -74,7 +75,7 @@ impl Order {
                 continue;
             }
             if field.is_some_and(|field| described.fields[field].personal) {
-                if !personal {
+                if !rights.sees_personal() {
                     return Err(QueryError::forbidden(name));
                 }
                 self.personal = true;

@@ -12,6 +12,7 @@ use crate::graph::{Code, Node};
 use crate::ids::{EntityId, NodeId, Slot};
 use crate::model::Model;
 use crate::model::cell::Cell;
+use crate::rights::Rights;
 
 /// Edges of a page where neither `first` nor `last` is given.
 pub const PAGE_DEFAULT: usize = 50;
@@ -41,18 +42,18 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads them from GraphQL's input, coerced. `personal` says whether personal fields may be filtered and sorted by.
+    /// Reads them from GraphQL's input, coerced. `rights` say whether personal fields may be filtered and sorted by.
     pub fn read(
         model: &Model,
         entity: EntityId,
         seal: &Seal,
-        personal: bool,
+        rights: &Rights,
         given: &Map<String, Json>,
     ) -> Result<Arguments, QueryError> {
         let argument = |name: &str| given.get(name).filter(|value| !value.is_null());
-        let filter = argument("filter").map(|filter| input::read(model, entity, filter, personal)).transpose()?;
+        let filter = argument("filter").map(|filter| input::read(model, entity, filter, rights)).transpose()?;
         let widens = argument("filter").is_some_and(|filter| filter.get("completeness").is_some());
-        let order = Order::read(model, entity, argument("orderBy"), personal)?;
+        let order = Order::read(model, entity, argument("orderBy"), rights)?;
         let size = |name: &str| match argument(name) {
             None => Ok(None),
             Some(number) => match number.as_i64() {

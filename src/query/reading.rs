@@ -11,12 +11,12 @@ use crate::graph::{Bounds, Completeness, Counts, Halt, Node, Path, View, paths};
 use crate::ids::{By, DomainId, EntityId, FieldId, NodeId};
 use crate::limits::{ANSWER_BYTES_MAX, STEPS};
 use crate::model::Model;
+use crate::rights::Rights;
 
 /// What a request reads with. It belongs to one thread at a time.
 pub struct Reading {
     pub(super) view: View,
-    /// Whether personal data may be read.
-    pub personal: bool,
+    pub rights: Arc<Rights>,
     touched: By<DomainId, Cell<bool>>,
     /// Whether the answer depends on who names what, which any domain may change.
     by_name: Cell<bool>,
@@ -30,11 +30,11 @@ pub struct Reading {
 }
 
 impl Reading {
-    pub fn new(view: View, personal: bool, over: Box<dyn Fn() -> bool + Send>) -> Reading {
+    pub fn new(view: View, rights: Arc<Rights>, over: Box<dyn Fn() -> bool + Send>) -> Reading {
         let touched = view.model().domains.iter().map(|_| Cell::new(false)).collect();
         Reading {
             view,
-            personal,
+            rights,
             touched,
             by_name: Cell::new(false),
             steps: Cell::new(0),

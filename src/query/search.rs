@@ -63,7 +63,8 @@ pub fn search(reading: &Reading, text: &str, kinds: &[EntityId], first: usize) -
     }
     for entity in kinds.iter().copied() {
         let fields = &reading.view.model().entities[entity].fields;
-        let readable = |field: &FieldId| fields[*field].searchable && (reading.personal || !fields[*field].personal);
+        let readable =
+            |field: &FieldId| fields[*field].searchable && (reading.rights.sees_personal() || !fields[*field].personal);
         let readable: Vec<FieldId> = fields.ids().filter(readable).collect();
         if readable.is_empty() {
             continue;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod attacks;
+mod auth;
 mod cdc;
 mod checkpoints;
 mod concurrency;

@@ -52,7 +52,7 @@ impl<'r> Run<'r> {
                 None => self.null(),
             },
             OfNode::Attributes => {
-                if described.has_personal && !self.reading.personal {
+                if described.has_personal && !self.reading.rights.sees_personal() {
                     return Err(QueryError::forbidden("attributes").into());
                 }
                 self.attributes(node)
@@ -88,7 +88,7 @@ impl<'r> Run<'r> {
     }
 
     fn may_read(&self, personal: bool, entity: EntityId, field: FieldId) -> Result<(), QueryError> {
-        match personal && !self.reading.personal {
+        match personal && !self.reading.rights.sees_personal() {
             true => Err(QueryError::forbidden(&self.reading.model().entities[entity].fields[field].name)),
             false => Ok(()),
         }

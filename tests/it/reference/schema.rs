@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::support::rights;
 use apollo_compiler::ast::{FieldDefinition, InputValueDefinition, Type};
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
@@ -220,7 +221,7 @@ fn nothing(types: &apollo_compiler::Schema) -> FieldValue<'static> {
 }
 
 fn reading(shared: &Shared) -> Reading {
-    Reading::new(shared.snapshot.graph.clone(), shared.personal, Box::new(|| false))
+    Reading::new(shared.snapshot.graph.clone(), rights(shared.personal), Box::new(|| false))
 }
 
 /// A field that is asked for.
@@ -454,7 +455,7 @@ impl Asked<'_, '_> {
     }
 
     fn page(&self, entity: EntityId, source: Source) -> Resolved {
-        let arguments = Arguments::read(self.model(), entity, &seal(), self.shared.personal, &self.given())?;
+        let arguments = Arguments::read(self.model(), entity, &seal(), &rights(self.shared.personal), &self.given())?;
         let page = page(&self.reading, entity, source, &arguments)?;
         Ok(Some(FieldValue::owned_any(Parent::List(Arc::new(Listed { entity, source, arguments, page })))))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::support::rights;
 use serde_json::{Value as Json, json};
 use staygraph::api::{self, Admission, Api, Documents, OnError, Request, Source, Trusted};
 use staygraph::freshness::{Demand, Moment, Thresholds};
@@ -112,7 +113,7 @@ impl World {
             operation_name: operation.map(str::to_owned),
             variables: variables.as_object().cloned().unwrap_or_default(),
             demand: Ok(Demand::default()),
-            personal,
+            rights: rights(personal),
             plan: false,
             on_error: on,
         };
