@@ -147,3 +147,9 @@ pub const LANE_BYTES_MAX: usize = 16 << 20;
 pub const LANES_BYTES_MAX: usize = 256 << 20;
 /// Transactions of one database that are known and not applied.
 pub const TRANSACTIONS_MAX: usize = 100_000;
+/// Versions that are held, the newest among them, for who asks what changed since one of them,
+pub const VERSIONS_MAX: usize = 256;
+/// and the bytes, about, of what the later of them replaced of the earlier.
+pub const VERSIONS_BYTES_MAX: usize = 16 << 20;
+/// Nodes that a version tells to have changed: of one that changed more, looking at all takes hardly longer.
+pub const WRITTEN_MAX: usize = 65_536;

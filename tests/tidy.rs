@@ -55,7 +55,7 @@ const PACKAGES: [(&str, &[&str]); 48] = [
     ("zeroize", &["keys/"]),
     ("zeroizing_alloc", &["main.rs"]),
     ("base64", &["query/cursor.rs", "encoding/", "cdc/row.rs"]),
-    ("arc_swap", &["serving/mod.rs", "keys/"]),
+    ("arc_swap", &["serving/", "keys/"]),
     ("quick_cache", &["api/documents.rs"]),
     ("axum", &["http/", "app/"]),
     ("tower_http", &["http/"]),

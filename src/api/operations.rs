@@ -43,20 +43,8 @@ pub fn checkpoint(checkpoint: &Checkpoint) -> Json {
 /// What the version says, as one number. Made once a version, however often it is asked for.
 pub fn digest(context: &Context) -> Result<Json, QueryError> {
     let (snapshot, model) = (&context.pinned.snapshot, context.reading.model());
-    let digests = context.serving.digests(snapshot.version, || {
-        let mut all = Vec::new();
-        for entity in model.entities.ids() {
-            context.reading.touch(entity);
-            let mut outcome = Ok(());
-            let digest = projection::digest(&snapshot.graph, entity, || {
-                outcome = context.reading.steps(projection::DIGEST_STEP);
-                outcome.is_ok()
-            });
-            outcome?;
-            all.extend(digest);
-        }
-        Ok::<_, QueryError>(all)
-    })?;
+    model.entities.ids().for_each(|entity| context.reading.touch(entity));
+    let digests = context.serving.digests(snapshot, || context.reading.steps(projection::DIGEST_STEP))?;
     let names = model.entities.iter().map(|entity| entity.name.as_str());
     let named: Vec<(&str, Digest)> = names.zip(digests.iter().copied()).collect();
     let of_entity =

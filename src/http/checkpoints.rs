@@ -42,12 +42,13 @@ pub async fn take(
     }
 }
 
-/// Where a page of digests begins.
+/// Where a page of digests begins, and of which version it is: of the newest unless that is said.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct From {
     #[serde(default)]
     from: u32,
+    version: Option<u64>,
 }
 
 /// Nodes of a page.
@@ -59,7 +60,7 @@ pub async fn digests(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Path(entity): Path<String>,
-    Query(From { from }): Query<From>,
+    Query(From { from, version }): Query<From>,
 ) -> Response {
     if !is_local(peer, &headers) {
         let detail = "digests are shown to this machine only, since no authentication is configured";
@@ -71,7 +72,13 @@ pub async fn digests(
             "the model has no such entity: `{ catalog { entities { name } } }` lists them",
         );
     };
-    let snapshot = service.api.serving.snapshot();
+    let serving = &service.api.serving;
+    let Some(snapshot) = version.map_or_else(|| Some(serving.snapshot()), |version| serving.version(version)) else {
+        return problem(
+            StatusCode::GONE,
+            "the version is not held any more: `{ projection { version } }` names the newest",
+        );
+    };
     let made = blocking("a request for digests", move || {
         let mut digester = Digester::new(&snapshot.graph, entity);
         let slots = snapshot.graph.slots(entity).len() as u32;

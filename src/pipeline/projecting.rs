@@ -55,6 +55,8 @@ pub struct Projecting {
     outlet: Option<Box<dyn Outlet>>,
     /// To who destroys keys: entities, and subjects. It holds as many as erasures came while one is made durable.
     erased: Sender<Erasures>,
+    /// Whether the next version is without something that those before it are not to keep.
+    is_emptied: bool,
     /// Whether an older version is read that still has what was erased.
     is_fading: bool,
     poison: Poison,
@@ -94,6 +96,7 @@ impl Projecting {
             tick,
             outlet,
             erased,
+            is_emptied: false,
             is_fading: false,
             poison: Poison::default(),
             told: 0,
@@ -148,7 +151,12 @@ impl Projecting {
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
         self.serving.publish(snapshot);
-        self.is_fading = self.projector.drop_faded();
+        let is_fading = self.projector.drop_faded();
+        // Versions that are held for whoever may come hold nobody who was erased, and no letter that was taken away.
+        if std::mem::take(&mut self.is_emptied) || is_fading && !self.is_fading {
+            self.serving.let_go();
+        }
+        self.is_fading = is_fading && self.projector.drop_faded();
         self.metrics.published((self.tick)().saturating_sub(began));
         let published_at = (self.clock)().at;
         for done in self.told_then.drain(..) {
@@ -218,6 +226,7 @@ impl Projecting {
     /// Passes on whom erasures reached.
     fn erase(&mut self) {
         let Erased { subjects, letters } = self.projector.take_erased();
+        self.is_emptied |= !letters.is_empty();
         if !subjects.is_empty() {
             // Nobody takes it once its thread has died, and then the process ends.
             let _ = self.erased.send(subjects);
@@ -245,11 +254,13 @@ impl Projecting {
                 self.untell(&letters);
                 self.projector.apply_again(&batch, &letters, (self.clock)().at);
                 self.told_then.push(done);
+                self.is_emptied = true;
             }
             Work::Discard { letters, done } => {
                 self.untell(&letters);
                 self.projector.discard(&letters);
                 self.told_then.push(done);
+                self.is_emptied = true;
             }
             Work::Capture(captured) => {
                 // A version has all that was applied.

@@ -3,7 +3,9 @@
 //! A request pins one version, and how fresh that is, in one go: its `asOf` and status are the version's own. Only its age
 //! is measured when it is answered.
 
+mod digests;
 mod logs;
+mod versions;
 mod waits;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,14 +14,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds, domain};
-use crate::ids::{By, DomainId, PartitionId, TopicId};
+use crate::ids::{By, DomainId, EntityId, PartitionId, TopicId};
 use crate::model::Model;
 use crate::model::value::Instant;
 use crate::position::LogId;
 use crate::projection::{Digest, Snapshot, Topic};
 use crate::source::{Asked, Extent};
 
+use digests::Digests;
 use logs::{Judged, Logs};
+use versions::Versions;
+pub use versions::{Since, TooOld};
 use waits::News;
 pub use waits::{Short, TooMany, Wanted};
 
@@ -130,7 +135,7 @@ impl Unready {
 pub struct Serving {
     model: Arc<Model>,
     domains: By<DomainId, DomainServing>,
-    snapshot: ArcSwap<Snapshot>,
+    versions: Versions,
     /// The newest version as somebody took it last.
     last: ArcSwapOption<Pinned>,
     logs: Logs,
@@ -143,8 +148,7 @@ pub struct Serving {
     unheard: AtomicUsize,
     /// Newest first.
     checkpoints: ArcSwap<Vec<Checkpoint>>,
-    /// Of the version that somebody asked for last, by entity.
-    digests: ArcSwapOption<(u64, Vec<Digest>)>,
+    digests: Digests,
     news: News,
     contact_now: ContactNow,
     pub started_at: Instant,
@@ -171,13 +175,13 @@ impl Serving {
             domains,
             remarks: RwLock::new(first.topics.iter().map(|_| None).collect()),
             lists: RwLock::new(first.topics.iter().map(|_| List::default()).collect()),
-            snapshot: ArcSwap::from_pointee(first),
+            versions: Versions::new(first),
             last: ArcSwapOption::empty(),
             logs,
             retired: Mutex::default(),
             unheard: AtomicUsize::new(sources),
             checkpoints: ArcSwap::default(),
-            digests: ArcSwapOption::empty(),
+            digests: Digests::default(),
             news: News::new(),
             contact_now,
             started_at: clock().at,
@@ -188,7 +192,27 @@ impl Serving {
 
     /// The newest version.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.load_full()
+        self.versions.newest()
+    }
+
+    /// A version by its number, where it is held.
+    pub fn version(&self, number: u64) -> Option<Arc<Snapshot>> {
+        self.versions.at(number)
+    }
+
+    /// What a version changed of an earlier one, where both are held.
+    pub fn since(&self, before: u64, version: u64) -> Result<Since, TooOld> {
+        self.versions.since(before, version)
+    }
+
+    /// Lets go of all versions but the newest: what they hold beside that is to vanish.
+    pub fn let_go(&self) {
+        self.versions.let_go();
+    }
+
+    /// How many versions are held, the newest among them, and the bytes, about, that the others take.
+    pub fn held(&self) -> (usize, usize) {
+        self.versions.size()
     }
 
     /// The checkpoints that there are, newest first.
@@ -200,14 +224,14 @@ impl Serving {
         self.checkpoints.store(Arc::new(checkpoints));
     }
 
-    /// The digests of a version's entities: made where nobody asked for those of the same version before.
-    pub fn digests<E>(&self, version: u64, make: impl FnOnce() -> Result<Vec<Digest>, E>) -> Result<Vec<Digest>, E> {
-        if let Some(made) = self.digests.load_full().filter(|made| made.0 == version) {
-            return Ok(made.1.clone());
-        }
-        let made = make()?;
-        self.digests.store(Some(Arc::new((version, made.clone()))));
-        Ok(made)
+    /// The digests of a version's entities, by what changed since somebody asked for those of an earlier one where that is
+    /// held. `goes_on` is asked now and then; what it refuses by ends it.
+    pub fn digests<E>(
+        &self,
+        snapshot: &Snapshot,
+        goes_on: impl FnMut() -> Result<(), E>,
+    ) -> Result<By<EntityId, Digest>, E> {
+        self.digests.of(&self.versions, snapshot, goes_on)
     }
 
     pub fn now(&self) -> Moment {
@@ -221,7 +245,7 @@ impl Serving {
 
     /// Makes a version the newest.
     pub fn publish(&self, snapshot: Snapshot) {
-        let before = self.snapshot.swap(Arc::new(snapshot));
+        let before = self.versions.publish(snapshot);
         self.last.store(None);
         // Not what the newest version has applied: who took the one before it may still be looking. See `pin`.
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
@@ -360,7 +384,7 @@ impl Serving {
             let (snapshot, now) = (self.snapshot(), self.now());
             let freshness = self.judge_all(&snapshot, now);
             // The logs' memory reaches back to the version before the newest, so what was said of this one was whole.
-            if self.snapshot.load().version <= snapshot.version + 1 {
+            if self.snapshot().version <= snapshot.version + 1 {
                 return Pinned { snapshot, freshness, at: now };
             }
         }
@@ -371,13 +395,13 @@ impl Serving {
         let last = self.last.load_full();
         if let Some(last) = last
             && self.now().ms_since(last.at) < SHARED_MS
-            && Arc::ptr_eq(&self.snapshot.load(), &last.snapshot)
+            && self.versions.is_newest(&last.snapshot)
         {
             return last;
         }
         let pinned = Arc::new(self.pin());
         self.last.store(Some(pinned.clone()));
-        if !Arc::ptr_eq(&self.snapshot.load(), &pinned.snapshot) {
+        if !self.versions.is_newest(&pinned.snapshot) {
             // Published meanwhile: nobody is to keep what is no longer the newest.
             self.last.store(None);
         }

@@ -97,7 +97,7 @@ impl Metrics {
             publish: kept(&registry, publish)?,
             accepted: kept(&registry, accepted)?,
             refused,
-            pinned: gauge("versions_pinned", "Versions that somebody reads, the newest among them.")?,
+            pinned: gauge("versions_pinned", "Versions that are held or read, the newest among them.")?,
             garbage: gauge("garbage_pages", "Pages with records that are kept for a version, or wait to be dropped.")?,
             checkpoint_seconds: gauge(
                 "checkpoint_seconds",
@@ -263,12 +263,16 @@ impl Metrics {
             gauge("checkpoint_age_seconds", "Now minus when the newest checkpoint was taken.", age)?;
         }
         gauge("waiters", "Requests that wait for a version.", serving.waiting() as f64)?;
+        let (held, held_bytes) = serving.held();
+        let help = "Versions that are held for who asks what changed since, the newest among them.";
+        gauge("versions_held", help, held as f64)?;
         let untold = "Words of producers on fields that several set, beyond those that are remembered.";
         gauge("disagreements_untold", untold, snapshot.untold as f64)?;
         memory::parts(
             &registry,
             snapshot,
             self.batches.load(Ordering::Relaxed),
+            held_bytes,
             store.map_or(0, |store| store.memory),
         )?;
         if let Some(Store { log, free, .. }) = store {

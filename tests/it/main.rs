@@ -38,6 +38,7 @@ mod strangler;
 mod support;
 mod teller;
 mod transactions;
+mod versions;
 mod walks;
 mod wire;
 mod write;

@@ -546,6 +546,7 @@ impl Life {
         let snapshot = self.serving.snapshot();
         assert!(snapshot.version >= self.version);
         if snapshot.version > self.version {
+            self.check_held(&snapshot);
             self.version = snapshot.version;
             let positions: Vec<(LogId, u64)> =
                 snapshot.partitions.entries().map(|(id, known)| (known.log, snapshot.applied[id])).collect();
@@ -583,6 +584,25 @@ impl Life {
             for (partition, target) in &self.targets {
                 let applied = snapshot.applied.get(*partition).copied().unwrap_or(0);
                 assert!(applied >= *target, "it is ready, and has applied {applied} where there was {target}");
+            }
+        }
+    }
+
+    /// What changed is told whole, and nobody is held who is erased by now.
+    fn check_held(&self, snapshot: &Snapshot) {
+        if let Ok(since) = self.serving.since(self.version, snapshot.version) {
+            crate::versions::check(&since, &snapshot.graph);
+        }
+        let made = self.serving.digests(snapshot, || Ok::<(), ()>(())).expect("nobody ends it");
+        assert_eq!(made.to_vec(), digests(&snapshot.graph), "version {}", snapshot.version);
+        let (view, first) = (&snapshot.graph, snapshot.version + 1 - self.serving.held().0 as u64);
+        for entity in view.model().entities.ids().filter(|entity| view.model().entities[*entity].has_personal) {
+            let erased = view.slots(entity).map(|slot| entity.node(slot)).filter(|id| view.node(*id).erased());
+            for id in erased {
+                let held = (first..snapshot.version).filter_map(|version| self.serving.version(version));
+                let is_open =
+                    |old: &Snapshot| id.slot.index() < old.graph.slots(entity).len() && !old.graph.node(id).erased();
+                assert!(held.into_iter().all(|old| !is_open(&old)), "somebody is held who was erased");
             }
         }
     }
