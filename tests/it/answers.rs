@@ -293,7 +293,8 @@ fn who_reads_too_long_is_told_so_and_let_go() {
     let answer = service.ask(endless, &[]).json();
     assert_eq!(answer["errors"][0]["extensions"]["code"], json!("QUERY_TIMEOUT"), "{answer}");
     // Those are let go of that are held for nobody in particular.
-    service.write(&[event("person.erased", "p", 2, json!({}))]);
+    let erased = service.write(&[event("person.erased", "p", 2, json!({}))]);
+    service.read("{ person(key: \"p\") { key } }", &erased);
     let position = service.write(&[stay(2000)]);
     service.read("{ reservation(key: \"r1\") { key } }", &position);
     let metrics = service.get("/metrics", &[]).text;

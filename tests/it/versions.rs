@@ -85,7 +85,7 @@ fn what_changed_since_a_version_that_is_held_is_told_whole() {
                 // Between two of them too, and never backwards.
                 let between = older.version + feed.random(ago + 1);
                 let between = serving.version(between).expect("it is held");
-                check(&serving.since(older.version, between.version).ok().expect("both are held"), &between.graph);
+                check(&serving.since(older.version, between.version).expect("both are held"), &between.graph);
                 assert!(ago == 0 || serving.since(newest.version, older.version).is_err());
             }
             Err(_) => assert!(ago as usize >= VERSIONS_MAX, "{ago} versions ago, of {:?}", serving.held()),
