@@ -44,7 +44,7 @@ pub fn checkpoint(checkpoint: &Checkpoint) -> Json {
 pub fn digest(context: &Context) -> Result<Json, QueryError> {
     let (snapshot, model) = (&context.pinned.snapshot, context.reading.model());
     model.entities.ids().for_each(|entity| context.reading.touch(entity));
-    let digests = context.serving.digests(snapshot, || context.reading.steps(projection::DIGEST_STEP))?;
+    let digests = context.generation.digests(snapshot, || context.reading.steps(projection::DIGEST_STEP))?;
     let names = model.entities.iter().map(|entity| entity.name.as_str());
     let named: Vec<(&str, Digest)> = names.zip(digests.iter().copied()).collect();
     let of_entity =
@@ -57,7 +57,7 @@ pub fn digest(context: &Context) -> Result<Json, QueryError> {
 }
 
 pub fn projection(context: &Context) -> Result<Json, QueryError> {
-    let (snapshot, serving) = (&context.pinned.snapshot, &context.serving);
+    let (snapshot, generation) = (&context.pinned.snapshot, &context.generation);
     let all: Vec<DomainId> = context.reading.model().domains.ids().collect();
     let total = |count: fn(&crate::projection::Counters) -> u64| snapshot.counters.iter().map(count).sum::<u64>();
     let domains = domains(context, &all)?;
@@ -65,13 +65,13 @@ pub fn projection(context: &Context) -> Result<Json, QueryError> {
         "version": snapshot.version,
         "position": context.pinned.position(&all),
         "model": context.reading.model().fingerprint,
-        "startedAt": serving.started_at.to_string(),
-        "readyAt": serving.ready_at().map(|at| at.to_string()),
+        "startedAt": generation.serving.started_at.to_string(),
+        "readyAt": generation.ready_at().map(|at| at.to_string()),
         "eventsApplied": total(|counters| counters.applied),
         "duplicates": total(|counters| counters.duplicates),
         "conflicts": total(|counters| counters.conflicts),
         "domains": domains,
-        "checkpoints": serving.checkpoints().iter().map(checkpoint).collect::<Vec<_>>(),
+        "checkpoints": generation.serving.checkpoints().iter().map(checkpoint).collect::<Vec<_>>(),
     }))
 }
 

@@ -72,8 +72,9 @@ pub async fn digests(
             "the model has no such entity: `{ catalog { entities { name } } }` lists them",
         );
     };
-    let serving = &service.api.serving;
-    let Some(snapshot) = version.map_or_else(|| Some(serving.snapshot()), |version| serving.version(version)) else {
+    let generation = &service.api.generation;
+    let Some(snapshot) = version.map_or_else(|| Some(generation.snapshot()), |version| generation.version(version))
+    else {
         return problem(
             StatusCode::GONE,
             "the version is not held any more: `{ projection { version } }` names the newest",

@@ -40,7 +40,7 @@ pub async fn bytes(
     if !is_local(peer, &headers) {
         return forbidden();
     }
-    let snapshot = service.api.serving.snapshot();
+    let snapshot = service.api.generation.snapshot();
     let found =
         snapshot.dead_letters.iter().find(|(_, letter)| letter.id() == id).map(|(_, letter)| letter.bytes.clone());
     match found {

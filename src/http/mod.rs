@@ -157,10 +157,10 @@ async fn live(State(service): State<Arc<Service>>) -> Response {
 }
 
 async fn is_ready(State(service): State<Arc<Service>>) -> Response {
-    let serving = &service.api.serving;
-    match serving.why_unready() {
+    let generation = &service.api.generation;
+    match generation.why_unready() {
         None => {
-            let since = serving.ready_at().map(|at| at.to_string());
+            let since = generation.ready_at().map(|at| at.to_string());
             json(StatusCode::OK, serde_json::json!({ "status": "ready", "since": since }).to_string())
         }
         Some(unready) => {
@@ -178,7 +178,7 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
             None
         }
     });
-    match service.metrics.render(&service.api.serving, store) {
+    match service.metrics.render(&service.api.generation, store) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");

@@ -16,7 +16,7 @@ use crate::event::Code;
 use crate::freshness::{Cause, Status};
 use crate::ids::{By, DomainId};
 use crate::model::Model;
-use crate::serving::Serving;
+use crate::serving::Generation;
 
 /// What the embedded log takes of its disk, what is free there, and what it takes of the memory, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -175,18 +175,18 @@ impl Metrics {
     }
 
     /// Prometheus text, with everything as it is now.
-    pub fn render(&self, serving: &Serving, store: Option<Store>) -> Result<String, prometheus::Error> {
+    pub fn render(&self, generation: &Generation, store: Option<Store>) -> Result<String, prometheus::Error> {
         let mut text = Vec::new();
-        for families in [self.registry.gather(), self.now(serving, store)?.gather(), self.process.gather()] {
+        for families in [self.registry.gather(), self.now(generation, store)?.gather(), self.process.gather()] {
             TextEncoder::new().encode(&families, &mut text)?;
         }
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// What others count. Made for one scrape: nothing is added to what another one added.
-    fn now(&self, serving: &Serving, store: Option<Store>) -> Result<Registry, prometheus::Error> {
+    fn now(&self, generation: &Generation, store: Option<Store>) -> Result<Registry, prometheus::Error> {
         let registry = Registry::new_custom(Some("staygraph".into()), None)?;
-        let pinned = serving.pin();
+        let pinned = generation.pin();
         let (snapshot, freshness) = (&pinned.snapshot, &pinned.freshness);
         let (by_domain, by_code) = (&["domain"], &["domain", "code"]);
         let applied = counters(
@@ -254,16 +254,16 @@ impl Metrics {
             gauge.set(value);
             registry.register(Box::new(gauge))
         };
-        gauge("ready", "1 once hydrated.", f64::from(u8::from(serving.ready_at().is_some())))?;
+        gauge("ready", "1 once hydrated.", f64::from(u8::from(generation.ready_at().is_some())))?;
         let since = |at: &str| {
             let at = crate::model::value::Instant::parse(at).ok()?;
-            Some(serving.now().at.micros().saturating_sub(at.micros()) as f64 / 1e6)
+            Some(generation.now().at.micros().saturating_sub(at.micros()) as f64 / 1e6)
         };
-        if let Some(age) = serving.checkpoints().first().and_then(|newest| since(&newest.at)) {
+        if let Some(age) = generation.serving.checkpoints().first().and_then(|newest| since(&newest.at)) {
             gauge("checkpoint_age_seconds", "Now minus when the newest checkpoint was taken.", age)?;
         }
-        gauge("waiters", "Requests that wait for a version.", serving.waiting() as f64)?;
-        let (held, held_bytes) = serving.held();
+        gauge("waiters", "Requests that wait for a version.", generation.waiting() as f64)?;
+        let (held, held_bytes) = generation.held();
         let help = "Versions that are held for who asks what changed since, the newest among them.";
         gauge("versions_held", help, held as f64)?;
         let untold = "Words of producers on fields that several set, beyond those that are remembered.";

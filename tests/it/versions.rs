@@ -8,7 +8,7 @@ use staygraph::ids::{EntityId, Slot};
 use staygraph::limits::{VERSIONS_BYTES_MAX, VERSIONS_MAX, WRITTEN_MAX};
 use staygraph::model::value::Instant;
 use staygraph::projection::Snapshot;
-use staygraph::serving::{DomainServing, Serving, Since};
+use staygraph::serving::{DomainServing, Generation, Serving, Since};
 
 use crate::concurrency::{Feed, GUEST, STAY};
 use crate::laws::digests;
@@ -17,10 +17,11 @@ fn still() -> Moment {
     Moment { at: Instant::EPOCH, tick_ms: 1 }
 }
 
-fn serving(first: Snapshot) -> Serving {
+fn begin(first: Snapshot) -> Arc<Generation> {
     let model = first.graph.model().clone();
     let domain = DomainServing { thresholds: Thresholds::default(), held: None };
-    Serving::new(model.clone(), vec![domain; model.domains.len()].into(), first, 0, Box::new(|| ()), still)
+    let domains = vec![domain; model.domains.len()];
+    Arc::new(Serving::new(first.topics.len(), 0, Box::new(|| ()), still)).begin(model, domains.into(), first)
 }
 
 /// A slot's record; none where the version does not have the slot.
@@ -41,8 +42,8 @@ pub fn check(since: &Since, after: &View) {
     }
 }
 
-fn digested(serving: &Serving, snapshot: &Snapshot) {
-    let made = serving.digests(snapshot, || Ok::<(), ()>(())).unwrap();
+fn digested(generation: &Generation, snapshot: &Snapshot) {
+    let made = generation.digests(snapshot, || Ok::<(), ()>(())).unwrap();
     assert_eq!(made.to_vec(), digests(&snapshot.graph), "version {}", snapshot.version);
 }
 
@@ -66,78 +67,81 @@ fn change(feed: &mut Feed, count: u64, pairs: u64) {
 #[test]
 fn what_changed_since_a_version_that_is_held_is_told_whole() {
     let mut feed = Feed::new();
-    let serving = serving(feed.publish());
+    let generation = begin(feed.publish());
     for round in 0..600u64 {
         let count = feed.random(12);
         change(&mut feed, count, 60);
-        serving.publish(feed.publish());
-        let newest = serving.snapshot();
+        generation.publish(feed.publish());
+        let newest = generation.snapshot();
         let ago = feed.random(newest.version.min(2 * VERSIONS_MAX as u64));
-        match serving.since(newest.version - ago, newest.version) {
+        match generation.since(newest.version - ago, newest.version) {
             Ok(since) => {
                 assert!((ago as usize) < VERSIONS_MAX, "{ago} versions ago");
                 check(&since, &newest.graph);
                 if ago == 0 {
                     assert!([GUEST, STAY].iter().all(|entity| since.written(*entity).is_empty()));
                 }
-                let older = serving.version(newest.version - ago).expect("it is held");
+                let older = generation.version(newest.version - ago).expect("it is held");
                 assert_eq!(older.version, newest.version - ago);
                 // Between two of them too, and never backwards.
                 let between = older.version + feed.random(ago + 1);
-                let between = serving.version(between).expect("it is held");
-                check(&serving.since(older.version, between.version).expect("both are held"), &between.graph);
-                assert!(ago == 0 || serving.since(newest.version, older.version).is_err());
+                let between = generation.version(between).expect("it is held");
+                check(&generation.since(older.version, between.version).expect("both are held"), &between.graph);
+                assert!(ago == 0 || generation.since(newest.version, older.version).is_err());
             }
-            Err(_) => assert!(ago as usize >= VERSIONS_MAX, "{ago} versions ago, of {:?}", serving.held()),
+            Err(_) => assert!(ago as usize >= VERSIONS_MAX, "{ago} versions ago, of {:?}", generation.held()),
         }
         if feed.random(5) == 0 || round > 590 {
-            digested(&serving, &newest);
+            digested(&generation, &newest);
         }
     }
-    assert_eq!(serving.held().0, VERSIONS_MAX);
-    assert!(serving.since(serving.snapshot().version + 1, serving.snapshot().version + 1).is_err());
+    assert_eq!(generation.held().0, VERSIONS_MAX);
+    assert!(generation.since(generation.snapshot().version + 1, generation.snapshot().version + 1).is_err());
     // What was let go of is told of no more; digests are right all the same.
-    let before = serving.snapshot().version - 1;
-    serving.let_go();
-    assert_eq!(serving.held(), (1, 0));
-    assert!(serving.version(before).is_none() && serving.since(before, before + 1).is_err());
+    let before = generation.snapshot().version - 1;
+    generation.let_go();
+    assert_eq!(generation.held(), (1, 0));
+    assert!(generation.version(before).is_none() && generation.since(before, before + 1).is_err());
     change(&mut feed, 5, 60);
-    serving.publish(feed.publish());
-    assert_eq!(serving.held().0, 2);
-    digested(&serving, &serving.snapshot());
+    generation.publish(feed.publish());
+    assert_eq!(generation.held().0, 2);
+    digested(&generation, &generation.snapshot());
     // Nothing but the versions that are held keeps anything.
-    let (count, _) = serving.held();
+    let (count, _) = generation.held();
     assert_eq!(feed.projector.pinned(), count);
 }
 
 #[test]
 fn a_flood_leaves_few_versions_and_no_more_bytes_than_may_be() {
     let mut feed = Feed::new();
-    let serving = serving(feed.publish());
+    let generation = begin(feed.publish());
     let mut fewest = VERSIONS_MAX;
     for _ in 0..60 {
         change(&mut feed, 2000, 4000);
-        serving.publish(feed.publish());
-        let (held, bytes) = serving.held();
+        generation.publish(feed.publish());
+        let (held, bytes) = generation.held();
         assert!(bytes <= VERSIONS_BYTES_MAX, "{bytes} bytes in {held} versions");
         fewest = fewest.min(held);
         check(
-            &serving.since(serving.snapshot().version + 1 - held as u64, serving.snapshot().version).ok().unwrap(),
-            &serving.snapshot().graph,
+            &generation
+                .since(generation.snapshot().version + 1 - held as u64, generation.snapshot().version)
+                .ok()
+                .unwrap(),
+            &generation.snapshot().graph,
         );
     }
-    assert!(serving.held().0 < 60, "{:?}", serving.held());
+    assert!(generation.held().0 < 60, "{:?}", generation.held());
     // One that changed more than is told is the first of what is held.
-    let before = serving.snapshot().version;
+    let before = generation.snapshot().version;
     for number in 0..=WRITTEN_MAX {
         feed.event(GUEST, number, "changed", format_args!(""));
     }
-    serving.publish(feed.publish());
-    assert_eq!((serving.held(), serving.since(before, before + 1).is_err()), ((1, 0), true));
-    digested(&serving, &serving.snapshot());
+    generation.publish(feed.publish());
+    assert_eq!((generation.held(), generation.since(before, before + 1).is_err()), ((1, 0), true));
+    digested(&generation, &generation.snapshot());
     change(&mut feed, 10, 4000);
-    serving.publish(feed.publish());
-    let newest: Arc<Snapshot> = serving.snapshot();
-    check(&serving.since(before + 1, before + 2).ok().unwrap(), &newest.graph);
-    digested(&serving, &newest);
+    generation.publish(feed.publish());
+    let newest: Arc<Snapshot> = generation.snapshot();
+    check(&generation.since(before + 1, before + 2).ok().unwrap(), &newest.graph);
+    digested(&generation, &newest);
 }
