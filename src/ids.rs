@@ -60,6 +60,8 @@ ids! {
     /// A partition: its place among those that are read, in the order in which they were found. Its number in its topic is
     /// another.
     PartitionId(u32)
+    /// A generation: its number among those that this process began.
+    GenerationId(u32)
 }
 
 /// A node of the graph.

@@ -153,3 +153,9 @@ pub const TOKEN_BYTES_MAX: usize = 16 << 10;
 pub const HANDSHAKE_MS_MAX: u64 = 10_000;
 /// Keys of one issuer.
 pub const ISSUER_KEYS_MAX: usize = 100;
+/// Versions that are held, the newest among them, for who asks what changed since one of them,
+pub const VERSIONS_MAX: usize = 256;
+/// and the bytes, about, of what the later of them replaced of the earlier.
+pub const VERSIONS_BYTES_MAX: usize = 16 << 20;
+/// Nodes that a version tells to have changed: of one that changed more, looking at all takes hardly longer.
+pub const WRITTEN_MAX: usize = 65_536;

@@ -40,6 +40,6 @@ impl Api {
     }
 
     fn kept_out(&self, error: ApiError) -> Answer {
-        Answer { outcome: Outcome::Denied, ..self.refusal(&self.serving.pin(), &[error], &[]) }
+        Answer { outcome: Outcome::Denied, ..self.refusal(&self.generation.pin(), &[error], &[]) }
     }
 }

@@ -22,7 +22,7 @@ use crate::limits::{INLINE_BYTES_MAX, INLINE_STEPS_MAX, Limits, VALUES_MAX};
 use crate::model::Model;
 use crate::query::{BAD_USER_INPUT, Reading, Seal};
 use crate::rights::{Rights, Scope};
-use crate::serving::{Pinned, Serving, Short, TooMany, Wanted};
+use crate::serving::{Generation, Pinned, Short, TooMany, Wanted};
 
 /// A GraphQL request, whatever brought it.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl Outcome {
 pub struct Api {
     pub model: Arc<Model>,
     pub schema: Schema,
-    pub serving: Arc<Serving>,
+    pub generation: Arc<Generation>,
     pub seal: Seal,
     pub limits: Arc<Limits>,
     pub admission: Admission,
@@ -127,25 +127,27 @@ impl Api {
     pub async fn answer(&self, request: Request) -> Answer {
         let document = match self.document(&request).await {
             Ok(document) => document,
-            Err(None) => return self.failed(&self.serving.pin(), &[]),
-            Err(Some(errors)) => return self.refusal(&self.serving.pin(), &errors, &[]),
+            Err(None) => return self.failed(&self.generation.pin(), &[]),
+            Err(Some(errors)) => return self.refusal(&self.generation.pin(), &errors, &[]),
         };
         let task = match self.task(&request, document) {
             Ok(task) => task,
-            Err(errors) => return self.refusal(&self.serving.pin(), &errors, &[]),
+            Err(errors) => return self.refusal(&self.generation.pin(), &errors, &[]),
         };
         if let Some(denied) = self.denial(&task.rights, &task.document, &task.prepared.plan) {
             return denied;
         }
         let wanted = match &request.demand {
-            Ok(demand) => Wanted::new(&self.serving.snapshot(), demand, &task.domains).map(|wanted| (demand, wanted)),
+            Ok(demand) => {
+                Wanted::new(&self.generation.snapshot(), demand, &task.domains).map(|wanted| (demand, wanted))
+            }
             Err(why) => Err(why.clone()),
         };
         let (demand, wanted) = match wanted {
             Ok(wanted) => wanted,
             Err(message) => {
                 let error = ApiError::new(BAD_USER_INPUT, message);
-                return self.refusal(&self.serving.pin(), &[error], &task.domains);
+                return self.refusal(&self.generation.pin(), &[error], &task.domains);
             }
         };
         let Ok((pinned, turn, short)) = self.meet(demand, wanted, task.prepared.cost).await else {
@@ -247,7 +249,7 @@ impl Api {
         let context = Context {
             reading: if task.notes_plans { reading.note_plans() } else { reading },
             pinned: pinned.clone(),
-            serving: self.serving.clone(),
+            generation: self.generation.clone(),
             seal: self.seal.clone(),
             visited_max: self.limits.visited_max,
             rejected: OnceCell::new(),
@@ -274,7 +276,7 @@ impl Api {
 
     /// The freshness of an answer that is given now.
     fn freshness(&self, pinned: &Pinned, touched: &[DomainId], unmet: Vec<String>) -> AnswerFreshness {
-        AnswerFreshness::of(&self.model, &self.serving, pinned, touched, unmet, self.serving.now())
+        AnswerFreshness::of(&self.model, &self.generation, pinned, touched, unmet, self.generation.now())
     }
 
     /// Waits, at most as long as is asked and allowed, for a version that meets the demand, and for a turn. Gives the version
@@ -286,22 +288,22 @@ impl Api {
         cost: u64,
     ) -> Result<(Arc<Pinned>, Turn, Vec<Short>), Overloaded> {
         let wait_ms = (demand.wait_ms.unwrap_or(0).max(0) as u64).min(self.limits.wait_max_ms);
-        if wait_ms > 0 && !wanted.is_empty() && !wanted.short(&self.serving.pin()).is_empty() {
-            let waits = self.serving.wait_for(&mut wanted, self.limits.waiters_max);
+        if wait_ms > 0 && !wanted.is_empty() && !wanted.short(&self.generation.pin()).is_empty() {
+            let waits = self.generation.wait_for(&mut wanted, self.limits.waiters_max);
             if let Ok(Err(TooMany)) = tokio::time::timeout(Duration::from_millis(wait_ms), waits).await {
                 return Err(Overloaded);
             }
         }
         let turn = self.admission.turn(cost).await?;
         // The newest, not the one that met the demand: that was a turn ago.
-        let pinned = if wanted.is_empty() { self.serving.pin_shared() } else { Arc::new(self.serving.pin()) };
+        let pinned = if wanted.is_empty() { self.generation.pin_shared() } else { Arc::new(self.generation.pin()) };
         let short = wanted.short(&pinned);
         Ok((pinned, turn, short))
     }
 
     fn overloaded(&self, domains: &[DomainId]) -> Answer {
         let message = "the service answers as many requests as it may: ask again later";
-        let refusal = self.refusal(&self.serving.pin(), &[ApiError::new(OVERLOADED, message)], domains);
+        let refusal = self.refusal(&self.generation.pin(), &[ApiError::new(OVERLOADED, message)], domains);
         Answer { outcome: Outcome::Overloaded, ..refusal }
     }
 
@@ -352,7 +354,7 @@ impl Api {
 
     /// A refusal of what is no GraphQL request at all.
     pub fn unreadable(&self, message: &str) -> Answer {
-        self.refusal(&self.serving.pin(), &[ApiError::new(BAD_USER_INPUT, message)], &[])
+        self.refusal(&self.generation.pin(), &[ApiError::new(BAD_USER_INPUT, message)], &[])
     }
 }
 

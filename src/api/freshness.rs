@@ -11,7 +11,7 @@ use crate::ids::{DomainId, PartitionId};
 use crate::model::Model;
 use crate::model::value::Instant;
 use crate::projection::Snapshot;
-use crate::serving::{Pinned, Serving};
+use crate::serving::{Generation, Pinned};
 
 /// The freshness of one answer.
 #[derive(Clone, Debug)]
@@ -29,13 +29,13 @@ impl AnswerFreshness {
     /// The freshness of an answer from a pinned version that touched these domains, at the moment when it is answered.
     pub fn of(
         model: &Model,
-        serving: &Serving,
+        generation: &Generation,
         pinned: &Pinned,
         touched: &[DomainId],
         unmet: Vec<String>,
         now: Moment,
     ) -> AnswerFreshness {
-        let statuses: Vec<DomainStatus> = touched.iter().map(|domain| serving.aged(pinned, *domain, now)).collect();
+        let statuses: Vec<DomainStatus> = touched.iter().map(|domain| generation.aged(pinned, *domain, now)).collect();
         let as_of = statuses.iter().map(|status| status.as_of).min().flatten();
         AnswerFreshness {
             status: statuses.iter().map(|status| status.status).max().unwrap_or(Status::Fresh),
@@ -49,8 +49,8 @@ impl AnswerFreshness {
 
     /// An `AnswerFreshness` of some domains: of the same version as the answer's, as it was when that was taken.
     pub fn of_part(context: &Context, domains: &[DomainId]) -> Json {
-        let Context { reading, serving, pinned, .. } = context;
-        let part = AnswerFreshness::of(reading.model(), serving, pinned, domains, Vec::new(), pinned.at);
+        let Context { reading, generation, pinned, .. } = context;
+        let part = AnswerFreshness::of(reading.model(), generation, pinned, domains, Vec::new(), pinned.at);
         let worst = part.domains.iter().find(|(_, status)| status.status == part.status);
         json!({
             "status": part.status.name(), "cause": worst.map(|(_, worst)| worst.cause.name()),

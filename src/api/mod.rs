@@ -41,13 +41,13 @@ use serde_json::Value as Json;
 use crate::ids::NodeId;
 use crate::projection::DeadLetter;
 use crate::query::{Reading, Seal};
-use crate::serving::{Pinned, Serving};
+use crate::serving::{Generation, Pinned};
 
 /// What a plan is run over: one request's version, rights and clock.
 pub struct Context {
     pub reading: Reading,
     pub pinned: Arc<Pinned>,
-    pub serving: Arc<Serving>,
+    pub generation: Arc<Generation>,
     pub seal: Seal,
     /// Entities that a search for paths visits at most.
     pub visited_max: usize,

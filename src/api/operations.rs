@@ -43,20 +43,8 @@ pub fn checkpoint(checkpoint: &Checkpoint) -> Json {
 /// What the version says, as one number. Made once a version, however often it is asked for.
 pub fn digest(context: &Context) -> Result<Json, QueryError> {
     let (snapshot, model) = (&context.pinned.snapshot, context.reading.model());
-    let digests = context.serving.digests(snapshot.version, || {
-        let mut all = Vec::new();
-        for entity in model.entities.ids() {
-            context.reading.touch(entity);
-            let mut outcome = Ok(());
-            let digest = projection::digest(&snapshot.graph, entity, || {
-                outcome = context.reading.steps(projection::DIGEST_STEP);
-                outcome.is_ok()
-            });
-            outcome?;
-            all.extend(digest);
-        }
-        Ok::<_, QueryError>(all)
-    })?;
+    model.entities.ids().for_each(|entity| context.reading.touch(entity));
+    let digests = context.generation.digests(snapshot, || context.reading.steps(projection::DIGEST_STEP))?;
     let names = model.entities.iter().map(|entity| entity.name.as_str());
     let named: Vec<(&str, Digest)> = names.zip(digests.iter().copied()).collect();
     let of_entity =
@@ -69,7 +57,7 @@ pub fn digest(context: &Context) -> Result<Json, QueryError> {
 }
 
 pub fn projection(context: &Context) -> Result<Json, QueryError> {
-    let (snapshot, serving) = (&context.pinned.snapshot, &context.serving);
+    let (snapshot, generation) = (&context.pinned.snapshot, &context.generation);
     let all: Vec<DomainId> = context.reading.model().domains.ids().collect();
     let total = |count: fn(&crate::projection::Counters) -> u64| snapshot.counters.iter().map(count).sum::<u64>();
     let domains = domains(context, &all)?;
@@ -77,13 +65,13 @@ pub fn projection(context: &Context) -> Result<Json, QueryError> {
         "version": snapshot.version,
         "position": context.pinned.position(&all),
         "model": context.reading.model().fingerprint,
-        "startedAt": serving.started_at.to_string(),
-        "readyAt": serving.ready_at().map(|at| at.to_string()),
+        "startedAt": generation.serving.started_at.to_string(),
+        "readyAt": generation.ready_at().map(|at| at.to_string()),
         "eventsApplied": total(|counters| counters.applied),
         "duplicates": total(|counters| counters.duplicates),
         "conflicts": total(|counters| counters.conflicts),
         "domains": domains,
-        "checkpoints": serving.checkpoints().iter().map(checkpoint).collect::<Vec<_>>(),
+        "checkpoints": generation.serving.checkpoints().iter().map(checkpoint).collect::<Vec<_>>(),
     }))
 }
 

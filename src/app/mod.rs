@@ -28,7 +28,7 @@ use crate::pipeline::{Carries, Format, Parts, Pipeline};
 use crate::projection::Topic;
 use crate::query::Seal;
 use crate::sealing::Sealing;
-use crate::serving::{DomainServing, Serving};
+use crate::serving::{DomainServing, Generation, Serving};
 use crate::source::embedded::{self, Embedded};
 use crate::source::kafka::{self, Kafka, KafkaOutlet};
 use crate::source::log::{Log, LogError};
@@ -189,14 +189,9 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         held: late.as_ref().filter(|late| late.domain == id).map(|late| late.why.as_str().into()),
     });
     let woken = sources.clone();
-    let serving = Arc::new(Serving::new(
-        model.clone(),
-        domains.collect(),
-        projector.publish(),
-        sources.len(),
-        Box::new(move || woken.iter().for_each(|source| source.wake())),
-        clock::moment,
-    ));
+    let contact_now = Box::new(move || woken.iter().for_each(|source| source.wake()));
+    let serving = Arc::new(Serving::new(config.topics.len(), sources.len(), contact_now, clock::moment));
+    let generation = serving.begin(model.clone(), domains.collect(), projector.publish());
     let tables = || config.boundaries.iter().flat_map(|boundaries| boundaries.tables.values());
     let is_in_transactions = |topic: &TopicConfig| tables().any(|table| config.topics[*table].name == topic.name);
     let format = |topic: &TopicConfig| Format {
@@ -227,7 +222,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         decoder,
         projector,
         gate,
-        serving: serving.clone(),
+        generation: generation.clone(),
         saving,
         metrics: metrics.clone(),
         clock: clock::moment,
@@ -236,7 +231,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let pipeline = Pipeline::start(parts, sources, keys, &threads)
         .map_err(|error| format!("the projection cannot start: {error}"))?;
     let admission = Admission::new(&limits);
-    let api = Api { model, schema, serving, seal, admission, documents, limits: limits.clone(), rules };
+    let api = Api { model, schema, generation, seal, admission, documents, limits: limits.clone(), rules };
     let service = Service {
         api: api.clone(),
         authority: config.auth.map(|auth| Arc::new(Authority::new(auth))),
@@ -348,26 +343,26 @@ impl App {
         }
     }
 
-    fn say_ready(serving: &Serving, seconds: f64) {
-        let records: u64 = serving.snapshot().applied.iter().sum();
+    fn say_ready(generation: &Generation, seconds: f64) {
+        let records: u64 = generation.snapshot().applied.iter().sum();
         tracing::info!(records, seconds, "ready");
     }
 
     /// Says how far hydration is, and when it is over.
-    async fn hydrate(serving: Arc<Serving>, started: Duration) {
+    async fn hydrate(generation: Arc<Generation>, started: Duration) {
         let mut ticks = tokio::time::interval(HYDRATION_LOOK);
         let mut said_at = started;
         loop {
             ticks.tick().await;
-            let (snapshot, tick) = (serving.snapshot(), clock::tick());
+            let (snapshot, tick) = (generation.snapshot(), clock::tick());
             let applied: u64 = snapshot.applied.iter().sum();
             let seconds = tick.saturating_sub(started).as_secs_f64();
-            if serving.ready_at().is_some() {
-                return App::say_ready(&serving, seconds);
+            if generation.ready_at().is_some() {
+                return App::say_ready(&generation, seconds);
             }
             if tick.saturating_sub(said_at) >= HYDRATION_LINE {
                 said_at = tick;
-                let of: u64 = snapshot.applied.ids().filter_map(|partition| serving.target(partition)).sum();
+                let of: u64 = snapshot.applied.ids().filter_map(|partition| generation.target(partition)).sum();
                 tracing::info!(records = applied, of, seconds, "hydrating");
             }
         }
@@ -390,8 +385,8 @@ impl App {
         issuers.for_each(|issuer| drop(kept.spawn(issuer.clone().keep())));
         self.tls.iter().for_each(|tls| drop(kept.spawn(tls.clone().keep())));
         let (limits, routes) = (self.service.limits.clone(), router(Service { loopback, ..self.service }));
-        let relay = tokio::spawn(self.api.serving.clone().relay());
-        let hydration = tokio::spawn(App::hydrate(self.api.serving.clone(), self.started));
+        let relay = tokio::spawn(self.api.generation.clone().relay());
+        let hydration = tokio::spawn(App::hydrate(self.api.generation.clone(), self.started));
         let threads = self.threads.clone();
         let stop = async move {
             tokio::select! {
@@ -407,8 +402,8 @@ impl App {
         if !hydration.is_finished() {
             hydration.abort();
             // It was ready for less than a look.
-            if self.api.serving.ready_at().is_some() {
-                App::say_ready(&self.api.serving, clock::tick().saturating_sub(self.started).as_secs_f64());
+            if self.api.generation.ready_at().is_some() {
+                App::say_ready(&self.api.generation, clock::tick().saturating_sub(self.started).as_secs_f64());
             }
         }
         let died = self.threads.death();

@@ -109,15 +109,15 @@ impl Demo {
 
 /// Shows the projection's progress until it has caught up with the log.
 fn project(app: &app::App, log: &Log, stop: &Stop) {
-    let serving = &app.api.serving;
+    let generation = &app.api.generation;
     let position = || {
-        let snapshot = serving.snapshot();
-        let targets = snapshot.applied.ids().filter_map(|partition| serving.target(partition));
+        let snapshot = generation.snapshot();
+        let targets = snapshot.applied.ids().filter_map(|partition| generation.target(partition));
         (snapshot.applied.iter().sum::<u64>(), targets.sum::<u64>())
     };
     let mut progress = Progress::new("projecting", Unit::Records, Some(position().1));
     let mut seen = log.commits();
-    while serving.ready_at().is_none() && !stop.is_asked() && app.threads.death().is_none() {
+    while generation.ready_at().is_none() && !stop.is_asked() && app.threads.death().is_none() {
         // Sleeps on the log's own signal; nobody appends now, so this is a tick.
         seen = log.wait(seen, Duration::from_millis(50));
         progress.at(position().0);

@@ -14,7 +14,7 @@ use crate::config::LogOptions;
 use crate::graph::View;
 use crate::keys::Keys;
 use crate::model::Model;
-use crate::projection::{Digest, Digester, digest};
+use crate::projection::{Digester, digest};
 use crate::sealing::Sealing;
 use crate::store::{Checkpoints, Files, Objects, Store, is_object_url};
 use crate::telemetry::start_logs;
@@ -43,6 +43,8 @@ pub struct Verify {
 #[derive(Debug, PartialEq, Eq)]
 struct Said {
     position: String,
+    /// A service's number for what said it.
+    version: Option<u64>,
     /// By entity: how many nodes, and their digest.
     entities: BTreeMap<String, (u64, String)>,
 }
@@ -204,34 +206,36 @@ impl Side {
                 let asked = ask(
                     client,
                     url,
-                    "{ projection { digest { position entities { entity count value } } } }",
+                    "{ projection { version digest { position entities { entity count value } } } }",
                     at_least,
                 )?;
+                let version = asked["projection"]["version"].as_u64();
                 let digest = &asked["projection"]["digest"];
                 let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
                 let entities = digest["entities"].as_array().into_iter().flatten().map(|entity| {
                     (text(&entity["entity"]), (entity["count"].as_u64().unwrap_or_default(), text(&entity["value"])))
                 });
-                Ok(Said { position: text(&digest["position"]), entities: entities.collect() })
+                Ok(Said { position: text(&digest["position"]), version, entities: entities.collect() })
             }
             Side::Checkpoint { position, view, .. } => {
                 let entities = view.model().entities.entries().map(|(entity, description)| {
-                    let digest: Digest = digest(view, entity, || true).unwrap_or_default();
+                    let Ok(digest) = digest(view, entity, || Ok::<(), std::convert::Infallible>(()));
                     (description.name.clone(), (digest.count, digest.text()))
                 });
-                Ok(Said { position: position.clone(), entities: entities.collect() })
+                Ok(Said { position: position.clone(), version: None, entities: entities.collect() })
             }
         }
     }
 
-    /// Each node's digest, by key. The service has to stand where it stood.
+    /// Each node's digest, by key. The service has to hold the version still.
     fn digests(&self, entity: &str, said: &Said) -> Result<BTreeMap<String, String>, Failure> {
         let mut all = BTreeMap::new();
         match self {
             Side::Service(client, url) => {
                 let mut from = Some(0);
                 while let Some(slot) = from {
-                    let path = format!("{url}/projection/digest/{entity}?from={slot}");
+                    let version = said.version.unwrap_or_default();
+                    let path = format!("{url}/projection/digest/{entity}?from={slot}&version={version}");
                     let page: Json = serde_json::from_slice(&answer(url, client.get(path).call())?).unwrap_or_default();
                     if page["position"].as_str() != Some(&said.position) {
                         return Err(one(format!(

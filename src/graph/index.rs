@@ -134,6 +134,15 @@ impl Pending {
         }
     }
 
+    /// How many changes wait.
+    pub fn len(&self) -> usize {
+        match self {
+            Pending::Narrow(changes) => changes.len(),
+            Pending::Wide(changes) => changes.len(),
+            Pending::Text(changes) => changes.len(),
+        }
+    }
+
     /// Bytes that it holds, used or not.
     pub fn size(&self) -> usize {
         match self {

@@ -29,6 +29,7 @@ mod tree;
 mod validate;
 mod view;
 mod words;
+mod written;
 
 use std::sync::Arc;
 
@@ -47,6 +48,7 @@ pub use saved::{Unpacked, Unpacker};
 pub use sets::OWNER_MIN;
 pub use view::{Memory, Owned, View};
 pub use words::{fold_case, words, words_of};
+pub use written::Written;
 
 use crate::ids::{By, EntityId, Id, NodeId, Slot};
 use crate::model::Model;
@@ -375,6 +377,7 @@ impl Graph {
 
     /// Makes all that was written the next version, and drops old records that no version needs any more.
     pub fn publish(&mut self) -> View {
+        let noted = self.waiting.iter().map(Waiting::len).sum();
         let shared = &self.shared;
         for (entity, waiting) in self.waiting.entries_mut() {
             let (description, layout) = (&shared.model.entities[entity], &shared.layouts[entity]);
@@ -399,8 +402,8 @@ impl Graph {
                     fresh.push((entity, page));
                 }
             }
-            written.clear();
         }
+        let written = Written::take(&mut self.written, noted);
         let pin = shared.pins.pin(self.sequence);
         self.garbage.collect(&shared.slots, &shared.pins.all(), fresh.len());
         // Needed by the version before this one, and so not looked at before the next.
@@ -411,6 +414,7 @@ impl Graph {
             self.sets.clone(),
             self.counts.clone(),
             self.newest.iter().map(Column::len).collect(),
+            written,
             pin,
         )
     }

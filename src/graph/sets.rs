@@ -91,6 +91,14 @@ impl Waiting {
         }
     }
 
+    /// How many changes of ordered sets wait.
+    pub fn len(&self) -> usize {
+        let pairs = self.links.iter().chain([&self.aliases]).map(Vec::len);
+        let owned = self.owned.iter().flatten().map(Vec::len);
+        let indexes = self.fields.iter().chain(&self.words).chain(&self.keys).map(Pending::len);
+        pairs.chain(owned).chain(indexes).sum()
+    }
+
     /// Bytes that it holds, used or not.
     pub fn size(&self) -> usize {
         let pairs = self.links.iter().chain([&self.aliases]).map(|all| all.capacity() * size_of::<([u32; 2], bool)>());

@@ -10,11 +10,16 @@ use super::record::{Node, Record};
 use super::sets::Sets;
 use super::slots::{PAGE, Pin};
 use super::tree::Tree;
+use super::written::Written;
 use super::{Packed, Shared};
 use crate::ids::{By, EntityId, FieldId, Id, NodeId, Slot};
 use crate::model::Model;
 use crate::model::cell::Cell;
 
+/// Bytes that a page takes for an older record beside that.
+const OLDER_BYTES: usize = 64;
+/// Bytes of a leaf with its branches' part, about: changing an ordered set copies one a change, unless they are neighbours.
+const LEAF_BYTES: usize = 2048;
 /// Merges that a look-up follows without remembering where they led.
 const SHORT: usize = 8;
 
@@ -27,6 +32,7 @@ struct Inner {
     sets: By<EntityId, Sets>,
     counts: By<EntityId, Counts>,
     lengths: By<EntityId, usize>,
+    written: Written,
     pin: Pin,
     /// The ends of long chains of merges that somebody walked.
     afar: Mutex<HashMap<NodeId, NodeId>>,
@@ -56,9 +62,25 @@ impl View {
         sets: By<EntityId, Sets>,
         counts: By<EntityId, Counts>,
         lengths: By<EntityId, usize>,
+        written: Written,
         pin: Pin,
     ) -> View {
-        View(Arc::new(Inner { shared, sets, counts, lengths, pin, afar: Mutex::default() }))
+        View(Arc::new(Inner { shared, sets, counts, lengths, written, pin, afar: Mutex::default() }))
+    }
+
+    /// What differs from the version before it.
+    pub fn written(&self) -> &Written {
+        &self.0.written
+    }
+
+    /// Bytes, about, that the version before it takes as long as it is held beside this one: the records and the leaves of the
+    /// ordered sets that this one replaced.
+    pub fn replaced(&self) -> usize {
+        let records = self.0.counts.entries().map(|(entity, counts)| {
+            let mean = counts.bytes.max(0).cast_unsigned() as usize / self.0.lengths[entity].max(1);
+            self.0.written.count(entity) * (mean + OLDER_BYTES)
+        });
+        records.sum::<usize>() + self.0.written.noted() * LEAF_BYTES
     }
 
     pub fn model(&self) -> &Arc<Model> {

@@ -33,12 +33,13 @@ pub async fn take(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
-/// Where a page of digests begins.
+/// Where a page of digests begins, and of which version it is: of the newest unless that is said.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct From {
     #[serde(default)]
     from: u32,
+    version: Option<u64>,
 }
 
 /// Nodes of a page.
@@ -48,7 +49,7 @@ const PAGE: usize = 10_000;
 pub async fn digests(
     State(service): State<Arc<Service>>,
     Path(entity): Path<String>,
-    Query(From { from }): Query<From>,
+    Query(From { from, version }): Query<From>,
 ) -> Response {
     let Some(entity) = service.api.model.entity_named(&entity) else {
         return problem(
@@ -56,7 +57,14 @@ pub async fn digests(
             "the model has no such entity: `{ catalog { entities { name } } }` lists them",
         );
     };
-    let snapshot = service.api.serving.snapshot();
+    let generation = &service.api.generation;
+    let Some(snapshot) = version.map_or_else(|| Some(generation.snapshot()), |version| generation.version(version))
+    else {
+        return problem(
+            StatusCode::GONE,
+            "the version is not held any more: `{ projection { version } }` names the newest",
+        );
+    };
     let made = blocking("a request for digests", move || {
         let mut digester = Digester::new(&snapshot.graph, entity);
         let slots = snapshot.graph.slots(entity).len() as u32;

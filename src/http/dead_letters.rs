@@ -26,7 +26,7 @@ pub struct Wanted {
 
 /// A letter's value, as the log has it.
 pub async fn bytes(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Response {
-    let snapshot = service.api.serving.snapshot();
+    let snapshot = service.api.generation.snapshot();
     let found =
         snapshot.dead_letters.iter().find(|(_, letter)| letter.id() == id).map(|(_, letter)| letter.bytes.clone());
     match found {

@@ -102,7 +102,7 @@ async fn rights(service: &Service, peer: SocketAddr, head: &Parts) -> Result<Arc
     };
     let Some(credential) = credential else { return Ok(authority.anonymous()) };
     let token = bearer(credential).ok_or(Kept::Unauthenticated(Some("the credential is no bearer token")))?;
-    let now_s = service.api.serving.now().at.seconds;
+    let now_s = service.api.generation.now().at.seconds;
     authority.rights(token, now_s).await.map_err(|refusal| match refusal {
         Refusal::Bad(why) => Kept::Unauthenticated(Some(why)),
         Refusal::KeysAway(_) => Kept::Away(refusal),

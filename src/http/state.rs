@@ -25,10 +25,10 @@ pub async fn live(State(service): State<Arc<Service>>) -> Response {
 }
 
 pub async fn ready(State(service): State<Arc<Service>>) -> Response {
-    let serving = &service.api.serving;
-    match serving.why_unready() {
+    let generation = &service.api.generation;
+    match generation.why_unready() {
         None => {
-            let since = serving.ready_at().map(|at| at.to_string());
+            let since = generation.ready_at().map(|at| at.to_string());
             json(StatusCode::OK, serde_json::json!({ "status": "ready", "since": since }).to_string())
         }
         Some(unready) => {
@@ -49,7 +49,7 @@ pub async fn metrics(State(service): State<Arc<Service>>) -> Response {
     });
     let issuers = service.authority.iter().flat_map(|authority| authority.issuers());
     let issuers: Vec<IssuerKeys> = issuers.map(|issuer| of_issuer(issuer)).collect();
-    match service.metrics.render(&service.api.serving, store, &issuers) {
+    match service.metrics.render(&service.api.generation, store, &issuers) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");

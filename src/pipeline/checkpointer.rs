@@ -10,7 +10,7 @@ use crate::checkpoint::{Head, Rules};
 use crate::freshness::Moment;
 use crate::position::Position;
 use crate::projection::{Capture, Vault};
-use crate::serving::{Checkpoint, Serving};
+use crate::serving::{Checkpoint, Generation};
 use crate::store::Checkpoints;
 use crate::telemetry::Metrics;
 
@@ -88,7 +88,7 @@ pub struct Checkpointer {
     saving: Saving,
     wishes: Receiver<Wish>,
     work: SyncSender<Work>,
-    serving: Arc<Serving>,
+    generation: Arc<Generation>,
     metrics: Arc<Metrics>,
     clock: fn() -> Moment,
     tick: fn() -> Duration,
@@ -102,7 +102,7 @@ impl Checkpointer {
     pub(super) fn new(
         saving: Saving,
         work: SyncSender<Work>,
-        serving: Arc<Serving>,
+        generation: Arc<Generation>,
         metrics: Arc<Metrics>,
         clock: fn() -> Moment,
         tick: fn() -> Duration,
@@ -110,7 +110,7 @@ impl Checkpointer {
         let (wish, wishes) = sync_channel(WISHES_MAX);
         let last = saving.from.as_ref().map(|(head, unplaced)| (head.position.clone(), *unplaced));
         let handle = Checkpointing { wishes: Arc::new(Mutex::new(saving.write.then_some(wish))) };
-        (handle, Checkpointer { saving, wishes, work, serving, metrics, clock, tick, began: Duration::ZERO, last })
+        (handle, Checkpointer { saving, wishes, work, generation, metrics, clock, tick, began: Duration::ZERO, last })
     }
 
     /// Runs until it is told that this was the last.
@@ -157,9 +157,9 @@ impl Checkpointer {
     /// What is answered where none is to be taken, as nothing is new. `is_wanted`: somebody waits, and hears of the standing
     /// one.
     pub fn stands(&self, is_wanted: bool) -> Option<Answer> {
-        let now = self.serving.snapshot();
+        let now = self.generation.snapshot();
         let is_new = self.last != Some((now.position().to_string(), now.unplaced));
-        let standing = self.serving.checkpoints().first().cloned();
+        let standing = self.generation.serving.checkpoints().first().cloned();
         if !(is_new || is_wanted && standing.is_none()) {
             return Some(standing.ok_or(NotTaken::Failed("there is none, and nothing is new".into())));
         }
@@ -193,7 +193,7 @@ impl Checkpointer {
         self.metrics.checkpoint_taken(bytes, seconds);
         tracing::info!(id = head.id, bytes, seconds, position = head.position, "a checkpoint is taken");
         self.tell();
-        self.serving.checkpoints().first().cloned().ok_or_else(|| "it is gone again".into())
+        self.generation.serving.checkpoints().first().cloned().ok_or_else(|| "it is gone again".into())
     }
 
     /// Whether any is ever taken.
@@ -226,7 +226,7 @@ impl Checkpointer {
                     model: head.model,
                     bytes: head.bytes,
                 });
-                self.serving.set_checkpoints(told.collect());
+                self.generation.serving.set_checkpoints(told.collect());
             }
             Err(error) => tracing::warn!(error, "which checkpoints there are is not known"),
         }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Work;
 use super::decode::Translator;
-use super::sink::Numbers;
+use super::partitions::Partitions;
 use crate::event::Batch;
 use crate::freshness::Basis;
 use crate::ids::PartitionId;
 use crate::projection::DeadLetter;
-use crate::serving::Serving;
+use crate::serving::Generation;
 use crate::source::{Outlet, Raw};
 
 /// Which letters are meant; what is left out does not matter, but something must be said.
@@ -75,8 +75,8 @@ pub struct Retried {
 /// Reads letters once more, in the caller's thread, and has the projector apply what they are.
 pub struct Retrier {
     translator: Mutex<Translator>,
-    numbers: Arc<Numbers>,
-    serving: Arc<Serving>,
+    partitions: Arc<Partitions>,
+    generation: Arc<Generation>,
     /// None once the pipeline stops.
     work: Mutex<Option<SyncSender<Work>>>,
 }
@@ -88,21 +88,22 @@ pub struct NotNow(pub String);
 impl Retrier {
     pub(super) fn new(
         translator: Translator,
-        numbers: Arc<Numbers>,
-        serving: Arc<Serving>,
+        partitions: Arc<Partitions>,
+        generation: Arc<Generation>,
         work: SyncSender<Work>,
     ) -> Retrier {
-        Retrier { translator: Mutex::new(translator), numbers, serving, work: Mutex::new(Some(work)) }
+        Retrier { translator: Mutex::new(translator), partitions, generation, work: Mutex::new(Some(work)) }
     }
 
-    pub(super) fn close(&self) {
+    /// Reads no more letters; and what is found of partitions, this generation is told no more. Its projector ends once its readers have.
+    pub fn close(&self) {
         *self.work.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.numbers.close();
+        self.partitions.leave(self.generation.id());
     }
 
     /// Reads the letters once more with what is known now. Returns when a version has what came of it; blocks.
     pub fn retry(&self, wanted: &Letters) -> Result<Retried, NotNow> {
-        let snapshot = self.serving.snapshot();
+        let snapshot = self.generation.snapshot();
         let mut batches: BTreeMap<PartitionId, (Batch, Vec<usize>)> = BTreeMap::new();
         let mut retried = Retried::default();
         let mut translator = self.translator.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,7 +127,7 @@ impl Retrier {
                 value: beside.is_none_or(|beside| beside.has_value).then_some(&*letter.bytes),
                 headers: &headers,
             };
-            let topic = self.numbers.topic(letter.partition_id);
+            let topic = self.partitions.topic(letter.partition_id);
             translator.push(topic, &raw, batch).map_err(NotNow)?;
             letters.push(number);
         }
@@ -143,7 +144,7 @@ impl Retrier {
 
     /// Takes the letters away. Gives how many. Returns when a version is without them; blocks.
     pub fn discard(&self, wanted: &Letters) -> Result<usize, NotNow> {
-        let snapshot = self.serving.snapshot();
+        let snapshot = self.generation.snapshot();
         let held = snapshot.dead_letters.iter().filter(|(_, letter)| wanted.hold(letter));
         let letters: Vec<usize> = held.map(|(number, _)| number).collect();
         let count = letters.len();

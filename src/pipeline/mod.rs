@@ -1,5 +1,5 @@
-//! The one loop: receive, apply, publish. Each source has a thread that reads and decodes and one that watches its logs'
-//! ends; one thread applies; a bounded channel lies between.
+//! The one loop: receive, apply, publish. Each source has a thread that watches its logs' ends; each generation has one a source that
+//! reads and decodes, and one that applies; a bounded channel lies between.
 
 mod binary;
 mod checkpointer;
@@ -7,6 +7,7 @@ mod decode;
 mod erasing;
 mod letters;
 mod names;
+mod partitions;
 mod poison;
 mod projecting;
 mod sink;
@@ -30,7 +31,7 @@ pub use decode::{Carries, Format};
 pub use letters::{Letters, NotNow, Retried, Retrier};
 pub use projecting::Projecting;
 pub use sink::{PartitionSink, Tellers};
-pub use wired::{Parts, Wired};
+pub use wired::{Line, Parts, Wired};
 
 /// What the readers send to the projector. Partitions come before what is of them.
 enum Work {
@@ -74,6 +75,7 @@ enum Work {
 
 /// The running threads. [`Pipeline::stop`] ends them.
 pub struct Pipeline {
+    wired: Wired,
     stop: Arc<AtomicBool>,
     sources: Vec<Arc<dyn Source>>,
     pub retrier: Arc<Retrier>,
@@ -85,20 +87,20 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// `keys` are what is destroyed of whom an erasure reaches. `among` are the service's threads, and the pipeline's from
-    /// now on.
+    /// Runs one generation. `keys` are what is destroyed of whom an erasure reaches. `among` are the service's threads, and the
+    /// pipeline's from now on.
     pub fn start(
         parts: Parts,
         sources: Vec<Arc<dyn Source>>,
         keys: Arc<Keys>,
         among: &Threads,
     ) -> std::io::Result<Pipeline> {
-        let model = parts.projector.model().clone();
-        let Wired { sides, projecting, checkpointer, retrier, erased, stop } = Wired::new(parts, sources.len());
+        let (wired, model) = (Wired::new(parts.generation.serving.clone()), parts.generation.model().clone());
+        let Line { sinks, projecting, checkpointer, retrier, erased, stop } = wired.line(parts, sources.len());
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| among.spawn(name, Lasts::UntilReleased, work);
         let mut threads = Vec::new();
-        for (source, (tellers, mut sink)) in sources.iter().zip(sides) {
-            let (watched, read) = (source.clone(), source.clone());
+        for (source, mut sink) in sources.iter().zip(sinks) {
+            let (watched, read, tellers) = (source.clone(), source.clone(), wired.tellers());
             threads.push(spawn("watcher", Box::new(move || watched.watch(&tellers)))?);
             threads.push(spawn("reader", Box::new(move || read.read(&mut sink)))?);
         }
@@ -108,7 +110,7 @@ impl Pipeline {
         let checkpointer = checkpointer.transpose()?;
         threads.push(spawn("eraser", Box::new(move || erasing::destroy(&keys, &model, &erased)))?);
         threads.push(spawn("projector", Box::new(move || projecting.run()))?);
-        Ok(Pipeline { stop, sources, retrier, checkpointing, checkpointer, threads })
+        Ok(Pipeline { wired, stop, sources, retrier, checkpointing, checkpointer, threads })
     }
 
     /// Ends the threads and waits for them, at most so long; before that, for the last checkpoint. Gives the names of those that still run: one that asks a
@@ -117,6 +119,7 @@ impl Pipeline {
         self.threads.iter().for_each(Thread::release);
         self.checkpointer.iter().for_each(Thread::release);
         self.stop.store(true, Ordering::Release);
+        self.wired.stop();
         self.sources.iter().for_each(|source| source.wake());
         // It needs the projector, and comes after what is under way to that.
         self.checkpointing.iter().for_each(Checkpointing::end);

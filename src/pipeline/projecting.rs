@@ -12,7 +12,7 @@ use crate::freshness::Moment;
 use crate::ids::{By, DomainId, PartitionId};
 use crate::model::value::Instant;
 use crate::projection::{Erased, Gate, Projector, Snapshot, Step, Steps, Waits};
-use crate::serving::Serving;
+use crate::serving::Generation;
 use crate::source::Outlet;
 use crate::telemetry::Metrics;
 
@@ -48,13 +48,15 @@ pub struct Projecting {
     spare: Arc<Mutex<Receiver<Batch>>>,
     /// Whether what only hydration needs was given back.
     is_settled: bool,
-    serving: Arc<Serving>,
+    generation: Arc<Generation>,
     metrics: Arc<Metrics>,
     clock: fn() -> Moment,
     tick: fn() -> Duration,
     outlet: Option<Box<dyn Outlet>>,
     /// To who destroys keys: entities, and subjects. It holds as many as erasures came while one is made durable.
     erased: Sender<Erasures>,
+    /// Whether the next version is without something that those before it are not to keep.
+    is_emptied: bool,
     /// Whether an older version is read that still has what was erased.
     is_fading: bool,
     poison: Poison,
@@ -67,14 +69,15 @@ pub struct Projecting {
 }
 
 impl Projecting {
-    /// `applied` and `spare` are the two ends that batches go back through.
+    /// `told` is what comes before all that waits. `applied` and `spare` are the two ends that batches go back through.
     pub(super) fn new(
         parts: Parts,
+        told: Vec<Work>,
         waiting: Receiver<Work>,
         (applied, spare): (Sender<Batch>, Arc<Mutex<Receiver<Batch>>>),
         erased: Sender<Erasures>,
     ) -> Projecting {
-        let Parts { projector, gate, serving, metrics, clock, tick, outlet, .. } = parts;
+        let Parts { projector, gate, generation, metrics, clock, tick, outlet, .. } = parts;
         let mut projecting = Projecting {
             waiting,
             ahead: None,
@@ -88,12 +91,13 @@ impl Projecting {
             applied,
             spare,
             is_settled: false,
-            serving,
+            generation,
             metrics,
             clock,
             tick,
             outlet,
             erased,
+            is_emptied: false,
             is_fading: false,
             poison: Poison::default(),
             told: 0,
@@ -102,11 +106,15 @@ impl Projecting {
         };
         // Whom a checkpoint has as erased, whose keys may still be there.
         projecting.erase();
+        told.into_iter().for_each(|work| projecting.apply(work));
+        if std::mem::take(&mut projecting.has_changed) {
+            projecting.publish();
+        }
         projecting
     }
 
     /// Applies what waits and publishes it as one version, until the readers are gone.
-    pub(super) fn run(mut self) {
+    pub fn run(mut self) {
         while let Some(work) = self.ahead.take().or_else(|| self.next()) {
             self.turn(work, Duration::MAX);
         }
@@ -147,8 +155,13 @@ impl Projecting {
         let began = (self.tick)();
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
-        self.serving.publish(snapshot);
-        self.is_fading = self.projector.drop_faded();
+        self.generation.publish(snapshot);
+        let is_fading = self.projector.drop_faded();
+        // Versions that are held for whoever may come hold nobody who was erased, and no letter that was taken away.
+        if std::mem::take(&mut self.is_emptied) || is_fading && !self.is_fading {
+            self.generation.let_go();
+        }
+        self.is_fading = is_fading && self.projector.drop_faded();
         self.metrics.published((self.tick)().saturating_sub(began));
         let published_at = (self.clock)().at;
         for done in self.told_then.drain(..) {
@@ -159,7 +172,7 @@ impl Projecting {
             self.metrics.visible(domain, seconds);
         }
         self.metrics.versions(self.projector.pinned(), self.projector.backlog());
-        if !self.is_settled && self.serving.ready_at().is_some() {
+        if !self.is_settled && self.generation.ready_at().is_some() {
             self.give_back();
             return self.publish();
         }
@@ -218,6 +231,7 @@ impl Projecting {
     /// Passes on whom erasures reached.
     fn erase(&mut self) {
         let Erased { subjects, letters } = self.projector.take_erased();
+        self.is_emptied |= !letters.is_empty();
         if !subjects.is_empty() {
             // Nobody takes it once its thread has died, and then the process ends.
             let _ = self.erased.send(subjects);
@@ -245,18 +259,20 @@ impl Projecting {
                 self.untell(&letters);
                 self.projector.apply_again(&batch, &letters, (self.clock)().at);
                 self.told_then.push(done);
+                self.is_emptied = true;
             }
             Work::Discard { letters, done } => {
                 self.untell(&letters);
                 self.projector.discard(&letters);
                 self.told_then.push(done);
+                self.is_emptied = true;
             }
             Work::Capture(captured) => {
                 // A version has all that was applied.
                 if std::mem::take(&mut self.has_changed) {
                     self.publish();
                 }
-                let snapshot = self.serving.snapshot().as_ref().clone();
+                let snapshot = self.generation.snapshot().as_ref().clone();
                 let _ = captured.try_send(Box::new(self.projector.capture(snapshot, &self.gate)));
             }
             Work::Lost { partition, next, why } => {
@@ -279,7 +295,7 @@ impl Projecting {
             held,
             has_changed,
             unpublished,
-            serving,
+            generation,
             metrics,
             appended,
             applied,
@@ -292,7 +308,7 @@ impl Projecting {
             let new = batch.between(projector.position(batch.partition), until);
             *unpublished += new.len();
             let new = batch.items_in(new);
-            let live = new.filter(|item| item.appended_at >= serving.started_at);
+            let live = new.filter(|item| item.appended_at >= generation.began_at);
             let domain = |item: crate::event::Item<'_>| {
                 let event = item.outcome.ok()?;
                 Some((model.entities[event.entity].domain, item.appended_at))
@@ -321,12 +337,12 @@ impl Projecting {
         for partition in gate.partitions() {
             let is_full = gate.is_full(partition);
             if std::mem::replace(full.grow(partition, || false), is_full) != is_full {
-                serving.fill(partition, is_full);
+                generation.fill(partition, is_full);
             }
             let waits = gate.waits(partition);
             let said = held.grow(partition, || None);
             if *said != waits {
-                serving.wait(partition, waits.as_ref().map(|waits| waits.reason(&topics)));
+                generation.wait(partition, waits.as_ref().map(|waits| waits.reason(&topics)));
                 *said = waits;
             }
         }
@@ -335,8 +351,8 @@ impl Projecting {
     /// Whether records that were there at the start are still to come.
     fn is_hydrating(&self) -> bool {
         let is_short = |partition: PartitionId| {
-            self.serving.target(partition).is_some_and(|target| self.projector.position(partition) < target)
+            self.generation.target(partition).is_some_and(|target| self.projector.position(partition) < target)
         };
-        self.serving.ready_at().is_none() && self.projector.partitions().ids().any(is_short)
+        self.generation.ready_at().is_none() && self.projector.partitions().ids().any(is_short)
     }
 }

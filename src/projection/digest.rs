@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::ledger::{Ledger, Stamp};
 use crate::graph::{Node, State, View, put, put_long};
-use crate::ids::{EntityId, FieldId};
+use crate::ids::{EntityId, FieldId, Slot};
 use crate::model::Entity;
 use crate::model::cell::Cell;
 
@@ -141,18 +141,46 @@ impl<'v> Digester<'v> {
 /// Slots between two looks whether to go on.
 pub const STEP: u64 = 1024;
 
-/// An entity kind's digest at a version. `goes_on` is asked now and then; where it says no, nothing is given.
-pub fn digest(view: &View, entity: EntityId, mut goes_on: impl FnMut() -> bool) -> Option<Digest> {
+/// An entity kind's digest at a version. `goes_on` is asked now and then; what it refuses by ends it.
+pub fn digest<E>(view: &View, entity: EntityId, goes_on: impl FnMut() -> Result<(), E>) -> Result<Digest, E> {
+    sum(view, entity, view.slots(entity), goes_on)
+}
+
+/// The same, made from that of an earlier version, of which all slots are known that were written since.
+pub fn digest_since<E>(
+    (before, known): (&View, Digest),
+    view: &View,
+    entity: EntityId,
+    written: &[Slot],
+    mut goes_on: impl FnMut() -> Result<(), E>,
+) -> Result<Digest, E> {
+    let length = before.slots(entity).len();
+    let old = written.iter().copied().filter(|slot| slot.index() < length);
+    let old = sum(before, entity, old, &mut goes_on)?;
+    let new = sum(view, entity, written.iter().copied(), goes_on)?;
+    Ok(Digest {
+        count: known.count - old.count + new.count,
+        sum: known.sum.wrapping_sub(old.sum).wrapping_add(new.sum),
+    })
+}
+
+/// That of some slots.
+fn sum<E>(
+    view: &View,
+    entity: EntityId,
+    slots: impl Iterator<Item = Slot>,
+    mut goes_on: impl FnMut() -> Result<(), E>,
+) -> Result<Digest, E> {
     let mut digester = Digester::new(view, entity);
     let mut all = Digest::default();
-    for slot in view.slots(entity) {
-        if u64::from(slot.0) % STEP == 0 && !goes_on() {
-            return None;
+    for (place, slot) in slots.enumerate() {
+        if (place as u64).is_multiple_of(STEP) {
+            goes_on()?;
         }
         if let Some(hash) = digester.of(&view.node(entity.node(slot))) {
             all.count += 1;
             all.sum = all.sum.wrapping_add(hash);
         }
     }
-    Some(all)
+    Ok(all)
 }

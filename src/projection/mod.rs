@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
-pub use digest::{Digest, Digester, STEP as DIGEST_STEP, digest};
+pub use digest::{Digest, Digester, STEP as DIGEST_STEP, digest, digest_since};
 pub use erasure::Erased;
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
 use remembered::Remembered;

@@ -1,30 +1,31 @@
-//! What the projector publishes and the API reads: the newest version, the logs' ends, and who waits for which.
+//! What requests read and sources tell: versions of each generation, the logs' ends, and who waits for which.
 //!
-//! A request pins one version, and how fresh that is, in one go: its `asOf` and status are the version's own. Only its age
-//! is measured when it is answered.
+//! A [`Generation`] is what one projection of the logs comes to; there may be several beside each other, each as fresh as it is.
+//! [`Serving`] is what they share: what sources tell of the logs, and which checkpoints there are.
 
+mod digests;
+mod generation;
 mod logs;
+mod versions;
 mod waits;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 
-use crate::freshness::{Basis, DomainStatus, Moment, PartitionStatus, Thresholds, domain};
-use crate::ids::{By, DomainId, PartitionId, TopicId};
+use crate::freshness::{Moment, Thresholds};
+use crate::ids::{By, DomainId, GenerationId, Id, PartitionId, TopicId};
 use crate::model::Model;
 use crate::model::value::Instant;
 use crate::position::LogId;
-use crate::projection::{Digest, Snapshot, Topic};
+use crate::projection::Snapshot;
 use crate::source::{Asked, Extent};
 
-use logs::{Judged, Logs};
-use waits::News;
+pub use generation::{Freshness, Generation, Pinned, Unready};
+use logs::Logs;
+pub use versions::{Since, TooOld};
 pub use waits::{Short, TooMany, Wanted};
-
-/// Milliseconds for which a version, once taken, is taken by others as it is.
-const SHARED_MS: i64 = 1;
 
 /// Has the logs' ends asked for at once.
 pub type ContactNow = Box<dyn Fn() + Send + Sync>;
@@ -62,80 +63,10 @@ struct List {
     unfound: Vec<u32>,
 }
 
-/// Every domain's and partition's status at one version and moment.
-pub struct Freshness {
-    pub domains: By<DomainId, DomainStatus>,
-    pub partitions: By<PartitionId, PartitionStatus>,
-    /// How old what is known of a topic's partitions is. None where that is nothing.
-    pub lists: By<TopicId, PartitionStatus>,
-    /// Topics and numbers of partitions that are there, and of which the version knows nothing.
-    pub unknown: Vec<(TopicId, u32)>,
-}
-
-/// One version, and how fresh it was when it was taken.
-pub struct Pinned {
-    pub snapshot: Arc<Snapshot>,
-    pub freshness: Freshness,
-    pub at: Moment,
-}
-
-impl Pinned {
-    /// The version's position in some domains, as text: nearly every answer has one, and so it is made without a tree of entries.
-    pub fn position(&self, domains: &[DomainId]) -> String {
-        use std::fmt::Write;
-        let snapshot = &self.snapshot;
-        let is_of =
-            |partition: &PartitionId| snapshot.topic(*partition).domains.iter().any(|domain| domains.contains(domain));
-        let place = |partition: PartitionId| (&snapshot.topic(partition).name, snapshot.partitions[partition].number);
-        let mut partitions: Vec<PartitionId> = snapshot.partitions.ids().filter(is_of).collect();
-        partitions.sort_by_key(|partition| place(*partition));
-        let mut text = String::with_capacity(partitions.len() * 32);
-        // Two sources may have topics of one name: the greater offset stays, as where positions are merged.
-        for same in partitions.chunk_by(|a, b| place(*a) == place(*b)) {
-            let ((name, number), log) = (place(same[0]), snapshot.partitions[same[0]].log);
-            let offset = same.iter().map(|partition| snapshot.applied[*partition]).max().unwrap_or_default();
-            let comma = if text.is_empty() { "" } else { "," };
-            let _ = write!(text, "{comma}{name}!{log}/{number}@{offset}");
-        }
-        text
-    }
-}
-
-/// Why the service is not ready.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unready {
-    /// Configured topics that were not heard of, and what is known of them.
-    unheard: Vec<(String, Option<Arc<str>>)>,
-    /// Records that are known and not applied.
-    behind: u64,
-}
-
-impl Unready {
-    /// As a sentence.
-    pub fn reason(&self) -> String {
-        let mut reasons = Vec::new();
-        if self.behind > 0 || self.unheard.is_empty() {
-            reasons.push(format!("{} records of the log are not applied yet", self.behind));
-        }
-        let silent = self.unheard.iter().filter(|(_, remark)| remark.is_none());
-        let silent: Vec<String> = silent.map(|(name, _)| format!("`{name}`")).collect();
-        if !silent.is_empty() {
-            reasons.push(format!("nothing was heard yet of {}", silent.join(", ")));
-        }
-        reasons.extend(self.unheard.iter().filter_map(|(_, remark)| remark.as_deref().map(str::to_owned)));
-        format!("hydrating: {}", reasons.join("; "))
-    }
-}
-
+/// What all generations share. A generation is one of its own for as long as somebody holds it.
 pub struct Serving {
-    model: Arc<Model>,
-    domains: By<DomainId, DomainServing>,
-    snapshot: ArcSwap<Snapshot>,
-    /// The newest version as somebody took it last.
-    last: ArcSwapOption<Pinned>,
     logs: Logs,
-    /// What the version before the newest had applied, as the logs were told. The publisher's.
-    retired: Mutex<By<PartitionId, u64>>,
+    generations: RwLock<Generations>,
     /// What a person has to know.
     remarks: RwLock<By<TopicId, Option<Arc<str>>>>,
     lists: RwLock<By<TopicId, List>>,
@@ -143,52 +74,63 @@ pub struct Serving {
     unheard: AtomicUsize,
     /// Newest first.
     checkpoints: ArcSwap<Vec<Checkpoint>>,
-    /// Of the version that somebody asked for last, by entity.
-    digests: ArcSwapOption<(u64, Vec<Digest>)>,
-    news: News,
     contact_now: ContactNow,
-    pub started_at: Instant,
-    ready_at: OnceLock<Instant>,
     clock: fn() -> Moment,
+    pub started_at: Instant,
+}
+
+/// Those that are there, in the order in which they began, and how many ever were.
+#[derive(Default)]
+struct Generations {
+    all: Vec<Weak<Generation>>,
+    begun: usize,
+}
+
+impl Generations {
+    fn alive(&self) -> impl Iterator<Item = Arc<Generation>> {
+        self.all.iter().filter_map(Weak::upgrade)
+    }
 }
 
 impl Serving {
-    /// Of `sources` sources, each is to tell its partitions before the service is ready.
-    pub fn new(
-        model: Arc<Model>,
-        domains: By<DomainId, DomainServing>,
-        first: Snapshot,
-        sources: usize,
-        contact_now: ContactNow,
-        clock: fn() -> Moment,
-    ) -> Serving {
-        let logs = Logs::default();
-        for (id, partition) in first.partitions.entries() {
-            logs.found(id, (partition.topic, partition.number), partition.log, clock(), false);
-        }
+    /// Of `sources` sources, which read so many topics, each is to tell its partitions before a generation is ready.
+    pub fn new(topics: usize, sources: usize, contact_now: ContactNow, clock: fn() -> Moment) -> Serving {
         Serving {
-            model,
-            domains,
-            remarks: RwLock::new(first.topics.iter().map(|_| None).collect()),
-            lists: RwLock::new(first.topics.iter().map(|_| List::default()).collect()),
-            snapshot: ArcSwap::from_pointee(first),
-            last: ArcSwapOption::empty(),
-            logs,
-            retired: Mutex::default(),
+            logs: Logs::default(),
+            generations: RwLock::default(),
+            remarks: RwLock::new((0..topics).map(|_| None).collect()),
+            lists: RwLock::new((0..topics).map(|_| List::default()).collect()),
             unheard: AtomicUsize::new(sources),
             checkpoints: ArcSwap::default(),
-            digests: ArcSwapOption::empty(),
-            news: News::new(),
             contact_now,
-            started_at: clock().at,
-            ready_at: OnceLock::new(),
             clock,
+            started_at: clock().at,
         }
     }
 
-    /// The newest version.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.load_full()
+    /// Begins a generation with its first version. What that knows of partitions has their numbers.
+    pub fn begin(
+        self: &Arc<Serving>,
+        model: Arc<Model>,
+        domains: By<DomainId, DomainServing>,
+        first: Snapshot,
+    ) -> Arc<Generation> {
+        let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
+        let id = GenerationId::of(generations.begun);
+        generations.begun += 1;
+        self.logs.begin(id);
+        let known = first.partitions.clone();
+        let generation = Arc::new(Generation::new(id, self.clone(), model, domains, first));
+        generations.all.retain(|generation| generation.strong_count() > 0);
+        generations.all.push(Arc::downgrade(&generation));
+        for (partition, known) in known.entries() {
+            self.add(&generations, partition, (known.topic, known.number), known.log);
+        }
+        generation
+    }
+
+    fn generations(&self) -> Vec<Arc<Generation>> {
+        self.generations.read().unwrap_or_else(PoisonError::into_inner).alive().collect()
     }
 
     /// The checkpoints that there are, newest first.
@@ -200,47 +142,21 @@ impl Serving {
         self.checkpoints.store(Arc::new(checkpoints));
     }
 
-    /// The digests of a version's entities: made where nobody asked for those of the same version before.
-    pub fn digests<E>(&self, version: u64, make: impl FnOnce() -> Result<Vec<Digest>, E>) -> Result<Vec<Digest>, E> {
-        if let Some(made) = self.digests.load_full().filter(|made| made.0 == version) {
-            return Ok(made.1.clone());
-        }
-        let made = make()?;
-        self.digests.store(Some(Arc::new((version, made.clone()))));
-        Ok(made)
-    }
-
     pub fn now(&self) -> Moment {
         (self.clock)()
     }
 
-    /// When all domains had reached the ends that were seen at the start.
-    pub fn ready_at(&self) -> Option<Instant> {
-        self.ready_at.get().copied()
-    }
-
-    /// Makes a version the newest.
-    pub fn publish(&self, snapshot: Snapshot) {
-        let before = self.snapshot.swap(Arc::new(snapshot));
-        self.last.store(None);
-        // Not what the newest version has applied: who took the one before it may still be looking. See `pin`.
-        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        for (partition, applied) in before.applied.entries() {
-            let retired = retired.grow(partition, || 0);
-            if applied != retired {
-                *retired = *applied;
-                self.logs.retire(partition, before.partitions[partition].log, *applied);
-            }
-        }
-        drop(retired);
-        self.note_ready();
-        self.news.tell();
-    }
-
     /// A partition of a topic is there. Each is told in the order of their numbers.
     pub fn found(&self, partition: PartitionId, topic: TopicId, number: u32, log: LogId) {
-        // One that came later than the others has nothing to hydrate.
-        self.logs.found(partition, (topic, number), log, self.now(), self.ready_at().is_some());
+        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
+        self.add(&generations, partition, (topic, number), log);
+    }
+
+    fn add(&self, generations: &Generations, partition: PartitionId, place: (TopicId, u32), log: LogId) {
+        // Held beyond the logs' lock, which whoever lets the last of them go takes.
+        let alive: Vec<Arc<Generation>> = generations.alive().collect();
+        let all = alive.iter().map(|generation| (generation.id(), generation.ready_at().is_some()));
+        self.logs.found(partition, place, log, self.now(), all);
     }
 
     /// A source has told which partitions a topic has: those that were found, and these. A contact follows, which tells who
@@ -253,38 +169,9 @@ impl Serving {
         self.lists.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A record is on its way to the graph: the first of a batch, or one that is held.
-    pub fn coming(&self, partition: PartitionId, offset: u64, at: Instant, basis: Basis) {
-        self.logs.coming(partition, offset, at, basis);
-    }
-
-    /// Says whether somebody reads a partition.
-    pub fn read(&self, partition: PartitionId, is_read: bool) {
-        self.logs.read(partition, is_read);
-    }
-
-    /// Why the next record of a partition cannot be read now; none once it can.
-    pub fn block(&self, partition: PartitionId, why: Option<String>) {
-        self.logs.block(partition, why);
-    }
-
-    /// Why what was read of a partition is not applied yet; none once it is.
-    pub fn wait(&self, partition: PartitionId, why: Option<String>) {
-        self.logs.wait(partition, why);
-    }
-
-    /// Says whether as much of a partition waits as may.
-    pub fn fill(&self, partition: PartitionId, is_full: bool) {
-        self.logs.fill(partition, is_full);
-    }
-
-    pub fn is_full(&self, partition: PartitionId) -> bool {
-        self.logs.is_full(partition)
-    }
-
-    /// Another log of the same topic is read from now on.
-    pub fn restarted(&self, partition: PartitionId, log: LogId) {
-        self.logs.restarted(partition, log, self.now());
+    /// There is nothing of a partition that anybody could read.
+    pub fn gone(&self, partition: PartitionId) {
+        self.generations().iter().for_each(|generation| generation.read(partition, true));
     }
 
     /// What a person has to know of a topic; none once it is mended.
@@ -292,144 +179,49 @@ impl Serving {
         self.remarks.write().unwrap_or_else(PoisonError::into_inner)[topic] = remark.map(Into::into);
     }
 
+    fn remark_of(&self, topic: TopicId) -> Option<Arc<str>> {
+        self.remarks.read().unwrap_or_else(PoisonError::into_inner)[topic].clone()
+    }
+
     /// A source has told its partitions for the first time.
     pub fn answered(&self) {
         self.unheard.fetch_sub(1, Ordering::AcqRel);
-        self.note_ready();
+        self.generations().iter().for_each(|generation| generation.note_ready());
     }
 
     /// A source is about to be asked where logs end.
     pub fn asked(&self) -> Asked {
-        let applied = self.snapshot().applied.clone();
+        let mut applied: By<PartitionId, u64> = By::default();
+        for snapshot in self.generations().iter().map(|generation| generation.snapshot()) {
+            for (partition, offset) in snapshot.applied.entries() {
+                let most = applied.grow(partition, || 0);
+                *most = (*most).max(*offset);
+            }
+        }
         Asked { moment: self.now(), applied }
     }
 
     /// A source has told where the logs of some partitions start and end.
     pub fn contact(&self, asked: &Asked, extents: &[Extent]) {
-        self.logs.contact(asked, extents, &self.snapshot().applied);
-        self.note_ready();
-        // Not the projector's time, and every millisecond makes the contact older.
-        self.news.tell_now();
-    }
-
-    /// The end that was seen first, once it was: where hydration ends.
-    pub fn target(&self, partition: PartitionId) -> Option<u64> {
-        self.logs.target(partition)
-    }
-
-    fn note_ready(&self) {
-        if self.ready_at.get().is_none() && self.unready().is_none() {
-            let _ = self.ready_at.set(self.now().at);
+        let generations = self.generations();
+        let now: Vec<_> = generations.iter().map(|generation| (generation.id(), generation.snapshot())).collect();
+        for extent in extents {
+            let at = |applied: &By<PartitionId, u64>| applied.get(extent.partition).copied().unwrap_or(0);
+            let now = |of: GenerationId| {
+                now.iter().find(|(id, _)| *id == of).map_or(0, |(_, snapshot)| at(&snapshot.applied))
+            };
+            self.logs.contact(asked.moment, extent, at(&asked.applied), now);
+        }
+        for generation in generations {
+            generation.note_ready();
+            // Not the projector's time, and every millisecond makes the contact older.
+            generation.tell_now();
         }
     }
 
-    /// What is missing until every configured topic was heard of and has come to the end that was seen first.
-    fn unready(&self) -> Option<Unready> {
-        let (snapshot, heard, lists) = (self.snapshot(), self.logs.heard(), self.lists());
-        let is_unheard = |(topic, known): (TopicId, &Topic)| {
-            (!heard.contains(&topic) || !lists[topic].unfound.is_empty())
-                .then(|| (known.name.to_string(), self.remark_of(topic)))
-        };
-        let unheard: Vec<_> = snapshot.topics.entries().filter_map(is_unheard).collect();
-        let is_told = self.unheard.load(Ordering::Acquire) == 0;
-        (!is_told || !unheard.is_empty() || !self.logs.is_hydrated(&snapshot)).then_some(Unready { unheard, behind: 0 })
-    }
-
-    /// Why the service is not ready; none once it was.
-    pub fn why_unready(&self) -> Option<Unready> {
-        if self.ready_at().is_some() {
-            return None;
-        }
-        let behind = self.pin().freshness.partitions.iter().filter_map(|partition| partition.lag_events).sum();
-        self.unready().map(|unready| Unready { behind, ..unready })
-    }
-
-    fn remark_of(&self, topic: TopicId) -> Option<Arc<str>> {
-        self.remarks.read().unwrap_or_else(PoisonError::into_inner)[topic].clone()
-    }
-
-    /// Tells those who wait what the projector and the sources tell. Runs as long as requests are served.
-    pub async fn relay(self: Arc<Serving>) {
-        self.news.relay().await;
-    }
-
-    /// Takes the newest version, with how fresh it is. What is said of it holds for its own position: what came after it
-    /// was judged by nobody.
-    pub fn pin(&self) -> Pinned {
-        loop {
-            let (snapshot, now) = (self.snapshot(), self.now());
-            let freshness = self.judge_all(&snapshot, now);
-            // The logs' memory reaches back to the version before the newest, so what was said of this one was whole.
-            if self.snapshot.load().version <= snapshot.version + 1 {
-                return Pinned { snapshot, freshness, at: now };
-            }
-        }
-    }
-
-    /// The same as somebody took it last, where that was just now and of the newest version: many who ask at once share one.
-    pub fn pin_shared(&self) -> Arc<Pinned> {
-        let last = self.last.load_full();
-        if let Some(last) = last
-            && self.now().ms_since(last.at) < SHARED_MS
-            && Arc::ptr_eq(&self.snapshot.load(), &last.snapshot)
-        {
-            return last;
-        }
-        let pinned = Arc::new(self.pin());
-        self.last.store(Some(pinned.clone()));
-        if !Arc::ptr_eq(&self.snapshot.load(), &pinned.snapshot) {
-            // Published meanwhile: nobody is to keep what is no longer the newest.
-            self.last.store(None);
-        }
-        pinned
-    }
-
-    /// A domain's status at a pinned version, as it is when that version is answered: older, and no fresher than it was.
-    pub fn aged(&self, pinned: &Pinned, domain: DomainId, now: Moment) -> DomainStatus {
-        pinned.freshness.domains[domain].aged(now.ms_since(pinned.at), &self.domains[domain].thresholds)
-    }
-
-    fn judge(&self, snapshot: &Snapshot, partition: PartitionId, now: Moment) -> PartitionStatus {
-        let (applied, known) = (snapshot.applied[partition], &snapshot.partitions[partition]);
-        let judged = self.judged(snapshot.topic(partition), applied, known.lost.as_ref(), now);
-        self.logs.judge(partition, &Judged { log: Some(known.log), ..judged })
-    }
-
-    fn judged<'a>(&'a self, topic: &Topic, applied: u64, lost: Option<&'a Arc<str>>, now: Moment) -> Judged<'a> {
-        // The strictest of the domains that the partition carries judges it.
-        let domains = topic.domains.iter().map(|domain| &self.domains[*domain]);
-        let thresholds = domains.clone().map(|serving| serving.thresholds);
-        let thresholds = thresholds.min_by_key(|thresholds| thresholds.fresh_within_ms).unwrap_or_default();
-        let held = domains.filter_map(|serving| serving.held.as_ref()).next();
-        Judged { applied, log: None, lost, held, thresholds, now }
-    }
-
-    fn judge_all(&self, snapshot: &Snapshot, now: Moment) -> Freshness {
-        let partitions: By<PartitionId, PartitionStatus> =
-            snapshot.partitions.ids().map(|partition| self.judge(snapshot, partition, now)).collect();
-        // What is there, and of what the version knows nothing, makes its domains unknown. What was found is told before it
-        // ends to be unfound: so that is asked for first.
-        let lists = self.lists();
-        let unfound = lists.entries().flat_map(|(topic, list)| list.unfound.iter().map(move |number| (topic, *number)));
-        let mut unknown: Vec<(TopicId, u32)> = unfound.collect();
-        unknown.extend(self.logs.found_after(partitions.len()));
-        let judged = |topic: TopicId| self.judged(&snapshot.topics[topic], 0, None, now);
-        let unknown_statuses: Vec<_> =
-            unknown.iter().map(|(topic, _)| (*topic, Logs::unknown(&judged(*topic)))).collect();
-        let lists =
-            lists.entries().map(|(topic, list)| Logs::list(list.at, &judged(topic))).collect::<By<TopicId, _>>();
-        let remarks = self.remarks.read().unwrap_or_else(PoisonError::into_inner);
-        let domains = self.model.domains.ids().map(|id| {
-            let own = partitions.entries().filter(|(partition, _)| snapshot.topic(*partition).domains.contains(&id));
-            let topics = snapshot.topics.iter().zip(&*remarks).filter(|(topic, _)| topic.domains.contains(&id));
-            let remark = topics.filter_map(|(_, remark)| remark.clone()).next();
-            let of_domain = |topic: TopicId| snapshot.topics[topic].domains.contains(&id);
-            let unknown = unknown_statuses.iter().filter(|(topic, _)| of_domain(*topic));
-            let all = own.map(|(_, status)| status).chain(unknown.map(|(_, status)| status));
-            let lists = lists.entries().filter(|(topic, _)| of_domain(*topic)).map(|(_, status)| status);
-            domain(&all.collect::<Vec<_>>(), &lists.collect::<Vec<_>>(), remark)
-        });
-        let domains = domains.collect();
-        Freshness { domains, partitions, lists, unknown }
+    /// The next record of a partition that readers of the first generation see: of the one that serves.
+    pub fn applied(&self, partition: PartitionId) -> u64 {
+        let first = self.generations.read().unwrap_or_else(PoisonError::into_inner).alive().next();
+        first.and_then(|first| first.snapshot().applied.get(partition).copied()).unwrap_or(0)
     }
 }

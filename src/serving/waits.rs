@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, watch};
 
-use super::{Pinned, Serving};
+use super::{Generation, Pinned};
 use crate::freshness::{Demand, PartitionStatus};
 use crate::ids::{DomainId, PartitionId, TopicId};
 use crate::position::Position;
@@ -161,8 +161,8 @@ impl Wanted {
     }
 
     /// Whether the newest version may meet it: one that was short before is looked at first, and mostly is short still.
-    fn may_be_met(&mut self, serving: &Serving, last: &mut Looked) -> bool {
-        let snapshot = serving.snapshot();
+    fn may_be_met(&mut self, generation: &Generation, last: &mut Looked) -> bool {
+        let snapshot = generation.snapshot();
         while let Some(entry) = self.entries.get_mut(last.met) {
             entry.partition = entry.partition.or_else(|| entry.find(&snapshot));
             if entry.partition.is_none_or(|partition| snapshot.applied[partition] < entry.offset) {
@@ -171,10 +171,10 @@ impl Wanted {
             last.met += 1;
         }
         let Some(most) = self.max_staleness_ms else { return true };
-        let now = serving.now();
+        let now = generation.now();
         let is_old = |partition: PartitionId| {
             self.is_touched(&snapshot, partition)
-                && serving.judge(&snapshot, partition, now).staleness_ms.is_none_or(|staleness| staleness > most)
+                && generation.judge(&snapshot, partition, now).staleness_ms.is_none_or(|staleness| staleness > most)
         };
         if last.old.is_some_and(is_old) {
             return false;
@@ -214,7 +214,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Serving {
+impl Generation {
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.news.waiting.load(Ordering::Acquire)
@@ -222,7 +222,7 @@ impl Serving {
 
     /// Gives the version that meets the demand as soon as there is one: the very version, or the contact, that does. At
     /// most `most` may wait at once.
-    pub async fn wait_for(self: &Arc<Serving>, wanted: &mut Wanted, most: usize) -> Result<Pinned, TooMany> {
+    pub async fn wait_for(self: &Arc<Generation>, wanted: &mut Wanted, most: usize) -> Result<Pinned, TooMany> {
         let _waiting = Waiting(&self.news.waiting);
         if self.news.waiting.fetch_add(1, Ordering::AcqRel) >= most {
             return Err(TooMany);
@@ -230,7 +230,7 @@ impl Serving {
         // Subscribed before the look, so that nothing falls between.
         let mut news = self.news.number.subscribe();
         if wanted.max_staleness_ms.is_some() {
-            (self.contact_now)();
+            (self.serving.contact_now)();
         }
         let mut last = Looked::default();
         loop {
@@ -242,7 +242,7 @@ impl Serving {
                 // A log was made anew: what was met is not any more.
                 last = Looked::default();
             }
-            // The sender lives as long as this service.
+            // The sender lives as long as this generation.
             let _ = news.changed().await;
         }
     }

@@ -9,6 +9,7 @@ use super::{Asked, Extent, Found, HEARTBEAT, Raw, Registrar, Sink, Source, Taken
 use crate::freshness::Basis;
 use crate::ids::{PartitionId, TopicId};
 use crate::model::value::Instant;
+use crate::position::LogId;
 
 /// Bytes of a partition that are read at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -29,8 +30,7 @@ struct Feed {
     partition: PartitionId,
     place: usize,
     number: u32,
-    /// Where reading begins.
-    from: u64,
+    log: LogId,
     late_ms: i64,
     /// The end at the start: before it nothing is late.
     hydrated: u64,
@@ -105,9 +105,9 @@ impl Source for Embedded {
             let seen = self.log.commits();
             let feeds = self.feeds();
             for feed in &feeds[next.len()..] {
+                next.push(sink.begin(feed.partition, feed.log, feed.log, 0));
                 sink.reads(feed.partition, true);
             }
-            next.extend(feeds[next.len()..].iter().map(|feed| feed.from));
             let (mut moved, mut due_ms) = (Vec::new(), HEARTBEAT.as_millis() as i64);
             for (feed, next) in feeds.iter().zip(&mut next) {
                 let from = *next;
@@ -143,7 +143,7 @@ impl Source for Embedded {
                     partition: placed.partition,
                     place: subscription.place,
                     number,
-                    from: placed.from,
+                    log: placed.log,
                     late_ms: subscription.late_ms,
                     hydrated,
                 });
@@ -180,7 +180,6 @@ impl Source for Embedded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::position::LogId;
 
     /// Notes which offsets it is given.
     #[derive(Default)]
@@ -201,6 +200,10 @@ mod tests {
             }
             self.taken.push(raw.offset);
             Taken::Yes
+        }
+
+        fn begin(&mut self, _: PartitionId, _: LogId, _: LogId, _: u64) -> u64 {
+            0
         }
 
         fn reads(&mut self, _: PartitionId, _: bool) {}
@@ -239,7 +242,7 @@ mod tests {
             log.damage(place, number, 3);
         }
         let source = Embedded::new(Arc::new(log), Vec::new(), || Instant::EPOCH);
-        let feed = Feed { partition: PartitionId(0), place, number, from: 0, late_ms: 0, hydrated: 0 };
+        let feed = Feed { partition: PartitionId(0), place, number, log: LogId(0), late_ms: 0, hydrated: 0 };
         let (mut next, mut taker) = (0, Taker { blocks_at, ..Taker::default() });
         for _ in 0..3 {
             let read = source.hand_on(&feed, &mut next, &mut 0, &mut taker);
@@ -262,7 +265,7 @@ mod tests {
         let number = (0..topic.partitions).find(|number| topic.end(*number) > 0).expect("where the key goes");
         log.drop_before(place, number, 2).expect("a log");
         let source = Embedded::new(Arc::new(log), Vec::new(), || Instant::EPOCH);
-        let feed = Feed { partition: PartitionId(0), place, number, from: 0, late_ms: 0, hydrated: 0 };
+        let feed = Feed { partition: PartitionId(0), place, number, log: LogId(0), late_ms: 0, hydrated: 0 };
         // From the beginning, and from where a reader stands that has what is gone.
         for (from, lost) in [(0, &[2][..]), (1, &[2]), (2, &[]), (3, &[])] {
             let (mut next, mut taker) = (from, Taker::default());

@@ -44,10 +44,10 @@ pub struct Found {
 pub struct Placed {
     /// Its number.
     pub partition: PartitionId,
-    /// Where to read from: later than where its log starts, where what lies before was applied by an earlier run.
-    pub from: u64,
     /// What its log is called: another than it was found as, where it lost records since its topic was made.
     pub log: LogId,
+    /// Whether nobody knew it.
+    pub is_new: bool,
 }
 
 /// What a source tells of a partition's log.
@@ -90,12 +90,17 @@ pub enum Taken {
     Closed,
 }
 
-/// Takes what a source reads. It belongs to the thread that reads.
+/// Takes what a source reads for one generation. It belongs to the thread that reads.
 pub trait Sink {
     fn is_closed(&self) -> bool;
 
     /// Takes the next record of a partition.
     fn take(&mut self, partition: PartitionId, raw: &Raw<'_>) -> Taken;
+
+    /// Reading of a partition, whose log is called so by now, begins: at the offset that this gives. That is later than where the log
+    /// starts, where what lies before was applied by an earlier run. `origin` is what its topic was made as, `start` where who read
+    /// the log before it goes on.
+    fn begin(&mut self, partition: PartitionId, log: LogId, origin: LogId, start: u64) -> u64;
 
     /// Says whether the partition is read: until that is said nobody reads it.
     fn reads(&mut self, partition: PartitionId, is_read: bool);
@@ -117,7 +122,7 @@ pub trait Sink {
 pub trait Registrar: Send + Sync {
     fn is_closed(&self) -> bool;
 
-    /// Gives a partition its id, and says from where it is to be read.
+    /// Gives a partition its id.
     fn find(&self, found: Found) -> Placed;
 
     /// The source has told which partitions a topic has: those that were found, and these, which are there and cannot be
@@ -148,7 +153,8 @@ pub trait Outlet: Send + Sync {
 /// How a header is called whose name is no UTF-8.
 pub const NAME_UNREADABLE: &str = "\u{fffd}";
 
-/// A source of records: two loops, each on a thread of its own, until what they hand to is closed.
+/// A source of records: loops, each on a thread of its own, until what they hand to is closed. One tells of its logs; one for each
+/// generation reads them.
 pub trait Source: Send + Sync {
     fn read(&self, sink: &mut dyn Sink);
 

@@ -14,7 +14,13 @@ pub fn give_back() -> Result<(), String> {
 }
 
 /// Bytes by part, in the order of docs/service.md.
-pub fn parts(registry: &Registry, snapshot: &Snapshot, batches: usize, log: u64) -> Result<(), prometheus::Error> {
+pub fn parts(
+    registry: &Registry,
+    snapshot: &Snapshot,
+    batches: usize,
+    versions: usize,
+    log: u64,
+) -> Result<(), prometheus::Error> {
     let help = "Resident memory by part; the sum is the process's.";
     let gauge = gauges(registry, "memory_bytes", help, &["part"])?;
     let graph: Vec<_> = snapshot.catalogue.ids().map(|entity| snapshot.graph.memory(entity)).collect();
@@ -30,6 +36,7 @@ pub fn parts(registry: &Registry, snapshot: &Snapshot, batches: usize, log: u64)
         ("rules", snapshot.memory.rules),
         ("dead_letters", snapshot.dead_letters.bytes()),
         ("batches", batches),
+        ("versions", versions),
         ("log", log as usize),
     ];
     let sum: usize = counted.iter().map(|(_, bytes)| bytes).sum();

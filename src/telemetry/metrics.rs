@@ -16,7 +16,7 @@ use crate::event::Code;
 use crate::freshness::{Cause, Status};
 use crate::ids::{By, DomainId};
 use crate::model::Model;
-use crate::serving::Serving;
+use crate::serving::Generation;
 
 /// What the embedded log takes of its disk, what is free there, and what it takes of the memory, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +116,7 @@ impl Metrics {
             accepted: kept(&registry, accepted)?,
             refused,
             kept_out,
-            pinned: gauge("versions_pinned", "Versions that somebody reads, the newest among them.")?,
+            pinned: gauge("versions_pinned", "Versions that are held or read, the newest among them.")?,
             garbage: gauge("garbage_pages", "Pages with records that are kept for a version, or wait to be dropped.")?,
             checkpoint_seconds: gauge(
                 "checkpoint_seconds",
@@ -201,12 +201,13 @@ impl Metrics {
     /// Prometheus text, with everything as it is now.
     pub fn render(
         &self,
-        serving: &Serving,
+        generation: &Generation,
         store: Option<Store>,
         issuers: &[IssuerKeys],
     ) -> Result<String, prometheus::Error> {
         let mut text = Vec::new();
-        for families in [self.registry.gather(), self.now(serving, store, issuers)?.gather(), self.process.gather()] {
+        for families in [self.registry.gather(), self.now(generation, store, issuers)?.gather(), self.process.gather()]
+        {
             TextEncoder::new().encode(&families, &mut text)?;
         }
         Ok(String::from_utf8_lossy(&text).into_owned())
@@ -215,12 +216,12 @@ impl Metrics {
     /// What others count. Made for one scrape: nothing is added to what another one added.
     fn now(
         &self,
-        serving: &Serving,
+        generation: &Generation,
         store: Option<Store>,
         issuers: &[IssuerKeys],
     ) -> Result<Registry, prometheus::Error> {
         let registry = Registry::new_custom(Some("staygraph".into()), None)?;
-        let pinned = serving.pin();
+        let pinned = generation.pin();
         let (snapshot, freshness) = (&pinned.snapshot, &pinned.freshness);
         let (by_domain, by_code) = (&["domain"], &["domain", "code"]);
         let applied = counters(
@@ -288,15 +289,18 @@ impl Metrics {
             gauge.set(value);
             registry.register(Box::new(gauge))
         };
-        gauge("ready", "1 once hydrated.", f64::from(u8::from(serving.ready_at().is_some())))?;
+        gauge("ready", "1 once hydrated.", f64::from(u8::from(generation.ready_at().is_some())))?;
         let since = |at: &str| {
             let at = crate::model::value::Instant::parse(at).ok()?;
-            Some(serving.now().at.micros().saturating_sub(at.micros()) as f64 / 1e6)
+            Some(generation.now().at.micros().saturating_sub(at.micros()) as f64 / 1e6)
         };
-        if let Some(age) = serving.checkpoints().first().and_then(|newest| since(&newest.at)) {
+        if let Some(age) = generation.serving.checkpoints().first().and_then(|newest| since(&newest.at)) {
             gauge("checkpoint_age_seconds", "Now minus when the newest checkpoint was taken.", age)?;
         }
-        gauge("waiters", "Requests that wait for a version.", serving.waiting() as f64)?;
+        gauge("waiters", "Requests that wait for a version.", generation.waiting() as f64)?;
+        let (held, held_bytes) = generation.held();
+        let help = "Versions that are held for who asks what changed since, the newest among them.";
+        gauge("versions_held", help, held as f64)?;
         let untold = "Words of producers on fields that several set, beyond those that are remembered.";
         gauge("disagreements_untold", untold, snapshot.untold as f64)?;
         let keys = gauges(&registry, "issuer_keys", "Keys of the issuer that are known.", &["issuer"])?;
@@ -313,6 +317,7 @@ impl Metrics {
             &registry,
             snapshot,
             self.batches.load(Ordering::Relaxed),
+            held_bytes,
             store.map_or(0, |store| store.memory),
         )?;
         if let Some(Store { log, free, .. }) = store {

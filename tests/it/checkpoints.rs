@@ -440,6 +440,16 @@ fn two_graphs_that_say_the_same_and_two_that_do_not() {
     write(&service, &[guest("g9", 2, json!({ "level": 7 }))]);
     let (code, said) = verify(&[&service.url, &other.url]);
     assert!(code == 1 && said.contains("Guest:g9 differs") && said.contains("Guest: 1 differ"), "{said}");
+    // Pages are of one version, as long as that is held, whatever comes meanwhile.
+    let version = service.read("{ projection { version } }", "")["projection"]["version"].as_u64().unwrap();
+    let page = |query: &str| service.get(&format!("/projection/digest/Guest?from=0{query}"), &[]);
+    let before = page(&format!("&version={version}"));
+    assert_eq!((before.status, &before.text), (200, &page("").text));
+    write(&service, &[guest("g9", 3, json!({ "level": 6 }))]);
+    assert_eq!(page(&format!("&version={version}")).text, before.text);
+    assert_ne!(page("").text, before.text);
+    let gone = page(&format!("&version={}", version + 1_000_000));
+    assert!(gone.status == 410 && gone.text.contains("is not held any more"), "{}", gone.text);
     // Without its keys a checkpoint says less than it holds.
     std::fs::rename(world.folder.path().join("data/keys"), world.folder.path().join("elsewhere")).unwrap();
     let (code, said) = verify(&[&service.url, file.to_str().unwrap()]);

@@ -39,6 +39,7 @@ mod strangler;
 mod support;
 mod teller;
 mod transactions;
+mod versions;
 mod walks;
 mod wire;
 mod write;

@@ -410,7 +410,7 @@ fn browsers_may_send_the_headers_that_are_configured() {
 
 #[test]
 fn every_fixed_limit_is_the_pages() {
-    let fixed: [u64; 32] = [
+    let fixed: [u64; 35] = [
         limits::NESTING_MAX as u64,
         limits::GRAPHQL_BYTES_MAX as u64,
         limits::LETTERS_REQUEST_BYTES_MAX as u64,
@@ -443,6 +443,9 @@ fn every_fixed_limit_is_the_pages() {
         limits::LANE_BYTES_MAX as u64,
         limits::LANES_BYTES_MAX as u64,
         limits::TRANSACTIONS_MAX as u64,
+        limits::VERSIONS_MAX as u64,
+        limits::VERSIONS_BYTES_MAX as u64,
+        limits::WRITTEN_MAX as u64,
     ];
     let rows = table("docs/service.md", "| of what | at most | beyond that |");
     let told: Vec<u64> = rows.iter().map(|row| row[1].replace(',', "").parse().unwrap()).collect();

@@ -183,9 +183,9 @@ impl Simulation {
             true => self.disk.shelf.tear(&mut self.dice),
             false => None,
         };
-        let serving = self.life.serving.clone();
+        let generation = self.life.generation.clone();
         self.life = Life::begin(&self.cluster, &self.disk);
-        assert_eq!(serving.waiting(), 0, "who is dropped waits no more");
+        assert_eq!(generation.waiting(), 0, "who is dropped waits no more");
         self.tell(|| format!("the process is killed; what was on its way to the disk: {torn:?}"));
     }
 
@@ -217,7 +217,7 @@ impl Simulation {
                 return self.tell(|| "everything is read".into());
             }
         }
-        panic!("not everything is read: {}", self.life.serving.snapshot().position());
+        panic!("not everything is read: {}", self.life.generation.snapshot().position());
     }
 }
 

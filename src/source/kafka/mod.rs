@@ -137,7 +137,7 @@ struct Known {
     log: LogId,
     /// What its topic was made as.
     origin: LogId,
-    /// Where reading starts.
+    /// Where its log goes on for who read the one before it.
     start: u64,
     leader: Option<i32>,
     /// Its topic was made anew with fewer partitions: nothing of it is there, or comes.
@@ -145,6 +145,7 @@ struct Known {
 }
 
 /// A partition's log is not what it was.
+#[derive(Clone)]
 struct Renewed {
     /// An index of the known.
     index: usize,
@@ -154,18 +155,28 @@ struct Renewed {
     is_other: bool,
 }
 
-/// What the watcher and the reader tell each other.
+/// What the watcher and the readers tell each other.
 #[derive(Default)]
 struct Shared {
     known: Vec<Known>,
-    /// Partitions to be read from elsewhere, as their topic was made anew or their log went back.
+    /// Partitions to be read from elsewhere, as their topic was made anew or their log went back. Few ever are: all are kept.
     renewed: Vec<Renewed>,
+    /// How many of those each reader has taken up; none of one that has ended.
+    taken: Vec<Option<usize>>,
     /// Partitions whose log ends before what was read of it: an index of the known, that end, and what was to be read.
     short: Vec<(usize, u64, u64)>,
     /// How often somebody wanted to know the ends now.
     wanted: u64,
     /// Whether a thread that asks for ends has panicked.
     has_panicked: bool,
+}
+
+impl Shared {
+    /// Whether some reader is to hear of a partition that it has another log.
+    fn is_renewed(&self, index: usize) -> bool {
+        let taken = self.taken.iter().flatten().min().copied().unwrap_or(self.renewed.len());
+        self.renewed[taken..].iter().any(|renewed| renewed.index == index)
+    }
 }
 
 /// What a client sees of transactions.

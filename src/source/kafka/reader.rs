@@ -36,12 +36,19 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Runs until nobody takes records.
 pub fn run(kafka: &Kafka, sink: &mut dyn Sink) {
     let (mut feeds, mut seen) = (Vec::new(), 0);
+    let number = {
+        let mut shared = kafka.shared();
+        let all = Some(shared.renewed.len());
+        shared.taken.push(all);
+        shared.taken.len() - 1
+    };
     while !sink.is_closed() {
-        let Some(client) = kafka.client(Isolation::Committed, || sink.is_closed()) else { return };
+        let Some(client) = kafka.client(Isolation::Committed, || sink.is_closed()) else { break };
         let mut reader = FeedReader {
             kafka,
             client,
             sink,
+            number,
             feeds: std::mem::take(&mut feeds),
             places: HashMap::new(),
             last: 0,
@@ -59,6 +66,7 @@ pub fn run(kafka: &Kafka, sink: &mut dyn Sink) {
             kafka.pause(&mut seen, Duration::from_secs(1));
         }
     }
+    kafka.shared().taken[number] = None;
 }
 
 /// A partition being read.
@@ -116,6 +124,8 @@ struct FeedReader<'a> {
     kafka: &'a Kafka,
     client: BaseConsumer<Context>,
     sink: &'a mut dyn Sink,
+    /// Among the readers.
+    number: usize,
     /// By known partition.
     feeds: Vec<Feed>,
     /// By topic and partition: the feed.
@@ -183,28 +193,28 @@ impl FeedReader<'_> {
 
     /// Takes up what the watcher found.
     fn follow(&mut self) -> Result<(), KafkaError> {
+        let first = self.feeds.len();
         let (new, renewed) = {
             let mut shared = self.kafka.shared();
-            let new: Vec<Known> = shared.known.iter().skip(self.feeds.len()).cloned().collect();
-            let renewed = std::mem::take(&mut shared.renewed).into_iter();
-            let renewed: Vec<(Renewed, Known)> = renewed
-                .map(|renewed| {
-                    let known = shared.known[renewed.index].clone();
-                    (renewed, known)
-                })
-                .collect();
+            let new: Vec<Known> = shared.known.iter().skip(first).cloned().collect();
+            let all = Some(shared.renewed.len());
+            let taken = std::mem::replace(&mut shared.taken[self.number], all).unwrap_or_default();
+            // What is new is taken up as it is by now.
+            let renewed = shared.renewed[taken..].iter().filter(|renewed| renewed.index < first);
+            let renewed: Vec<(Renewed, Known)> =
+                renewed.map(|renewed| (renewed.clone(), shared.known[renewed.index].clone())).collect();
             (new, renewed)
         };
-        let first = self.feeds.len();
-        self.feeds.extend(new.into_iter().map(|known| Feed {
-            next: known.start,
-            known,
-            pending: false,
-            retry_at: None,
-            is_short: false,
-        }));
-        let added: Vec<usize> = (first..self.feeds.len()).collect();
-        if !added.is_empty() {
+        for known in new {
+            let next = self.sink.begin(known.partition, known.log, known.origin, known.start);
+            if known.is_gone {
+                // There is nothing of it that anybody could read.
+                self.sink.reads(known.partition, true);
+            }
+            self.feeds.push(Feed { next, known, pending: false, retry_at: None, is_short: false });
+        }
+        let added: Vec<usize> = self.present().into_iter().filter(|index| *index >= first).collect();
+        if self.feeds.len() > first {
             self.place();
             self.learn(&added);
         }

@@ -224,11 +224,11 @@ impl<'a> Watcher<'a> {
         let mut shared = self.kafka.shared();
         for (index, end, next) in short {
             // Of a topic made anew this was said already.
-            if !shared.renewed.iter().any(|renewed| renewed.index == index) {
+            if !shared.is_renewed(index) {
                 let why = format!("the log ended at {end}, and had records up to {next}: it lost them");
                 tracing::error!(partition = shared.known[index].number, end, next, "the log went back");
                 // What the offsets from there on meant, they mean no more.
-                shared.known[index].log = shared.known[index].log.cut(end);
+                (shared.known[index].log, shared.known[index].start) = (shared.known[index].log.cut(end), end);
                 shared.renewed.push(Renewed { index, start: end, why, is_other: false });
             }
         }
@@ -322,15 +322,15 @@ impl<'a> Watcher<'a> {
             let (Ok(()), Offset::Offset(start)) = (element.error(), element.offset()) else { continue };
             let (number, start) = (element.partition(), start.max(0).cast_unsigned());
             let found = Found { topic: self.kafka.topics[topic].topic, number: number.cast_unsigned(), log, start };
-            let Placed { partition, from, log: known_as } = self.registrar.find(found);
-            if start > 0 && from == start {
+            let Placed { partition, log: known_as, is_new } = self.registrar.find(found);
+            if start > 0 && is_new {
                 let topic = name.as_ref();
                 tracing::warn!(topic, partition = number, start, "the log's first records are gone: reading from here");
             }
             let leader =
                 described.partitions.iter().find(|(known, _)| *known == number).and_then(|(_, leader)| *leader);
             let (log, origin) = (known_as, log);
-            let known = Known { partition, topic, number, log, origin, start: from, leader, is_gone: false };
+            let known = Known { partition, topic, number, log, origin, start: 0, leader, is_gone: false };
             self.kafka.shared().known.push(known);
             new.retain(|other| *other != number);
         }

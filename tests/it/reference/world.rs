@@ -79,24 +79,25 @@ pub fn seal() -> Seal {
 impl World {
     /// What is too much is told by other tests: here more may be asked for.
     pub fn new(complexity_max: u64) -> World {
-        let serving = |snapshot: Snapshot| {
+        let begin = |snapshot: Snapshot| {
             let domain = DomainServing { thresholds: Thresholds::default(), held: None };
             let domains = vec![domain; snapshot.graph.model().domains.len()];
             let (topics, partitions) = (snapshot.topics.ids(), snapshot.partitions.clone());
-            let serving =
-                Serving::new(snapshot.graph.model().clone(), domains.into(), snapshot, 0, Box::new(|| ()), still);
+            let serving = Arc::new(Serving::new(topics.len(), 0, Box::new(|| ()), still));
+            let model = snapshot.graph.model().clone();
+            let generation = serving.begin(model, domains.into(), snapshot);
             topics
                 .for_each(|topic| serving.found(PartitionId(topic.0), topic, 0, partitions[PartitionId(topic.0)].log));
-            serving
+            generation
         };
-        let serving = Arc::new(serving(told()));
-        let snapshot = serving.snapshot();
+        let generation = begin(told());
+        let snapshot = generation.snapshot();
         let model = snapshot.graph.model().clone();
         let limits = Limits { complexity_max, ..Limits::on(2) };
         let api = Api {
             schema: api::make(&model).unwrap(),
             model,
-            serving,
+            generation,
             seal: seal(),
             admission: Admission::new(&limits),
             documents: Arc::new(Documents::new(Trusted::default())),

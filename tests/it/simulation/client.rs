@@ -11,7 +11,7 @@ use staygraph::freshness::Demand;
 use staygraph::ids::{DomainId, Id as _, PartitionId};
 use staygraph::position::{Entry, LogId, Position};
 use staygraph::projection::Snapshot;
-use staygraph::serving::{Pinned, Serving, TooMany, Wanted};
+use staygraph::serving::{Generation, Pinned, TooMany, Wanted};
 
 use super::cluster::{Cluster, NAMES};
 use super::dice::Dice;
@@ -65,7 +65,7 @@ pub struct Client {
 
 impl Client {
     /// Wants some positions, or what is not too old, or both, of some domains.
-    pub fn new(serving: &Arc<Serving>, cluster: &Cluster, dice: &mut Dice) -> Client {
+    pub fn new(generation: &Arc<Generation>, cluster: &Cluster, dice: &mut Dice) -> Client {
         let mut position = Position::default();
         for log in cluster.logs.iter().filter(|log| log.topic.index() < 2) {
             if dice.percent(40) {
@@ -81,9 +81,9 @@ impl Client {
             one => vec![DomainId::of(one)],
         };
         let demand = Demand { at_least: at_least.clone(), max_staleness_ms, ..Demand::default() };
-        let wanted = || Wanted::new(&serving.snapshot(), &demand, &domains).expect("its topics are known");
-        let (serving, mut own) = (serving.clone(), wanted());
-        let task = Task::new(async move { serving.wait_for(&mut own, WAITING_MAX).await });
+        let wanted = || Wanted::new(&generation.snapshot(), &demand, &domains).expect("its topics are known");
+        let (generation, mut own) = (generation.clone(), wanted());
+        let task = Task::new(async move { generation.wait_for(&mut own, WAITING_MAX).await });
         Client { task, wanted: wanted(), domains, at_least, max_staleness_ms }
     }
 
@@ -107,7 +107,7 @@ impl Client {
     }
 
     /// It goes on, if it was woken. Gives whether it has its answer.
-    pub fn go_on(&mut self, serving: &Arc<Serving>, cluster: &Cluster, logs: &Logs) -> bool {
+    pub fn go_on(&mut self, generation: &Arc<Generation>, cluster: &Cluster, logs: &Logs) -> bool {
         if !self.task.is_woken() {
             return false;
         }
@@ -115,7 +115,7 @@ impl Client {
             Poll::Pending => false,
             Poll::Ready(answer) => {
                 let pinned = answer.unwrap_or_else(|_| panic!("few wait"));
-                assert_eq!(pinned.snapshot.version, serving.snapshot().version, "it is the newest");
+                assert_eq!(pinned.snapshot.version, generation.snapshot().version, "it is the newest");
                 assert!(
                     self.has_positions(&pinned.snapshot, logs),
                     "{:?} of {}",
@@ -134,8 +134,8 @@ impl Client {
     }
 
     /// Nobody waits for what is there.
-    pub fn check_waits(&self, serving: &Arc<Serving>, logs: &Logs, knows_age: bool) {
-        let pinned = serving.pin();
+    pub fn check_waits(&self, generation: &Arc<Generation>, logs: &Logs, knows_age: bool) {
+        let pinned = generation.pin();
         let is_new = self.max_staleness_ms.is_none() || knows_age && self.wanted.short(&pinned).is_empty();
         let is_there = is_new && self.has_positions(&pinned.snapshot, logs);
         let (wants, has) = (&self.at_least, pinned.snapshot.position());

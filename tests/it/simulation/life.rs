@@ -10,10 +10,12 @@ use staygraph::checkpoint::Rules;
 use staygraph::encoding::Encoding;
 use staygraph::freshness::{Basis, Status, Thresholds};
 use staygraph::ids::{By, DomainId, EntityId, Id as _, PartitionId, TopicId};
-use staygraph::pipeline::{Carries, Checkpointer, Format, PartitionSink, Parts, Projecting, Saving, Tellers, Wired};
+use staygraph::pipeline::{
+    Carries, Checkpointer, Format, Line, PartitionSink, Parts, Projecting, Saving, Tellers, Wired,
+};
 use staygraph::position::LogId;
 use staygraph::projection::{Boundaries, Capture, Gate, Partition, Projector, Snapshot, Topic};
-use staygraph::serving::{DomainServing, Pinned, Serving};
+use staygraph::serving::{DomainServing, Generation, Pinned, Serving};
 use staygraph::source::{Asked, Extent, Found, Raw, Registrar as _, Sink as _, Taken};
 use staygraph::store::{Checkpoints, Restore};
 use staygraph::telemetry::Metrics;
@@ -57,7 +59,7 @@ struct Feed {
 }
 
 pub struct Life {
-    pub serving: Arc<Serving>,
+    pub generation: Arc<Generation>,
     projecting: Projecting,
     checkpointer: Checkpointer,
     sides: Vec<(Tellers, PartitionSink)>,
@@ -178,9 +180,8 @@ impl Life {
         let split = halves(&seen(cluster, &first)).collect();
         let domains = [(); 2].map(|()| DomainServing { thresholds: Thresholds::default(), held: None });
         let (version, count) = (first.version, cluster.topics());
-        let serving =
-            Serving::new(world.model.clone(), Vec::from(domains).into(), first, count, Box::new(|| {}), moment);
-        let serving = Arc::new(serving);
+        let serving = Arc::new(Serving::new(count, count, Box::new(|| {}), moment));
+        let generation = serving.begin(world.model.clone(), Vec::from(domains).into(), first);
         let is_unread = started.is_unread && from.is_none();
         let (every, vault) = (Duration::MAX, Arc::new(Hidden));
         let saving = Saving { checkpoints, rules, vault, every, write: true, kept: None, from, is_unread };
@@ -190,20 +191,22 @@ impl Life {
             outlet: None,
             projector,
             gate,
-            serving: serving.clone(),
+            generation: generation.clone(),
             saving: Some(saving),
             metrics: Arc::new(Metrics::new(world.model.clone()).expect("names that are new")),
             clock: moment,
             tick,
         };
-        let Wired { sides, projecting, checkpointer, retrier: _, erased, stop: _ } = Wired::new(parts, count);
+        let wired = Wired::new(serving);
+        let Line { sinks, projecting, checkpointer, retrier: _, erased, stop: _ } = wired.line(parts, count);
+        let sides = sinks.into_iter().map(|sink| (wired.tellers(), sink)).collect();
         let (_, checkpointer) = checkpointer.expect("it has a place for them");
         Life {
             projecting,
             checkpointer,
             sides,
             erased,
-            relay: Task::new(serving.clone().relay()),
+            relay: Task::new(generation.clone().relay()),
             clients: Vec::new(),
             feeds: Vec::new(),
             origins: vec![None; count],
@@ -220,7 +223,7 @@ impl Life {
             has_come: false,
             is_ready: false,
             split,
-            serving,
+            generation,
         }
     }
 
@@ -344,14 +347,15 @@ impl Life {
             }
         };
         let last = self.belief.lanes[partition].last();
-        assert_eq!((placed.partition, placed.from, placed.log), (partition, last.end, last.log), "of {place}");
+        let from = self.sides[place / 2].1.begin(partition, placed.log, origin, 0);
+        assert_eq!((placed.partition, from, placed.log), (partition, last.end, last.log), "of {place}");
         log.known_as = placed.log;
         self.feeds.push(Feed {
             place,
             partition,
             origin,
             log: placed.log,
-            next: placed.from,
+            next: from,
             is_gone: false,
             is_read: false,
             is_pending: false,
@@ -483,7 +487,7 @@ impl Life {
 
     /// Somebody wants something.
     pub fn ask(&mut self, cluster: &Cluster, dice: &mut Dice) {
-        self.clients.push(Client::new(&self.serving, cluster, dice));
+        self.clients.push(Client::new(&self.generation, cluster, dice));
     }
 
     /// Those go on who were told something.
@@ -491,18 +495,18 @@ impl Life {
         while self.relay.is_woken() {
             let _ = self.relay.go_on();
         }
-        let (serving, logs) = (&self.serving, self.logs());
+        let (generation, logs) = (&self.generation, self.logs());
         // A record that comes may date a version, and wakes nobody: the next contact does.
         let has_come = std::mem::take(&mut self.has_come);
         self.clients.retain_mut(|client| {
             let is_woken = client.task.is_woken();
-            let is_over = client.go_on(serving, cluster, &logs);
+            let is_over = client.go_on(generation, cluster, &logs);
             if !is_over {
-                client.check_waits(serving, &logs, is_woken || !has_come);
+                client.check_waits(generation, &logs, is_woken || !has_come);
             }
             !is_over
         });
-        assert_eq!(self.serving.waiting(), self.clients.len());
+        assert_eq!(self.generation.waiting(), self.clients.len());
     }
 
     /// A checkpoint comes a step further. Gives whether the process died of it.
@@ -543,9 +547,10 @@ impl Life {
     /// Holds all that is said against the truth.
     pub fn check(&mut self, cluster: &Cluster, disk: &mut Disk) {
         disk.destroyed.extend(self.erased.try_iter().flatten());
-        let snapshot = self.serving.snapshot();
+        let snapshot = self.generation.snapshot();
         assert!(snapshot.version >= self.version);
         if snapshot.version > self.version {
+            self.check_held(&snapshot);
             self.version = snapshot.version;
             let positions: Vec<(LogId, u64)> =
                 snapshot.partitions.entries().map(|(id, known)| (known.log, snapshot.applied[id])).collect();
@@ -562,7 +567,7 @@ impl Life {
             self.positions = positions;
         }
         self.check_transactions(cluster, disk);
-        let pinned = self.serving.pin();
+        let pinned = self.generation.pin();
         let partitions = pinned.freshness.partitions.entries();
         let is_exact = |topic: usize| is_exact(&pinned, topic);
         for (id, status) in partitions {
@@ -579,10 +584,29 @@ impl Life {
             let is_fresh = status.status == Status::Fresh;
             assert!(!is_fresh || status.staleness_ms.is_some_and(|staleness| staleness <= 5000), "{status:?}");
         }
-        if self.serving.ready_at().is_some() && !std::mem::replace(&mut self.is_ready, true) {
+        if self.generation.ready_at().is_some() && !std::mem::replace(&mut self.is_ready, true) {
             for (partition, target) in &self.targets {
                 let applied = snapshot.applied.get(*partition).copied().unwrap_or(0);
                 assert!(applied >= *target, "it is ready, and has applied {applied} where there was {target}");
+            }
+        }
+    }
+
+    /// What changed is told whole, and nobody is held who is erased by now.
+    fn check_held(&self, snapshot: &Snapshot) {
+        if let Ok(since) = self.generation.since(self.version, snapshot.version) {
+            crate::versions::check(&since, &snapshot.graph);
+        }
+        let made = self.generation.digests(snapshot, || Ok::<(), ()>(())).expect("nobody ends it");
+        assert_eq!(made.to_vec(), digests(&snapshot.graph), "version {}", snapshot.version);
+        let (view, first) = (&snapshot.graph, snapshot.version + 1 - self.generation.held().0 as u64);
+        for entity in view.model().entities.ids().filter(|entity| view.model().entities[*entity].has_personal) {
+            let erased = view.slots(entity).map(|slot| entity.node(slot)).filter(|id| view.node(*id).erased());
+            for id in erased {
+                let held = (first..snapshot.version).filter_map(|version| self.generation.version(version));
+                let is_open =
+                    |old: &Snapshot| id.slot.index() < old.graph.slots(entity).len() && !old.graph.node(id).erased();
+                assert!(held.into_iter().all(|old| !is_open(&old)), "somebody is held who was erased");
             }
         }
     }
@@ -592,7 +616,7 @@ impl Life {
         if !cluster.has_transactions || cluster.has_lost {
             return;
         }
-        let snapshot = self.serving.snapshot();
+        let snapshot = self.generation.snapshot();
         let seen = seen(cluster, &snapshot);
         let is_idle = |place: usize| {
             let feed = self.feeds.iter().find(|feed| feed.place == place);
@@ -607,7 +631,7 @@ impl Life {
 
     /// Whether all that the logs hold is applied.
     pub fn is_through(&self, cluster: &Cluster) -> bool {
-        let snapshot = self.serving.snapshot();
+        let snapshot = self.generation.snapshot();
         let is_read = |(place, log): (usize, &Log)| {
             let feed = self.feeds.iter().find(|feed| feed.place == place);
             let is_through = |feed: &Feed| {
@@ -621,11 +645,11 @@ impl Life {
 
     /// Everything is as if nothing had ever happened.
     pub fn check_end(&self, cluster: &Cluster) {
-        let snapshot = self.serving.snapshot();
+        let snapshot = self.generation.snapshot();
         self.belief.check(cluster, &snapshot);
         self.belief.check_complete(cluster);
-        assert!(self.serving.ready_at().is_some(), "{:?}", self.serving.why_unready());
-        for (id, status) in self.serving.pin().freshness.domains.entries() {
+        assert!(self.generation.ready_at().is_some(), "{:?}", self.generation.why_unready());
+        for (id, status) in self.generation.pin().freshness.domains.entries() {
             assert_eq!(status.status, Status::Fresh, "{id:?}: {}", status.reason());
         }
         assert_eq!(digests(&snapshot.graph), self.belief.undisturbed(cluster, &snapshot));
