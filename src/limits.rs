@@ -159,3 +159,5 @@ pub const VERSIONS_MAX: usize = 256;
 pub const VERSIONS_BYTES_MAX: usize = 16 << 20;
 /// Nodes that a version tells to have changed: of one that changed more, looking at all takes hardly longer.
 pub const WRITTEN_MAX: usize = 65_536;
+/// Nodes of which one request remembers whether it may see them.
+pub const SEEN_MAX: usize = 65_536;

@@ -101,6 +101,32 @@ impl fmt::Display for Who {
     }
 }
 
+/// A rule of which rows of an entity may be seen, as the configuration has it. Made by `config`, compiled by `api`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowRule {
+    /// Where it stands.
+    pub place: String,
+    pub entity: String,
+    /// A filter of the entity in GraphQL, `$name` for a claim of the token; none where it is open.
+    pub filter: Option<String>,
+    /// By claim: values by which it lifts the rule. Each of these claims must.
+    pub unless: Vec<(String, Vec<Json>)>,
+    /// Whether it is asked of all, beside what grants.
+    pub require: bool,
+}
+
+impl RowRule {
+    /// Whether one with these claims is not asked for it.
+    pub fn is_lifted(&self, claims: &Map<String, Json>) -> bool {
+        let names = |values: &[Json], claim: &Json| match claim {
+            Json::Array(members) => members.iter().any(|member| values.contains(member)),
+            claim => values.contains(claim),
+        };
+        !self.unless.is_empty()
+            && self.unless.iter().all(|(name, values)| claims.get(name).is_some_and(|claim| names(values, claim)))
+    }
+}
+
 /// What one request may do. Every read of a request goes with its rights.
 #[derive(Clone, PartialEq)]
 pub struct Rights {

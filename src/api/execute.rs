@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::access::Access;
 use super::admission::{Admission, GivenUp, Overloaded, Turn};
 use super::document::{Document, Prepared};
 use super::documents::{Documents, Source};
@@ -17,10 +18,10 @@ use super::plan::{Bound, List};
 use super::run::OnError;
 use super::{Context, Schema, reach, run};
 use crate::freshness::{Demand, Otherwise};
-use crate::ids::DomainId;
+use crate::ids::{DomainId, EntityId};
 use crate::limits::{INLINE_BYTES_MAX, INLINE_STEPS_MAX, Limits, VALUES_MAX};
 use crate::model::Model;
-use crate::query::{BAD_USER_INPUT, Reading, Seal};
+use crate::query::{BAD_USER_INPUT, Reading, Rows, Seal};
 use crate::rights::{Rights, Scope};
 use crate::serving::{Generation, Pinned, Short, TooMany, Wanted};
 
@@ -96,6 +97,8 @@ pub struct Api {
     pub limits: Arc<Limits>,
     pub admission: Admission,
     pub documents: Arc<Documents>,
+    /// Which rows may be seen; all where there are no rules.
+    pub access: Option<Arc<Access>>,
     /// A fingerprint of the model and of what events are read and applied by.
     pub rules: u64,
 }
@@ -108,6 +111,8 @@ struct Task {
     /// The domains that it can touch.
     domains: Vec<DomainId>,
     rights: Arc<Rights>,
+    /// What of the graph may be seen; none where that is all.
+    rows: Option<Arc<Rows>>,
     notes_plans: bool,
     on_error: OnError,
 }
@@ -163,7 +168,12 @@ impl Api {
         };
         let freshness = self.freshness(&pinned, &executed.touched, short);
         let is_kept = !task.prepared.plan.operational && executed.errors.is_empty();
-        let basis = Basis { rules: self.rules, personal: task.rights.sees_personal(), by_name: executed.by_name };
+        let basis = Basis {
+            rules: self.rules,
+            personal: task.rights.sees_personal(),
+            rows: task.rows.as_ref().map(|rows| rows.fingerprint),
+            by_name: executed.by_name,
+        };
         Answer {
             outcome: if executed.errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
             freshness: freshness.header(),
@@ -205,10 +215,17 @@ impl Api {
             domains
                 .extend(call.bind(&self.schema, variables).iter().flat_map(|given| reach::of_ids(&self.model, given)));
         }
+        let rows = self.access.as_ref().map(|access| Arc::new(access.rows(&request.rights)));
+        if let Some(rows) = &rows {
+            let entities = self.model.entities.entries();
+            let seen = entities.filter(|(_, described)| domains.contains(&described.domain));
+            let read: Vec<EntityId> = seen.flat_map(|(entity, _)| rows.reads(entity)).copied().collect();
+            domains.extend(read.into_iter().map(|entity| self.model.entities[entity].domain));
+        }
         domains.sort_unstable();
         domains.dedup();
         let (rights, notes_plans, on_error) = (request.rights.clone(), request.plan, request.on_error);
-        Ok(Task { document, prepared, bound, domains, rights, notes_plans, on_error })
+        Ok(Task { document, prepared, bound, domains, rights, rows, notes_plans, on_error })
     }
 
     /// Executes a query: here and now where that is a matter of a millisecond; else on a thread where it holds up no one, for as
@@ -245,7 +262,8 @@ impl Api {
         over: Box<dyn Fn() -> bool + Send>,
         steps_max: u64,
     ) -> Option<Executed> {
-        let reading = Reading::new(pinned.snapshot.graph.clone(), task.rights.clone(), over).at_most(steps_max);
+        let reading = Reading::new(pinned.snapshot.graph.clone(), task.rights.clone(), over);
+        let reading = reading.at_most(steps_max).showing(task.rows.clone());
         let context = Context {
             reading: if task.notes_plans { reading.note_plans() } else { reading },
             pinned: pinned.clone(),

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{self, Admission, Api, Schema, Trusted};
+use crate::api::{self, Access, Admission, Api, Schema, Trusted};
 use crate::auth::Authority;
 use crate::cdc::Skipped;
 use crate::clock;
@@ -158,6 +158,8 @@ pub struct App {
 pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let Store { config, model, embedded, threads, keys, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
+    let has_issuers = config.auth.as_ref().is_some_and(|auth| !auth.issuers.is_empty());
+    let access = Access::new(&schema, &model, &config.access, has_issuers).map_err(|faults| faults.join("\n"))?;
     let rules = rules(&model, &config);
     let limits = Arc::new(config.limits.clone());
     let trusted = trusted(&schema, &model, &limits, &config.documents).map_err(|faults| faults.join("\n"))?;
@@ -231,7 +233,8 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let pipeline = Pipeline::start(parts, sources, keys, &threads)
         .map_err(|error| format!("the projection cannot start: {error}"))?;
     let admission = Admission::new(&limits);
-    let api = Api { model, schema, generation, seal, admission, documents, limits: limits.clone(), rules };
+    let access = access.map(Arc::new);
+    let api = Api { model, schema, generation, seal, admission, documents, access, limits: limits.clone(), rules };
     let service = Service {
         api: api.clone(),
         authority: config.auth.map(|auth| Arc::new(Authority::new(auth))),

@@ -27,10 +27,11 @@ pub struct Sections {
     pub checkpoints: Option<FileCheckpoints>,
     pub auth: Option<FileAuth>,
     pub tls: Option<FileTls>,
+    pub access: Vec<FileAccess>,
 }
 
 /// The keys of [`Sections`] and of [`LogOptions`]; all others are [`Options`].
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "sources",
     "domains",
     "mappings",
@@ -41,6 +42,7 @@ const SECTIONS: [&str; 10] = [
     "log",
     "auth",
     "tls",
+    "access",
 ];
 const LOGS: [&str; 2] = ["log_format", "verbose"];
 
@@ -195,6 +197,36 @@ pub struct FileTls {
     pub cert: PathBuf,
     pub key: PathBuf,
     pub client_ca: Option<PathBuf>,
+}
+
+/// Which rows of an entity may be seen.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileAccess {
+    pub entity: String,
+    pub filter: Option<String>,
+    #[serde(default)]
+    pub unless: BTreeMap<String, ClaimValues>,
+    #[serde(default)]
+    pub require: bool,
+    #[serde(default)]
+    pub open: bool,
+}
+
+/// What a claim may be: one value, or one of a list.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "is a text, a number, a truth value, or a list of those")]
+pub enum ClaimValues {
+    More(Vec<ClaimValue>),
+    One(ClaimValue),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum ClaimValue {
+    Text(String),
+    Number(i64),
+    Truth(bool),
 }
 
 /// A table's rows into canonical events.

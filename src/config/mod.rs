@@ -1,5 +1,6 @@
 //! Each room's options gathered: flags beat the environment, which beats the file. Read once, and unknown keys refused.
 
+mod access;
 mod auth;
 mod checkpoints;
 mod documents;
@@ -21,6 +22,7 @@ use crate::ids::{By, DomainId, TopicId};
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::projection::{Boundaries, DomainRules};
+use crate::rights::RowRule;
 use crate::source::kafka::KafkaConfig;
 use crate::telemetry::LogFormat;
 use domains::Sourced;
@@ -100,6 +102,8 @@ pub struct Config {
     pub checkpoints: CheckpointConfig,
     /// Who may ask; none where only this machine may.
     pub auth: Option<AuthConfig>,
+    /// Which rows may be seen; all where there is no rule.
+    pub access: Vec<RowRule>,
     pub tls: Option<TlsConfig>,
     /// What is taken, and will surprise.
     pub warnings: Vec<String>,
@@ -150,6 +154,7 @@ impl Config {
         let checkpoints = checkpoints::read(&sections, &places, &data_dir, &mut faults);
         let auth = auth::read(&sections, &places, folder, &mut faults, &mut warnings);
         let tls = auth::tls(&sections, folder);
+        let access = access::read(&sections, &model, &places, &mut faults, &mut warnings);
         if !faults.is_empty() {
             return Err(in_order(faults));
         }
@@ -159,6 +164,7 @@ impl Config {
             documents,
             checkpoints,
             auth,
+            access,
             tls,
             domains,
             sources,

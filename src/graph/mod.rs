@@ -41,7 +41,7 @@ pub use index::{ALL, Code, Index, code_of, key_code, prefix_range, text_code, wi
 pub use kept::Kept;
 pub use lineage::{EventRef, Lineage};
 pub use near::cover;
-pub use paths::{Bounds, Halt, Hop, Path, paths};
+pub use paths::{Bounds, Halt, Hop, Path, Walker, paths};
 pub use record::{Completeness, Merge, Node, State};
 pub use renumbered::Renumbering;
 pub use saved::{Unpacked, Unpacker};

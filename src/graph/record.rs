@@ -346,6 +346,11 @@ impl<'v> Node<'v> {
         self.packed().exists()
     }
 
+    /// Whether events of it were refused, and wait.
+    pub fn rejected(&self) -> bool {
+        self.packed().flags().rejected()
+    }
+
     /// Whether it answers with another, its survivor.
     pub fn is_alias(&self) -> bool {
         self.packed().is_alias()

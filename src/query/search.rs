@@ -87,6 +87,9 @@ pub fn search(reading: &Reading, text: &str, kinds: &[EntityId], first: usize) -
                 reading.steps(readable.len() as u64)?;
                 let Some(hit) = judge(reading, entity.node(slot), &readable, &wanted) else { continue };
                 let node = reading.view.node(hit.node);
+                if !reading.shows(hit.node, &node)? {
+                    continue;
+                }
                 let key = node.key();
                 if best.len() == first {
                     let is_worse = |worst: &Ranked| worst.rank(hit.score, entity, key) != Ordering::Greater;

@@ -603,7 +603,7 @@ fn naive(view: &View, looks_max: u32, entity: EntityId, source: Source, input: &
         return Err(error);
     }
     let node = |slot: Slot| view.node(entity.node(slot));
-    slots.sort_by(|a, b| arguments.order.compare(view, &node(*a), &node(*b)));
+    slots.sort_by(|a, b| arguments.order.compare(reading, &node(*a), &node(*b)));
     Ok(slots)
 }
 
@@ -688,8 +688,9 @@ fn answers_as_naively(question: &Question) -> Result<(), TestCaseError> {
         let (seen, cursor) = cursor_of(pick);
         // A cursor remembers what it was made of, whatever its links lead to now.
         let cursor = seen.node(entity.node(cursor));
-        let values = read.order.terms.iter().map(|term| term.look(seen, &cursor, |cell| cell.to_value()));
-        read.order.compare_to(view, &view.node(entity.node(slot)), &values.collect::<Vec<_>>(), cursor.key())
+        let its_reading = Reading::new(seen.clone(), rights(true), Box::new(|| false));
+        let values = read.order.terms.iter().map(|term| term.look(&its_reading, &cursor, |cell| cell.to_value()));
+        read.order.compare_to(&reading, &view.node(entity.node(slot)), &values.collect::<Vec<_>>(), cursor.key())
     };
     let expected = cut(&all, window, side);
     let arguments = arguments(&reading, entity, &input).unwrap();

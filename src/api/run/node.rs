@@ -74,7 +74,7 @@ impl<'r> Run<'r> {
                     cell => self.object(of, at, |run, what, _| run.part(what, cell)),
                 }
             }
-            OfNode::Link { field, entity, of } => match self.reading.follow(node, *field, *entity) {
+            OfNode::Link { field, entity, of } => match self.reading.follow(node, *field, *entity)? {
                 Some(target) => self.node(of, target, at),
                 None => self.null(),
             },

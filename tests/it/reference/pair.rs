@@ -70,6 +70,10 @@ impl Pair {
         Pair { reached, strangers, strict, fast, told: Arc::new(told), cursors, world }
     }
 
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
     /// The document that bytes stand for.
     pub fn question(&self, bytes: &[u8]) -> Question {
         question(&self.world.api.schema.types, &self.cursors, &self.reached, bytes)

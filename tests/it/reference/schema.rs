@@ -329,7 +329,7 @@ impl Asked<'_, '_> {
     fn by_id(&self, id: &str) -> Option<NodeId> {
         let (name, key) = id.split_once(':')?;
         let entity = self.model().entity_named(name)?;
-        self.reading.find(entity, key)
+        self.reading.find(entity, key).unwrap()
     }
 
     fn told(&self, name: &str) -> FieldValue<'static> {
@@ -352,7 +352,7 @@ impl Asked<'_, '_> {
                     let (Some(entity), Some(key)) = (entity, wanted["key"].as_str()) else {
                         return Err(QueryError::bad_input("no representation"));
                     };
-                    Ok(self.reading.find(entity, key))
+                    Ok(self.reading.find(entity, key).unwrap())
                 })
             }
             "search" => {
@@ -381,7 +381,7 @@ impl Asked<'_, '_> {
             }
             "projection" | "catalog" | "_service" => Ok(Some(self.told(name))),
             _ => match self.model().entities.find(|entity| entity.singular == name) {
-                Some(entity) => Ok(self.reading.find(entity, &self.text("key")).map(node)),
+                Some(entity) => Ok(self.reading.find(entity, &self.text("key")).unwrap().map(node)),
                 None => {
                     let entity = self.model().entities.find(|entity| entity.plural == name).unwrap();
                     self.page(entity, Source::All)
@@ -519,7 +519,7 @@ impl Asked<'_, '_> {
                         return Err(QueryError::forbidden(name));
                     }
                     if let Kind::Link(target) = field.kind {
-                        return Ok(self.reading.follow(&node, place, target).map(self::node));
+                        return Ok(self.reading.follow(&node, place, target).unwrap().map(self::node));
                     }
                     let cell = of_cell(node.value(place), &field.kind, self.model());
                     (!cell.is_null()).then(|| value(&cell))
