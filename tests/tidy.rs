@@ -11,8 +11,20 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 /// Rooms without threads, clock, files, network or environment.
-const PURE: [&str; 12] =
-    ["ids", "limits", "model", "rights", "event", "cdc", "position", "graph", "projection", "checkpoint", "freshness", "query"];
+const PURE: [&str; 12] = [
+    "ids",
+    "limits",
+    "model",
+    "rights",
+    "event",
+    "cdc",
+    "position",
+    "graph",
+    "projection",
+    "checkpoint",
+    "freshness",
+    "query",
+];
 
 /// What no pure room may say, and why.
 const IMPURE: [(&str, &str); 10] = [
