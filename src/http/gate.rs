@@ -16,13 +16,6 @@ use crate::auth::Refusal;
 use crate::limits::RETRY_AFTER_S;
 use crate::rights::{Rights, Scope, Scopes, Who};
 
-/// Whom a service answers that knows no credentials.
-#[derive(Clone, Copy, Debug)]
-pub struct Loopback {
-    /// Whether it listens there alone.
-    pub is_all: bool,
-}
-
 /// Why somebody is not let in.
 pub enum Kept {
     /// No credential, or one that is none, and what is wrong with it.
@@ -95,7 +88,7 @@ async fn rights(service: &Service, peer: SocketAddr, head: &Parts) -> Result<Arc
         (credential, None) => credential,
     };
     let Some(authority) = &service.authority else {
-        return match service.loopback.is_all && is_this_machine(peer, head) {
+        return match service.is_here_alone && is_this_machine(peer, head) {
             true => Ok(Arc::new(Rights::new(Who::Machine, Scopes::all()))),
             false => Err(Kept::Unauthenticated(None)),
         };
