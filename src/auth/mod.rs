@@ -54,7 +54,7 @@ pub struct IssuerConfig {
 pub enum Refusal {
     /// It is none, and why.
     Bad(&'static str),
-    /// The issuer's keys were never had: nobody can say.
+    /// The issuer's keys were never had, or are being asked for and do not come: nobody can say.
     KeysAway(Arc<str>),
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Bad(why) => f.write_str(why),
-            Refusal::KeysAway(issuer) => write!(f, "the keys of {issuer} cannot be had yet: ask again later"),
+            Refusal::KeysAway(issuer) => write!(f, "the keys of {issuer} cannot be had now: ask again later"),
         }
     }
 }

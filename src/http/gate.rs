@@ -162,25 +162,24 @@ fn keep_out(service: &Service, head: &Parts, route: &Route, kept: &Kept) -> Resp
                 (None, Some(_)) => format!("{what} needs a token, as `Authorization: Bearer …`"),
                 (None, None) => format!("{what} is for this machine only, since `[auth]` is not configured"),
             };
-            (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", detail)
+            (StatusCode::UNAUTHORIZED, Some("UNAUTHENTICATED"), detail)
         }
         Kept::Forbidden(rights, needs) if rights.who == Who::Anonymous => {
-            (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", rights.lacks(&what, needs))
+            (StatusCode::UNAUTHORIZED, Some("UNAUTHENTICATED"), rights.lacks(&what, needs))
         }
-        Kept::Forbidden(rights, needs) => (StatusCode::FORBIDDEN, "FORBIDDEN", rights.lacks(&what, needs)),
+        Kept::Forbidden(rights, needs) => (StatusCode::FORBIDDEN, Some("FORBIDDEN"), rights.lacks(&what, needs)),
         Kept::Ambiguous => {
             let detail = "the request has several `Authorization` headers: send one";
-            (StatusCode::BAD_REQUEST, "", detail.to_owned())
+            (StatusCode::BAD_REQUEST, None, detail.to_owned())
         }
-        Kept::Away(refusal) => (StatusCode::SERVICE_UNAVAILABLE, "KEYS_AWAY", refusal.to_string()),
+        Kept::Away(refusal) => (StatusCode::SERVICE_UNAVAILABLE, Some("KEYS_AWAY"), refusal.to_string()),
     };
-    // Where it is the service's own trouble, the answer is none of GraphQL's.
-    let as_graphql = route.is_graphql() && status != StatusCode::SERVICE_UNAVAILABLE;
-    let mut response = match as_graphql.then(|| graphql::kept_out(service, &head.headers, &detail, kept)).flatten() {
-        Some(response) => response,
-        None if code.is_empty() => problem(status, &detail),
-        None => coded(status, code, &detail),
-    };
+    let is_graphql = route.is_graphql();
+    let as_graphql = is_graphql.then(|| graphql::kept_out(service, &head.headers, &detail, kept)).flatten();
+    let mut response = as_graphql.unwrap_or_else(|| match code {
+        Some(code) => coded(status, code, &detail),
+        None => problem(status, &detail),
+    });
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
     }
