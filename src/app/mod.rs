@@ -18,7 +18,7 @@ use crate::clock;
 use crate::config::{Config, Documents, SourceConfig, SourceKind, TlsConfig, TopicConfig};
 use crate::event::Decoder;
 use crate::http::tls::Tls;
-use crate::http::{Loopback, Room, Service, router, server};
+use crate::http::{Room, Service, router, server};
 use crate::ids::{By, DomainId, TopicId};
 use crate::intake::Intake;
 use crate::keys::Keys;
@@ -239,7 +239,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         api: api.clone(),
         authority: config.auth.map(|auth| Arc::new(Authority::new(auth))),
         // Known when there is a listener.
-        loopback: Loopback { is_all: false },
+        is_here_alone: false,
         intake: embedded.map(|embedded| embedded.intake),
         retrier: pipeline.retrier.clone(),
         checkpointing: pipeline.checkpointing.clone(),
@@ -332,6 +332,9 @@ impl App {
         let (data, sources, read) = &self.about;
         let (version, model) = (env!("CARGO_PKG_VERSION"), self.api.model.fingerprint.as_str());
         tracing::info!(version, model, data, sources, %address, "staygraph starts");
+        if self.service.authority.is_none() && !address.ip().to_canonical().is_loopback() {
+            tracing::warn!("the service listens beyond this machine, and nobody may ask: configure `[auth]`");
+        }
         let Some(intake) = &self.service.intake else { return };
         match intake.log().holds() {
             Ok(held) => {
@@ -382,12 +385,12 @@ impl App {
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let loopback = Loopback { is_all: address.ip().to_canonical().is_loopback() };
+        let is_here_alone = address.ip().to_canonical().is_loopback();
         let mut kept = JoinSet::new();
         let issuers = self.service.authority.iter().flat_map(|authority| authority.issuers());
         issuers.for_each(|issuer| drop(kept.spawn(issuer.clone().keep())));
         self.tls.iter().for_each(|tls| drop(kept.spawn(tls.clone().keep())));
-        let (limits, routes) = (self.service.limits.clone(), router(Service { loopback, ..self.service }));
+        let (limits, routes) = (self.service.limits.clone(), router(Service { is_here_alone, ..self.service }));
         let relay = tokio::spawn(self.api.generation.clone().relay());
         let hydration = tokio::spawn(App::hydrate(self.api.generation.clone(), self.started));
         let threads = self.threads.clone();

@@ -79,7 +79,8 @@ impl Issuer {
         let ended = news.wait_for(|now| now.rounds > state.rounds);
         let now = match timeout_at(Instant::now() + WAIT_MAX, ended).await {
             Ok(Ok(now)) => now.clone(),
-            _ => state,
+            // It may be there, and the issuer is slow.
+            _ => return Err(Refusal::KeysAway(self.config.issuer.clone())),
         };
         now.look_up(header)?.ok_or_else(|| self.unknown(&now))
     }

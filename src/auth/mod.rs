@@ -54,7 +54,7 @@ pub struct IssuerConfig {
 pub enum Refusal {
     /// It is none, and why.
     Bad(&'static str),
-    /// The issuer's keys were never had: nobody can say.
+    /// The issuer's keys were never had, or are being asked for and do not come: nobody can say.
     KeysAway(Arc<str>),
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Bad(why) => f.write_str(why),
-            Refusal::KeysAway(issuer) => write!(f, "the keys of {issuer} cannot be had yet: ask again later"),
+            Refusal::KeysAway(issuer) => write!(f, "the keys of {issuer} cannot be had now: ask again later"),
         }
     }
 }
@@ -98,9 +98,12 @@ impl Authority {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Refusal::Bad("the token is too long"));
         }
-        // A token of the configuration has no points, and one of an issuer has two.
+        if let Some(rights) = token::find(&self.tokens, token) {
+            return Ok(rights);
+        }
+        // One of an issuer has points.
         if !token.contains('.') {
-            return token::find(&self.tokens, token).ok_or(Refusal::Bad("the token is not known"));
+            return Err(Refusal::Bad("the token is not known"));
         }
         let unverified = jwt::read(token)?;
         let named = self.issuers.iter().find(|issuer| *issuer.config.issuer == *unverified.issuer);

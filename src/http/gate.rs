@@ -16,13 +16,6 @@ use crate::auth::Refusal;
 use crate::limits::RETRY_AFTER_S;
 use crate::rights::{Rights, Scope, Scopes, Who};
 
-/// Whom a service answers that knows no credentials.
-#[derive(Clone, Copy, Debug)]
-pub struct Loopback {
-    /// Whether it listens there alone.
-    pub is_all: bool,
-}
-
 /// Why somebody is not let in.
 pub enum Kept {
     /// No credential, or one that is none, and what is wrong with it.
@@ -95,7 +88,7 @@ async fn rights(service: &Service, peer: SocketAddr, head: &Parts) -> Result<Arc
         (credential, None) => credential,
     };
     let Some(authority) = &service.authority else {
-        return match service.loopback.is_all && is_this_machine(peer, head) {
+        return match service.is_here_alone && is_this_machine(peer, head) {
             true => Ok(Arc::new(Rights::new(Who::Machine, Scopes::all()))),
             false => Err(Kept::Unauthenticated(None)),
         };
@@ -169,25 +162,24 @@ fn keep_out(service: &Service, head: &Parts, route: &Route, kept: &Kept) -> Resp
                 (None, Some(_)) => format!("{what} needs a token, as `Authorization: Bearer …`"),
                 (None, None) => format!("{what} is for this machine only, since `[auth]` is not configured"),
             };
-            (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", detail)
+            (StatusCode::UNAUTHORIZED, Some("UNAUTHENTICATED"), detail)
         }
         Kept::Forbidden(rights, needs) if rights.who == Who::Anonymous => {
-            (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", rights.lacks(&what, needs))
+            (StatusCode::UNAUTHORIZED, Some("UNAUTHENTICATED"), rights.lacks(&what, needs))
         }
-        Kept::Forbidden(rights, needs) => (StatusCode::FORBIDDEN, "FORBIDDEN", rights.lacks(&what, needs)),
+        Kept::Forbidden(rights, needs) => (StatusCode::FORBIDDEN, Some("FORBIDDEN"), rights.lacks(&what, needs)),
         Kept::Ambiguous => {
             let detail = "the request has several `Authorization` headers: send one";
-            (StatusCode::BAD_REQUEST, "", detail.to_owned())
+            (StatusCode::BAD_REQUEST, None, detail.to_owned())
         }
-        Kept::Away(refusal) => (StatusCode::SERVICE_UNAVAILABLE, "KEYS_AWAY", refusal.to_string()),
+        Kept::Away(refusal) => (StatusCode::SERVICE_UNAVAILABLE, Some("KEYS_AWAY"), refusal.to_string()),
     };
-    // Where it is the service's own trouble, the answer is none of GraphQL's.
-    let as_graphql = route.is_graphql() && status != StatusCode::SERVICE_UNAVAILABLE;
-    let mut response = match as_graphql.then(|| graphql::kept_out(service, &head.headers, &detail, kept)).flatten() {
-        Some(response) => response,
-        None if code.is_empty() => problem(status, &detail),
-        None => coded(status, code, &detail),
-    };
+    let is_graphql = route.is_graphql();
+    let as_graphql = is_graphql.then(|| graphql::kept_out(service, &head.headers, &detail, kept)).flatten();
+    let mut response = as_graphql.unwrap_or_else(|| match code {
+        Some(code) => coded(status, code, &detail),
+        None => problem(status, &detail),
+    });
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
     }

@@ -164,11 +164,12 @@ async fn respond(
     gate::challenged(response, &kept)
 }
 
-/// Says to one who is kept out why, in the form that they take; none where they take no answer.
+/// Says to one who is kept out why, as GraphQL; none where that is no answer for them.
 pub fn kept_out(service: &Service, headers: &HeaderMap, detail: &str, kept: &Kept) -> Option<Response> {
     let accepted = accept(headers);
     let (status, answer) = match kept {
         _ if !matches!(accepted, Accepted::Response | Accepted::Json) => return None,
+        // The service's own trouble is no answer of GraphQL's.
         Kept::Away(_) => return None,
         Kept::Ambiguous => (StatusCode::BAD_REQUEST, service.api.unreadable(detail)),
         Kept::Forbidden(rights, needs) if rights.who != Who::Anonymous => {

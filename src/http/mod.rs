@@ -25,7 +25,6 @@ use tower_http::compression::{CompressionLayer, CompressionLevel, Predicate};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use bodies::Room;
-pub use gate::Loopback;
 pub use routes::{ROUTES, Route};
 
 use crate::api::Api;
@@ -42,7 +41,8 @@ pub struct Service {
     pub api: Api,
     /// Who judges credentials; none where only this machine may ask.
     pub authority: Option<Arc<Authority>>,
-    pub loopback: Loopback,
+    /// Whether it listens on a loopback address.
+    pub is_here_alone: bool,
     /// None where no domain is written to here.
     pub intake: Option<Intake>,
     pub retrier: Arc<Retrier>,

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::ledger::{Stamp, read_stamp, write_stamp};
+use super::stamp::{Stamp, read_stamp, write_stamp};
 use super::remembered::Crypt;
 use super::remembered::{put_node, read_node};
 use crate::graph::{Reader, put, put_long};

@@ -5,4 +5,4 @@ mod commands;
 mod issuers;
 mod matrix;
 mod signing;
-mod tls;
+pub mod tls;

@@ -38,8 +38,11 @@ impl Keys {
     }
 }
 
+/// A token by its name, and its scopes or a part of what is said against it.
+type Case<'a> = (&'a str, String, Result<&'a [Scope], &'a str>);
+
 /// Judges tokens, each by its name: what they give, or why they are refused.
-async fn check(authority: &Authority, cases: Vec<(&str, String, Result<&[Scope], &str>)>) {
+async fn check(authority: &Authority, cases: Vec<Case<'_>>) {
     for (name, token, right) in cases {
         let given = authority.rights(&token, NOW).await;
         match (&given, right) {

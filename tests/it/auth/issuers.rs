@@ -131,6 +131,24 @@ async fn where_keys_were_never_had_nobody_can_say() {
     assert!(authority.rights(&token, NOW).await.is_ok(), "tried again soon");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_does_not_answer_holds_up_nobody() {
+    let signer = Signer::point();
+    // It takes the connection, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = issuer(ISSUER, &root("unused"));
+    config.keys = KeySource::Url(format!("http://{}/keys", silent.local_addr().unwrap()));
+    let authority = Arc::new(authority(vec![config]));
+    let token = signer.token("k", &claims_with(json!({})));
+    let asks = tokio::spawn(async move { authority.rights(&token, NOW).await.err() });
+    // Until it waits.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(Duration::from_secs(6)).await;
+    assert_eq!(asks.await.unwrap(), Some(Refusal::KeysAway(ISSUER.into())));
+}
+
 /// Reads a metric's value.
 fn metric(service: &Service, line: &str, headers: &[(&str, &str)]) -> Option<f64> {
     let text = service.get("/metrics", headers).text;

@@ -11,6 +11,9 @@ use staygraph::rights::Scope;
 use crate::golden;
 use crate::support::{Reply, Service, event, folder, hex, root};
 
+/// Asks a service with some headers.
+type Ask<'a> = dyn Fn(&Service, &[(&str, &str)]) -> Reply + 'a;
+
 /// Credentials, by the name of their column.
 fn credentials() -> Vec<(String, Option<String>)> {
     let mut all = vec![("none".to_owned(), None), ("bad".to_owned(), Some("Bearer nobodys".to_owned()))];
@@ -106,7 +109,7 @@ fn every_scope_opens_what_it_is_for_and_nothing_else() {
     let mut columns: Vec<String> = credentials.iter().map(|(name, _)| name.clone()).collect();
     columns.extend(["anonymous = [\"read\"]", "…, bad", "without [auth], here", "…, elsewhere"].map(str::to_owned));
     let mut rows: Vec<Vec<String>> = Vec::new();
-    let mut row = |name: String, ask: &dyn Fn(&Service, &[(&str, &str)]) -> Reply| {
+    let mut row = |name: String, ask: &Ask<'_>| {
         let mut cells = vec![name];
         cells.extend(credentials.iter().map(|(_, credential)| told(&ask(&service, &headers(credential)))));
         cells.push(told(&ask(&open, &headers(&None))));
