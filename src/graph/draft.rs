@@ -5,8 +5,8 @@ use super::layout::{HEAD, Layout};
 use super::record::{Flags, Merge, Packed, Record, Sections, State, bit};
 use crate::ids::{FieldId, NodeId};
 use crate::model::cell::Cell;
-use crate::model::value::LONG_MAX;
-use crate::model::{Entity, Kind, Operands, Rule};
+use crate::model::value::Value;
+use crate::model::{Entity, Operands, Rule};
 
 /// Changes to one slot's record, until they are committed.
 #[derive(Default)]
@@ -174,7 +174,7 @@ impl Draft {
         Cell::unpack(&mut &self.bytes[*start..])
     }
 
-    /// Computes the derived fields anew. A result beyond its field's range is null, and a personal one of who is erased.
+    /// Computes the derived fields anew. A personal one of who is erased is null.
     pub(super) fn derive(&mut self, entity: &Entity, layout: &Layout) {
         let base = Drafted { draft: self, layout }.base();
         let anew = base.is_reference() || self.flags.erased() != base.flags().erased();
@@ -184,18 +184,11 @@ impl Draft {
             if !anew && !self.changed().any(|changed| rule.fields.contains(&changed)) {
                 continue;
             }
-            let value = if self.erased() && description.personal {
-                None
-            } else {
-                rule.evaluate(&Drafted { draft: self, layout }).map(Cell::to_value)
+            let value = match self.erased() && description.personal {
+                true => Value::Null,
+                false => rule.derive(&description.kind, &Drafted { draft: self, layout }),
             };
-            let cell = match (value.as_ref().map_or(Cell::Null, |value| value.cell()), &description.kind) {
-                (Cell::Int(number), Kind::Int) if i32::try_from(number).is_err() => Cell::Null,
-                (Cell::Int(number), Kind::Long) if number.unsigned_abs() > LONG_MAX as u64 => Cell::Null,
-                (Cell::Float(number), _) if !number.is_finite() => Cell::Null,
-                (cell, _) => cell,
-            };
-            self.set(*field, cell);
+            self.set(*field, value.cell());
         }
     }
 }

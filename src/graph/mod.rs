@@ -211,8 +211,8 @@ impl Graph {
         self.naming.number(&self.shared.names, text)
     }
 
-    pub fn text(&self, name: u32) -> Arc<str> {
-        self.shared.names.text(name)
+    pub fn text(&self, name: u32) -> &Arc<str> {
+        self.naming.text(name)
     }
 
     /// Begins a new record of a node. It counts once it is committed.

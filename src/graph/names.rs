@@ -34,6 +34,8 @@ impl Names {
 #[derive(Default)]
 pub struct Naming {
     numbers: HashMap<Arc<str>, u32, DefaultHashBuilder>,
+    /// By number: its own list, which needs no lock.
+    texts: Vec<Arc<str>>,
     /// The last texts asked for, by their length: events come in runs of few.
     recent: [Option<(Arc<str>, u32)>; RECENT],
 }
@@ -41,6 +43,11 @@ pub struct Naming {
 const RECENT: usize = 16;
 
 impl Naming {
+    /// The text of a number that was given.
+    pub fn text(&self, number: u32) -> &Arc<str> {
+        &self.texts[number as usize]
+    }
+
     pub fn number(&mut self, names: &Names, text: &str) -> u32 {
         let place = text.len() % RECENT;
         if let Some((known, number)) = &self.recent[place]
@@ -56,8 +63,9 @@ impl Naming {
         let mut texts = names.texts.write().unwrap_or_else(PoisonError::into_inner);
         let number = texts.len() as u32;
         texts.push(text.clone());
-        // Its counts, its address in the list, and its entry in the writer's table.
-        let beside = 4 * size_of::<usize>() + size_of::<(Arc<str>, u32)>();
+        self.texts.push(text.clone());
+        // Its counts, its address in both lists, and its entry in the writer's table.
+        let beside = 6 * size_of::<usize>() + size_of::<(Arc<str>, u32)>();
         names.bytes.fetch_add(text.len() + beside, Ordering::Relaxed);
         self.numbers.insert(text, number);
         number

@@ -11,7 +11,7 @@ use cel::common::ast::{Expr, LiteralValue};
 use cel::parser::Parser;
 
 use super::cell::Cell;
-use super::value::Value;
+use super::value::{LONG_MAX, Value};
 use super::{Enumeration, Field, Kind};
 use crate::ids::{By, FieldId};
 
@@ -126,6 +126,16 @@ impl Rule {
             return None;
         }
         self.term.evaluate(operands)
+    }
+
+    /// The value of a field of this kind: null where the rule has none, or one beyond the kind's range.
+    pub fn derive(&self, kind: &Kind, operands: &dyn Operands) -> Value {
+        match (self.evaluate(operands).unwrap_or(Cell::Null), kind) {
+            (Cell::Int(number), Kind::Int) if i32::try_from(number).is_err() => Value::Null,
+            (Cell::Int(number), Kind::Long) if number.unsigned_abs() > LONG_MAX as u64 => Value::Null,
+            (Cell::Float(number), _) if !number.is_finite() => Value::Null,
+            (cell, _) => cell.to_value(),
+        }
     }
 
     /// Whether a check holds; `None` where it is not judged.

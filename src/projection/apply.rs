@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use super::catalogue::DriftKind;
-use super::ledger::{Ledger, Order, Sources, Stamp};
-use super::rivals::{Attribute, Rivals, Word};
+use super::entity::{self, Effect, Outcome, Told};
+use super::ledger::{Ledger, Sources};
+use super::rivals::{Rivals, Word};
 use super::seen::{Novelty, fingerprint};
+use super::stamp::{Order, Place, Stamp};
 use super::{Partition, Projector};
 use crate::event::{Action, Commit, Envelope, Event, OrderBy};
 use crate::graph::{Draft, Graph, Lineage, State};
-use crate::ids::{NodeId, PartitionId, Slot};
+use crate::ids::{FieldId, NodeId, PartitionId, Slot};
 use crate::model::Field;
 use crate::model::cell::Cell;
 use crate::model::value::{Instant, Value};
-
-/// Missing versions that an entity names.
-const MISSING_MAX: usize = 100;
 
 /// Where the log has an event, and when it is applied.
 #[derive(Clone, Copy)]
@@ -30,8 +29,28 @@ pub(super) struct Arrival<'a> {
     pub known: &'a [Option<Slot>],
 }
 
+impl Arrival<'_> {
+    /// What is kept of an event that the log has here, in a topic's partition.
+    fn lineage<'a>(&self, envelope: Envelope<'a>, topic: &'a str, partition: u32) -> Lineage<'a> {
+        Lineage {
+            id: envelope.id,
+            kind: envelope.kind,
+            source: envelope.source,
+            sequence: envelope.sequence,
+            time: envelope.time,
+            topic,
+            partition,
+            offset: self.offset,
+            appended_at: self.appended_at,
+            applied_at: self.now,
+            dataschema: envelope.dataschema,
+            traceparent: envelope.traceparent,
+        }
+    }
+}
+
 impl Sources for &Graph {
-    fn text(&self, source: u32) -> Arc<str> {
+    fn text(&self, source: u32) -> &str {
         Graph::text(self, source)
     }
 }
@@ -45,26 +64,22 @@ impl Projector {
         let mut ledger = std::mem::take(&mut self.ledger);
         ledger.read(self.graph.stamps(&draft), self.model.entities[entity].fields.len());
         let order = self.order(event, &arrival);
-        let novelty = self.novelty(event, &mut ledger, order, arrival.partition);
-        let counters = &mut self.counters[domain];
-        match novelty {
-            Told::Duplicate => counters.duplicates += 1,
-            Told::Conflict => counters.conflicts += 1,
-            Told::New | Told::Forgotten => {}
-        }
-        if novelty == Told::Duplicate {
+        let told = self.tell(event, &mut ledger, order, arrival.partition);
+        let takes = if told == Told::Duplicate {
             self.graph.abandon(draft);
+            false
         } else {
-            let won = self.take(event, draft, &mut ledger, order, &arrival);
-            let counters = &mut self.counters[domain];
-            match (novelty, won) {
-                (Told::Forgotten, false) => counters.duplicates += 1,
-                (Told::Forgotten, true) => {
-                    (counters.conflicts, counters.applied) = (counters.conflicts + 1, counters.applied + 1)
-                }
-                _ => counters.applied += 1,
-            }
+            let takes = self.take(event, draft, &mut ledger, order, &arrival);
             self.catalogue(event, id, order, arrival.appended_at);
+            takes
+        };
+        let counters = &mut self.counters[domain];
+        match (told, takes) {
+            (Told::Duplicate, _) | (Told::Forgotten, false) => counters.duplicates += 1,
+            (Told::Conflict, _) | (Told::Forgotten, true) => {
+                (counters.conflicts, counters.applied) = (counters.conflicts + 1, counters.applied + 1)
+            }
+            (Told::New, _) => counters.applied += 1,
         }
         // What it read of somebody who is erased by now would stay in its buffers.
         self.ledger = if self.erased.subjects.is_empty() { ledger } else { Ledger::default() };
@@ -75,47 +90,28 @@ impl Projector {
 
     fn order<'a>(&mut self, event: &Event<'a>, arrival: &Arrival<'_>) -> Order<'a> {
         let envelope = event.envelope;
-        let stamp = match self.rules[self.model.entities[event.entity].domain].order_by {
-            OrderBy::Sequence => Stamp::Sequence(envelope.version.unwrap_or(0)),
-            OrderBy::Position if let Some(commit) = arrival.commit => Stamp::Commit(commit),
-            OrderBy::Position => {
-                let partition = &self.partitions[arrival.partition];
-                let topic = self.topic_ranks[partition.topic];
-                Stamp::Position {
-                    offset: self.remembered.raised[arrival.partition] + arrival.offset,
-                    topic,
-                    partition: partition.number,
-                }
-            }
-            OrderBy::Time => Stamp::Time(envelope.time),
+        let partition = &self.partitions[arrival.partition];
+        let place = Place {
+            offset: self.remembered.raised[arrival.partition] + arrival.offset,
+            topic: self.topic_ranks[partition.topic],
+            partition: partition.number,
+            commit: arrival.commit,
         };
+        let order_by = self.rules[self.model.entities[event.entity].domain].order_by;
+        let stamp = Stamp::of(order_by, &envelope, place);
         Order { stamp, source: (self.graph.name(envelope.source), envelope.source), id: envelope.id }
     }
 
-    fn novelty(&mut self, event: &Event<'_>, ledger: &mut Ledger, order: Order<'_>, partition: PartitionId) -> Told {
-        let print = || fingerprint((event.envelope.source, event.envelope.id));
+    fn tell(&mut self, event: &Event<'_>, ledger: &mut Ledger, order: Order<'_>, partition: PartitionId) -> Told {
         let rules = self.rules[self.model.entities[event.entity].domain];
-        let novelty = match rules.order_by {
-            OrderBy::Position => self.remembered.recent[partition].see(print()),
-            OrderBy::Time => match ledger.novelty(order, print) {
-                // Several producers may well agree on a time.
-                Novelty::Conflict => Novelty::New,
-                novelty => novelty,
-            },
-            OrderBy::Sequence => {
-                // Where gaps are nobody's concern, versions need not be dense: each would be a run of its own.
-                let seen = rules.report_gaps && !ledger.runs.see(event.envelope.version.unwrap_or(0));
-                match ledger.novelty(order, print) {
-                    Novelty::New if seen => return Told::Forgotten,
-                    novelty => novelty,
-                }
-            }
-        };
-        match novelty {
-            Novelty::New => Told::New,
-            Novelty::Duplicate => Told::Duplicate,
-            Novelty::Conflict => Told::Conflict,
+        if rules.order_by == OrderBy::Position {
+            let print = fingerprint((event.envelope.source, event.envelope.id));
+            return match self.remembered.recent[partition].see(print) {
+                Novelty::Duplicate => Told::Duplicate,
+                Novelty::New | Novelty::Conflict => Told::New,
+            };
         }
+        entity::tell(ledger, rules, event, order)
     }
 
     /// Lets the event set what nothing greater has set. Gives whether it set anything.
@@ -128,25 +124,12 @@ impl Projector {
         arrival: &Arrival<'_>,
     ) -> bool {
         let id = draft.id;
-        let setter = ledger.enter(order);
-        let (mut undone, mut won) = (false, false);
-        match event.action {
-            Action::Delete => {
-                if ledger.take_deletion(setter, &&self.graph) {
-                    undone = self.clear_outdated(&mut draft, ledger);
-                    won = true;
-                }
-            }
-            Action::Change | Action::Erase | Action::Merge(_) => {
-                ledger.take_change(setter, &&self.graph);
-                won = self.patch(event, &mut draft, ledger, setter, &arrival.known[1..]);
-            }
-        }
-        let merges = matches!(event.action, Action::Merge(_)) && ledger.take_merge(setter, &&self.graph);
-        self.conclude(event.envelope, draft, ledger, setter, order, arrival);
-        if undone {
-            self.graph.set_merge(id, None, false);
-        }
+        let mut effect = std::mem::take(&mut self.effect);
+        let description = &self.model.entities[event.entity];
+        entity::apply(ledger, description, draft.erased(), event, order, &&self.graph, &mut effect);
+        self.compare(event, id, ledger, &effect);
+        self.set(event, &mut draft, &effect, arrival.known.get(1..).unwrap_or_default());
+        self.conclude(event.envelope, draft, ledger, order, &effect, arrival);
         match event.action {
             Action::Erase => {
                 let reached = self.remembered.groups.erase(id);
@@ -156,7 +139,7 @@ impl Projector {
                 let into = self.graph.slot(id.entity, into);
                 let joined = self.remembered.groups.join(id, id.entity.node(into));
                 self.erase(joined.erased);
-                if merges {
+                if effect.merges {
                     let envelope = event.envelope;
                     let merge = (into, (envelope.time, envelope.source, envelope.id));
                     self.graph.set_merge(id, Some(merge), !joined.were_apart);
@@ -164,48 +147,37 @@ impl Projector {
             }
             Action::Change | Action::Delete => {}
         }
-        won || merges
+        let takes = effect.takes;
+        self.effect = effect;
+        takes
     }
 
-    fn patch(
-        &mut self,
-        event: &Event<'_>,
-        draft: &mut Draft,
-        ledger: &mut Ledger,
-        setter: u32,
-        known: &[Option<Slot>],
-    ) -> bool {
+    /// Keeps what one producer says of the event's fields beside what another says.
+    fn compare(&mut self, event: &Event<'_>, id: NodeId, ledger: &Ledger, effect: &Effect) {
+        let has_rival = |outcome: &Outcome| matches!(outcome, Outcome::Judged { rival: Some(_), .. });
+        if self.remembered.rivals.is_empty() && !effect.fields.iter().any(has_rival) {
+            return;
+        }
         let description = &self.model.entities[event.entity];
-        let mut won = false;
+        for ((field, cell), outcome) in event.patch.iter().zip(&effect.fields) {
+            let Outcome::Judged { wins, rival } = *outcome else { continue };
+            let claim = Claim { setter: effect.setter, rival, wins, cell };
+            let field = (field, &description.fields[field]);
+            compare(&mut self.remembered.rivals, &self.graph, id, field, ledger, claim);
+        }
+    }
+
+    /// Puts into the draft what the event sets, and takes out what it clears. `known` are the slots of its links' targets.
+    fn set(&mut self, event: &Event<'_>, draft: &mut Draft, effect: &Effect, known: &[Option<Slot>]) {
+        let description = &self.model.entities[event.entity];
         let mut known = known.iter().copied();
-        // Nothing of somebody comes back, and who says it does not count.
-        let is_erased = draft.erased() && description.has_personal;
-        for (field, cell) in event.patch.iter() {
+        for (place, (field, cell)) in event.patch.iter().enumerate() {
             let target = match (description.fields[field].kind.link(), cell) {
                 (Some(target), Cell::String(key)) => Some((target, key, known.next().flatten())),
                 _ => None,
             };
-            if is_erased && description.fields[field].personal {
-                continue;
-            }
-            let rival = ledger.rival(setter, field);
-            let wins = ledger.take_field(setter, field, &&self.graph);
-            if rival.is_some() || !self.remembered.rivals.is_empty() {
-                let attribute = (draft.id, field);
-                compare(
-                    &mut self.remembered.rivals,
-                    &self.graph,
-                    attribute,
-                    &description.fields[field],
-                    ledger,
-                    Claim { setter, rival, wins, cell },
-                );
-            }
-            if !wins {
-                continue;
-            }
-            won = true;
             match target {
+                _ if !effect.wins(place) => {}
                 Some((target, key, known)) => {
                     let slot = known.unwrap_or_else(|| self.graph.slot(target, key));
                     draft.set(field, Cell::Link(slot));
@@ -213,52 +185,40 @@ impl Projector {
                 None => draft.set(field, cell),
             }
         }
-        // Of who is erased nothing unknown is kept, not even how it is called.
-        if !event.attributes.is_empty() && !is_erased {
-            let mut changes = Vec::new();
-            for (name, json) in event.attributes.iter() {
-                if ledger.take_attribute(setter, name, &&self.graph) {
-                    won = true;
-                    changes.push((name, Some(json).filter(|json| *json != "null")));
-                }
-            }
-            if !changes.is_empty() {
-                self.graph.change_attributes(draft, changes.into_iter());
-            }
+        if effect.attributes.contains(&true) {
+            let set = event.attributes.iter().zip(&effect.attributes).filter(|(_, wins)| **wins);
+            let changes = set.map(|((name, json), _)| (name, Some(json).filter(|json| *json != "null")));
+            self.graph.change_attributes(draft, changes);
         }
-        won
+        self.clear(draft, effect);
+    }
+
+    /// Takes from the draft what a deletion clears.
+    fn clear(&mut self, draft: &mut Draft, effect: &Effect) {
+        effect.cleared.iter().for_each(|field| draft.set(*field, Cell::Null));
+        if !effect.cleared_attributes.is_empty() {
+            self.graph.change_attributes(draft, effect.cleared_attributes.iter().map(|name| (name.as_ref(), None)));
+        }
+        if effect.deletes && !self.remembered.rivals.is_empty() {
+            let fields = self.model.entities[draft.id.entity].fields.ids();
+            fields.for_each(|field| self.remembered.rivals.forget((draft.id, field)));
+        }
     }
 
     /// Deletes an entity at a stamp, without an event of its own.
     pub(super) fn delete(&mut self, id: NodeId, envelope: Envelope<'_>, order: Order<'_>, arrival: &Arrival<'_>) {
         let mut draft = self.graph.edit(id);
         let mut ledger = std::mem::take(&mut self.ledger);
+        let mut effect = std::mem::take(&mut self.effect);
         ledger.read(self.graph.stamps(&draft), self.model.entities[id.entity].fields.len());
-        let setter = ledger.enter(order);
-        if ledger.take_deletion(setter, &&self.graph) {
-            let undone = self.clear_outdated(&mut draft, &mut ledger);
-            self.conclude(envelope, draft, &mut ledger, setter, order, arrival);
-            if undone {
-                self.graph.set_merge(id, None, false);
-            }
+        entity::delete(&mut ledger, order, &&self.graph, &mut effect);
+        if effect.deletes {
+            self.clear(&mut draft, &effect);
+            self.conclude(envelope, draft, &mut ledger, order, &effect, arrival);
         } else {
             self.graph.abandon(draft);
         }
-        self.ledger = ledger;
-    }
-
-    /// Takes from the draft what its deletion outdates. Gives whether that is a merge too.
-    fn clear_outdated(&mut self, draft: &mut Draft, ledger: &mut Ledger) -> bool {
-        if !self.remembered.rivals.is_empty() {
-            let fields = self.model.entities[draft.id.entity].fields.ids();
-            fields.for_each(|field| self.remembered.rivals.forget((draft.id, field)));
-        }
-        let (fields, names, merge) = ledger.outdated(&&self.graph);
-        fields.into_iter().for_each(|field| draft.set(field, Cell::Null));
-        if !names.is_empty() {
-            self.graph.change_attributes(draft, names.iter().map(|name| (name.as_ref(), None)));
-        }
-        merge
+        (self.ledger, self.effect) = (ledger, effect);
     }
 
     /// Ends an event's work on its entity: the last word, what follows, the record in its slot.
@@ -267,52 +227,29 @@ impl Projector {
         envelope: Envelope<'_>,
         mut draft: Draft,
         ledger: &mut Ledger,
-        setter: u32,
         order: Order<'_>,
+        effect: &Effect,
         arrival: &Arrival<'_>,
     ) {
-        let before = ledger.last_source();
-        let is_last = ledger.take_last(setter, &&self.graph);
-        if is_last {
-            self.remembered.last_words.pass(draft.id.entity, before, order.source.0);
+        let id = draft.id;
+        let rules = self.rules[self.model.entities[id.entity].domain];
+        if let Some(missing) = entity::missing(ledger, rules) {
+            draft.set_missing(&missing);
         }
-        self.follow(envelope, &mut draft, ledger, is_last.then_some(arrival));
-        self.graph.commit(draft);
-    }
-
-    /// What follows from the entity's events taken together. `last` is the event's place where it is the greatest.
-    fn follow(&mut self, envelope: Envelope<'_>, draft: &mut Draft, ledger: &mut Ledger, last: Option<&Arrival<'_>>) {
-        let rules = self.rules[self.model.entities[draft.id.entity].domain];
-        if rules.order_by == OrderBy::Sequence && rules.report_gaps {
-            let floor = match ledger.deletion_stamp() {
-                Some(Stamp::Sequence(version)) => version,
-                _ => 0,
-            };
-            draft.set_missing(&ledger.runs.missing(floor, MISSING_MAX));
-        }
-        draft.set_state(if ledger.is_deleted(&&self.graph) { State::Deleted } else { State::Present });
-        if let Some(arrival) = last {
-            let topics = &self.topics;
+        draft.set_state(if effect.is_deleted { State::Deleted } else { State::Present });
+        if effect.is_last {
+            self.remembered.last_words.pass(id.entity, effect.last_source, order.source.0);
             let Partition { topic, number, .. } = self.partitions[arrival.partition];
-            let lineage = Lineage {
-                id: envelope.id,
-                kind: envelope.kind,
-                source: envelope.source,
-                sequence: envelope.sequence,
-                time: envelope.time,
-                topic: &topics[topic].name,
-                partition: number,
-                offset: arrival.offset,
-                appended_at: arrival.appended_at,
-                applied_at: arrival.now,
-                dataschema: envelope.dataschema,
-                traceparent: envelope.traceparent,
-            };
-            self.graph.set_lineage(draft, &lineage);
+            let lineage = arrival.lineage(envelope, &self.topics[topic].name, number);
+            self.graph.set_lineage(&mut draft, &lineage);
         }
         let graph = &self.graph;
         let print = |source: u32, id: &str| fingerprint((graph.text(source).as_ref(), id));
         ledger.write(draft.set_stamps(), rules.order_by != OrderBy::Position, print);
+        self.graph.commit(draft);
+        if effect.unmerges {
+            self.graph.set_merge(id, None, false);
+        }
     }
 
     fn catalogue(&mut self, event: &Event<'_>, id: NodeId, order: Order<'_>, at: Instant) {
@@ -348,38 +285,28 @@ struct Claim<'a> {
 fn compare(
     rivals: &mut Rivals,
     graph: &Graph,
-    attribute: Attribute,
-    field: &Field,
+    id: NodeId,
+    (field, described): (FieldId, &Field),
     ledger: &Ledger,
     Claim { setter, rival, wins, cell }: Claim<'_>,
 ) {
-    let node = graph.node(attribute.0);
-    if node.erased() && field.personal || ledger.is_outdated(setter, &graph) {
+    let node = graph.node(id);
+    if node.erased() && described.personal || ledger.is_outdated(setter, &graph) {
         return;
     }
     let Some(rival) = rival else {
         if wins {
-            rivals.stands(attribute, || cell.to_value());
+            rivals.stands((id, field), || cell.to_value());
         }
         return;
     };
-    let held = match (field.kind.link(), node.value(attribute.1)) {
+    let held = match (described.kind.link(), node.value(field)) {
         (Some(target), Cell::Link(slot)) => Value::String(graph.node(target.node(slot)).key().into()),
         (_, cell) => cell.to_value(),
     };
     let (loser, said, winner, stands) =
         if wins { (rival, held, setter, cell.to_value()) } else { (setter, cell.to_value(), rival, held) };
-    if let (Some((stamp, source, id)), Some((_, standing, _))) = (ledger.origin(loser), ledger.origin(winner)) {
-        rivals.note(attribute, (standing, stands), Word { source, stamp, id: id.into(), value: said });
+    if let (Some((stamp, source, word)), Some((_, standing, _))) = (ledger.origin(loser), ledger.origin(winner)) {
+        rivals.note((id, field), (standing, stands), Word { source, stamp, id: word.into(), value: said });
     }
-}
-
-/// What an event is to those before it, as far as is remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    New,
-    Duplicate,
-    Conflict,
-    /// Its version was seen, and by which event is not remembered: applied again, which changes nothing if it was this one.
-    Forgotten,
 }

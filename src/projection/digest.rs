@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
-use super::ledger::{Ledger, Stamp};
+use super::ledger::Ledger;
+use super::stamp::Stamp;
 use crate::graph::{Node, State, View, put, put_long};
 use crate::ids::{EntityId, FieldId, Slot};
 use crate::model::Entity;

@@ -10,7 +10,9 @@ mod apply;
 mod catalogue;
 mod dead;
 mod digest;
+mod entity;
 mod erasure;
+mod folded;
 mod gate;
 mod groups;
 mod ledger;
@@ -19,6 +21,7 @@ mod remembered;
 mod rivals;
 mod saved;
 mod seen;
+mod stamp;
 mod truncate;
 
 use std::ops::Range;
@@ -27,11 +30,14 @@ use std::sync::Arc;
 pub use catalogue::{Catalogue, Drift, DriftKind, Seen};
 pub use dead::{DeadLetter, DeadLetters};
 pub use digest::{Digest, Digester, STEP as DIGEST_STEP, digest, digest_since};
+pub use entity::Told;
 pub use erasure::Erased;
+pub use folded::{Changes, Folded};
 pub use gate::{Boundaries, Gate, Step, Steps, Waits};
 use remembered::Remembered;
 pub use rivals::{Disagreement, Example};
 pub use saved::{Capture, Owner, Vault, relabel, strip};
+pub use stamp::{Place, Stamp};
 
 use crate::event::{Batch, OrderBy, SUBJECT_BYTES_MAX};
 use crate::graph::{Graph, View};
@@ -170,6 +176,8 @@ pub struct Projector {
     graph: Graph,
     /// What the rules keep of the entity at hand; its buffers are used again.
     ledger: ledger::Ledger,
+    /// What the event at hand does.
+    effect: entity::Effect,
     remembered: Remembered,
     /// What erasures reached, until somebody takes it.
     erased: Erased,
@@ -197,6 +205,7 @@ impl Projector {
         Projector {
             graph: Graph::new(model.clone()),
             ledger: ledger::Ledger::default(),
+            effect: entity::Effect::default(),
             remembered: Remembered::new(&model),
             erased: Erased::default(),
             applied: By::default(),
@@ -379,10 +388,10 @@ impl Projector {
     }
 
     fn tell_catalogue(&mut self) {
-        self.tally.tell(&mut self.catalogue, |name| self.graph.text(name));
-        self.remembered.last_words.tell(&mut self.catalogue, |name| self.graph.text(name));
+        self.tally.tell(&mut self.catalogue, |name| self.graph.text(name).clone());
+        self.remembered.last_words.tell(&mut self.catalogue, |name| self.graph.text(name).clone());
         for entity in self.remembered.rivals.take_changed() {
-            let disagreements = self.remembered.rivals.of(entity, |name| self.graph.text(name));
+            let disagreements = self.remembered.rivals.of(entity, |name| self.graph.text(name).clone());
             Arc::make_mut(&mut self.catalogue[entity]).disagreements = disagreements;
         }
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::catalogue::LastWords;
 use super::groups::Groups;
-use super::ledger::{read_stamp, write_stamp};
 use super::rivals::Rivals;
 use super::seen::{Order, Recent};
+use super::stamp::{Stamp, read_stamp, write_stamp};
 use super::truncate::Heard;
 use crate::event::{Commit, Truncation};
 use crate::graph::{Reader, put, put_instant, put_long};
@@ -128,7 +128,7 @@ fn write_truncations(truncations: &Truncations, out: &mut Vec<u8>) {
             put_long(out, truncation.source.as_bytes());
             put_long(out, truncation.id.as_bytes());
             put_instant(out, truncation.time);
-            write_stamp(out, super::ledger::Stamp::Commit(truncation.commit));
+            write_stamp(out, Stamp::Commit(truncation.commit));
             put(out, u64::from(partition.0));
             put(out, *offset);
             put_instant(out, *appended_at);
@@ -141,7 +141,7 @@ fn read_truncations(reader: &mut Reader<'_>) -> Truncations {
         let (source, id) = (reader.text().to_owned(), reader.text().to_owned());
         let time = reader.instant();
         let commit = match read_stamp(reader) {
-            super::ledger::Stamp::Commit(commit) => commit,
+            Stamp::Commit(commit) => commit,
             _ => Commit::default(),
         };
         let truncation = Truncation { source, id, time, commit };

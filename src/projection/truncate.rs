@@ -3,7 +3,8 @@
 
 use super::Projector;
 use super::apply::Arrival;
-use super::ledger::{Ledger, Order, Stamp};
+use super::ledger::Ledger;
+use super::stamp::{Order, Stamp};
 use crate::event::{Envelope, OrderBy, Truncation};
 use crate::ids::{EntityId, NodeId, PartitionId};
 use crate::model::value::Instant;

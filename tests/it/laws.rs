@@ -1,6 +1,7 @@
 //! The laws of the projection, held against the naive oracle: the graph is a function of the set of events.
 
 mod cases;
+mod folded;
 mod rules;
 pub mod world;
 
@@ -307,6 +308,15 @@ proptest! {
     #[test]
     fn laws_where_domains_differ(specs in vec(spec(), 1..EVENTS_MAX), one in plan(), other in plan(), modes in modes()) {
         state_is_a_function_of_the_set(&specs, [&one, &other], modes)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 4 * CASES, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn an_entity_is_folded_without_a_graph(specs in vec(spec(), 1..EVENTS_MAX), plan in plan(), modes in modes()) {
+        folded::judge(&specs, &plan, modes)?;
     }
 }
 

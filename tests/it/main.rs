@@ -12,6 +12,7 @@ mod durability;
 mod erasure;
 mod exits;
 mod formats;
+mod generations;
 mod golden;
 mod importers;
 mod known;
