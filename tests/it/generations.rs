@@ -122,7 +122,7 @@ impl World {
     /// The ends of all that was appended.
     fn end(&self) -> Position {
         let mut end = Position::default();
-        for topic in self.log.topics().iter() {
+        for topic in &self.log.topics() {
             for partition in 0..topic.partitions {
                 let entry = Entry { topic: topic.name.clone(), log: None, partition, offset: topic.end(partition) };
                 end.include(entry);
