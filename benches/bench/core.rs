@@ -8,12 +8,14 @@ use std::time::{Duration, Instant as Clock};
 use super::support::{Numbers, busy, percentile, rate, resident, say, timed};
 use hashbrown::HashMap;
 use staygraph::event::{Batch, Decoder, Event, OrderBy};
+use staygraph::freshness::{Moment, Thresholds};
 use staygraph::ids::{DomainId, EntityId, FieldId, PartitionId, TopicId};
 use staygraph::model::Model;
 use staygraph::model::cell::Cell;
 use staygraph::model::value::Instant;
 use staygraph::position::LogId;
 use staygraph::projection::{DomainRules, Partition, Projector, Snapshot, Topic};
+use staygraph::serving::{DomainServing, Serving};
 
 const MODEL: &str = r#"
 type Thing @entity(domain: "things", event: "thing") {
@@ -357,7 +359,9 @@ fn measure(entities: u64) {
     say("graph: point read p50/p99", &format!("{p50:.1}/{p99:.1} µs of {}", points.len()));
     say("graph: two hops p50/p99", &format!("{h50:.1}/{h99:.1} µs of {}", hops.len()));
 
-    let fourth = round(5);
+    held(&mut projector, [round(5), round(6)]);
+
+    let fourth = round(7);
     let stop = AtomicBool::new(false);
     let (events, took, longest) = std::thread::scope(|scope| {
         let analyst = scope.spawn(|| analyse(&newest, &stop));
@@ -383,6 +387,51 @@ fn measure(entities: u64) {
         &format!("{}, {share:.0} % of alone; longest publication {longest:?}", rate(events, took)),
     );
     say("graph: pages kept for it afterwards", &format!("{}", projector.backlog()));
+}
+
+/// What holding versions costs: of two rounds each, in large versions and in small ones, the first is published as a service does, the second
+/// with nothing held before the newest.
+fn held(projector: &mut Projector, rounds: [Vec<Batch>; 2]) {
+    let first = projector.publish();
+    let domain = DomainServing { thresholds: Thresholds::default(), held: None };
+    let moment = || Moment { at: Instant::EPOCH, tick_ms: 0 };
+    let serving = Arc::new(Serving::new(1, 0, Box::new(|| ()), moment));
+    let generation = serving.begin(projector.model().clone(), vec![domain].into(), first);
+    let parts = rounds.each_ref().map(|round| round.split_at(round.len() / 2));
+    for (name, step) in [("1,000", BATCH as u64), ("10", 10)] {
+        let half = |round: usize| if step == 10 { parts[round].1 } else { parts[round].0 };
+        let mut publish = |round: usize, lets_go: bool| {
+            let mut events = 0;
+            let (_, took) = timed(|| {
+                for batch in half(round).iter().take(if step == 10 { 50 } else { usize::MAX }) {
+                    let start = batch.next_offset - batch.len() as u64;
+                    for until in (start + step..=batch.next_offset).step_by(step as usize) {
+                        projector.apply_before(batch, until, Instant::EPOCH);
+                        generation.publish(projector.publish());
+                        if lets_go {
+                            generation.let_go();
+                        }
+                    }
+                    events += batch.len();
+                }
+            });
+            (events, took)
+        };
+        let (events, took) = publish(0, false);
+        let ((versions, bytes), with) = (generation.held(), resident());
+        generation.let_go();
+        let (_, alone) = publish(1, true);
+        say(
+            &format!("held: a version every {name} events"),
+            &format!(
+                "{}, {:.0} % of with nothing held; {versions} versions, {:.1} MB by our count, {:.1} MB resident above what is left",
+                rate(events, took),
+                alone.as_secs_f64() / took.as_secs_f64() * 100.0,
+                bytes as f64 / 1e6,
+                with.saturating_sub(resident()) as f64 / 1e6,
+            ),
+        );
+    }
 }
 
 pub fn run(sizes: &[u64]) {

@@ -156,12 +156,11 @@ impl Projecting {
         let snapshot = self.projector.publish();
         self.tell(&snapshot);
         self.generation.publish(snapshot);
-        let is_fading = self.projector.drop_faded();
         // Versions that are held for whoever may come hold nobody who was erased, and no letter that was taken away.
-        if std::mem::take(&mut self.is_emptied) || is_fading && !self.is_fading {
+        if std::mem::take(&mut self.is_emptied) {
             self.generation.let_go();
         }
-        self.is_fading = is_fading && self.projector.drop_faded();
+        self.is_fading = self.projector.drop_faded();
         self.metrics.published((self.tick)().saturating_sub(began));
         let published_at = (self.clock)().at;
         for done in self.told_then.drain(..) {
@@ -231,7 +230,7 @@ impl Projecting {
     /// Passes on whom erasures reached.
     fn erase(&mut self) {
         let Erased { subjects, letters } = self.projector.take_erased();
-        self.is_emptied |= !letters.is_empty();
+        self.is_emptied |= !subjects.is_empty() || !letters.is_empty();
         if !subjects.is_empty() {
             // Nobody takes it once its thread has died, and then the process ends.
             let _ = self.erased.send(subjects);

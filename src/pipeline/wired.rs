@@ -77,7 +77,7 @@ impl Wired {
     }
 
     /// Has nobody watch logs any more.
-    pub(super) fn stop(&self) {
+    pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
     }
 

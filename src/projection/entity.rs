@@ -5,8 +5,8 @@
 
 use super::DomainRules;
 use super::ledger::{Ledger, Sources};
-use super::stamp::{Order, Stamp};
 use super::seen::{Novelty, fingerprint};
+use super::stamp::{Order, Stamp};
 use crate::event::{Action, Event, OrderBy};
 use crate::ids::FieldId;
 use crate::model::Entity;

@@ -103,15 +103,7 @@ impl<'m> Folded<'m> {
         }
         let before = (self.values.clone(), self.attributes.clone());
         let mut effect = std::mem::take(&mut self.effect);
-        entity::apply(
-            &mut self.ledger,
-            self.description,
-            self.is_erased,
-            event,
-            order,
-            &self.sources,
-            &mut effect,
-        );
+        entity::apply(&mut self.ledger, self.description, self.is_erased, event, order, &self.sources, &mut effect);
         self.set(event, &effect);
         if event.action == Action::Erase {
             self.erase();

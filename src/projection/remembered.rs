@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::catalogue::LastWords;
 use super::groups::Groups;
-use super::stamp::{Stamp, read_stamp, write_stamp};
 use super::rivals::Rivals;
 use super::seen::{Order, Recent};
+use super::stamp::{Stamp, read_stamp, write_stamp};
 use super::truncate::Heard;
 use crate::event::{Commit, Truncation};
 use crate::graph::{Reader, put, put_instant, put_long};

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::stamp::{Stamp, read_stamp, write_stamp};
 use super::remembered::Crypt;
 use super::remembered::{put_node, read_node};
+use super::stamp::{Stamp, read_stamp, write_stamp};
 use crate::graph::{Reader, put, put_long};
 use crate::ids::{EntityId, FieldId, NodeId, Slot};
 use crate::limits::CONTESTS_MAX;

@@ -39,9 +39,7 @@ impl Stamp {
             (OrderBy::Sequence, _) => Stamp::Sequence(envelope.version.unwrap_or(0)),
             (OrderBy::Time, _) => Stamp::Time(envelope.time),
             (OrderBy::Position, Place { commit: Some(commit), .. }) => Stamp::Commit(commit),
-            (OrderBy::Position, Place { offset, topic, partition, .. }) => {
-                Stamp::Position { offset, topic, partition }
-            }
+            (OrderBy::Position, Place { offset, topic, partition, .. }) => Stamp::Position { offset, topic, partition },
         }
     }
 }

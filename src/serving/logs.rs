@@ -32,7 +32,6 @@ struct Log {
     end: Option<u64>,
     /// The end of all that was appended, committed or not.
     all: Option<u64>,
-    contacts: Contacts,
     contact_at: Option<Moment>,
     end_moved_at: Option<Moment>,
     /// The log's end, where it was seen to lie before what some generation had applied.
@@ -48,6 +47,8 @@ struct Lane {
     generation: GenerationId,
     /// The end that was known first: where hydration ends.
     target: Option<u64>,
+    /// Those that its versions may be as old as: of each as many, however far behind another is.
+    contacts: Contacts,
     sampled_at: Option<Moment>,
     window: Window,
     /// Nobody asks for a version that has applied less.
@@ -99,14 +100,17 @@ impl Logs {
         self.change(partition, |log| log.lane_mut(of).map(change)).flatten()
     }
 
-    /// A generation begins: what is at the end of each log now, it hydrates to.
+    /// A generation begins: to the end of each log that is known, it hydrates.
     pub fn begin(&self, generation: GenerationId) {
         // Nobody adds a log meanwhile.
         let logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
         for log in logs.iter() {
             let mut log = lock(log);
-            let target = log.end;
-            log.lanes.push(Lane { generation, target, ..Lane::default() });
+            let mut lane = Lane { generation, target: log.end, ..Lane::default() };
+            if let (Some(at), Some(all)) = (log.contact_at, log.all) {
+                lane.contacts.push(at, all);
+            }
+            log.lanes.push(lane);
         }
     }
 
@@ -114,9 +118,7 @@ impl Logs {
     pub fn discard(&self, generation: GenerationId) {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
         for log in logs.iter() {
-            let mut log = lock(log);
-            log.lanes.retain(|lane| lane.generation != generation);
-            log.forget();
+            lock(log).lanes.retain(|lane| lane.generation != generation);
         }
     }
 
@@ -194,6 +196,11 @@ impl Logs {
         });
     }
 
+    /// Whether a partition's log is this one by now.
+    pub fn is_called(&self, partition: PartitionId, log: LogId) -> bool {
+        self.change(partition, |known| known.log == Some(log)).unwrap_or(false)
+    }
+
     /// Nobody asks any more for a version of a generation's that has applied less than this of a log.
     pub fn retire(&self, generation: GenerationId, partition: PartitionId, of: LogId, applied: u64) {
         self.change(partition, |log| {
@@ -205,7 +212,7 @@ impl Logs {
             while lane.coming.front().is_some_and(|coming| coming.offset < applied) {
                 lane.coming.pop_front();
             }
-            log.forget();
+            lane.contacts.forget(applied);
         });
     }
 
@@ -257,7 +264,7 @@ impl Logs {
         let (mut log, mut lane) = (Log::default(), Lane { is_read: true, ..Lane::default() });
         if let Some(at) = at {
             (log.start, log.end, lane.target, log.contact_at) = (Some(0), Some(0), Some(0), Some(at));
-            log.contacts.push(at, 0);
+            lane.contacts.push(at, 0);
         }
         log.judge(&lane, judged)
     }
@@ -275,8 +282,9 @@ fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
 impl Lane {
     /// Another log is read from now on.
     fn restart(&mut self) {
-        let Lane { generation, target, is_read, .. } = *self;
-        *self = Lane { generation, target: target.map(|_| 0), is_read, ..Lane::default() };
+        let (target, contacts) = (self.target.map(|_| 0), std::mem::take(&mut self.contacts));
+        let Lane { generation, is_read, .. } = *self;
+        *self = Lane { generation, target, contacts, is_read, ..Lane::default() };
     }
 }
 
@@ -292,13 +300,9 @@ impl Log {
     /// What was told of it was of another log.
     fn become_other(&mut self, log: LogId, now: Moment) {
         let Log { topic, number, .. } = *self;
-        let lanes = std::mem::take(&mut self.lanes);
+        let mut lanes = std::mem::take(&mut self.lanes);
+        lanes.iter_mut().for_each(|lane| lane.contacts = Contacts::default());
         *self = Log { topic, number, log: Some(log), began_at: Some(now), lanes, ..Log::default() };
-    }
-
-    /// Lets go of contacts that nobody's version is as old as.
-    fn forget(&mut self) {
-        self.contacts.forget(self.lanes.iter().map(|lane| lane.retired).min().unwrap_or_default());
     }
 
     fn contact(&mut self, asked: Moment, extent: &Extent, then: u64, now: impl Fn(GenerationId) -> u64) {
@@ -311,11 +315,11 @@ impl Log {
         (self.start, self.end, self.all) = (Some(extent.start), Some(extent.end), Some(extent.all));
         self.contact_at = Some(asked);
         self.went_back = Some(extent.all).filter(|all| *all < then);
-        if self.went_back.is_none() {
-            self.contacts.push(asked, extent.all);
-            self.forget();
-        }
         for lane in &mut self.lanes {
+            if self.went_back.is_none() {
+                lane.contacts.push(asked, extent.all);
+                lane.contacts.forget(lane.retired);
+            }
             // What a log lost is not waited for.
             lane.target = Some(lane.target.map_or(extent.end, |target| target.min(extent.end)));
             if lane.sampled_at.is_none_or(|at| asked.ms_since(at) >= SAMPLE_MS) {
@@ -337,7 +341,7 @@ impl Log {
             end: self.end,
             uncommitted: self.all,
             contact_at: self.contact_at,
-            as_of: self.contacts.as_of(applied, first.map(|first| (first.at, first.basis))),
+            as_of: lane.contacts.as_of(applied, first.map(|first| (first.at, first.basis))),
             end_moved_at: self.end_moved_at,
             hydrated_at: lane.target,
             held,

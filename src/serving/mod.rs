@@ -195,7 +195,10 @@ impl Serving {
         for snapshot in self.generations().iter().map(|generation| generation.snapshot()) {
             for (partition, offset) in snapshot.applied.entries() {
                 let most = applied.grow(partition, || 0);
-                *most = (*most).max(*offset);
+                // What was applied of another log says nothing of this one.
+                if self.logs.is_called(partition, snapshot.partitions[partition].log) {
+                    *most = (*most).max(*offset);
+                }
             }
         }
         Asked { moment: self.now(), applied }

@@ -73,7 +73,7 @@ impl Extent {
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub moment: Moment,
-    /// The next record that readers of the graph saw.
+    /// The next record that readers of the graph saw: of several generations the greatest, and 0 where it is of a log before this one.
     pub applied: By<PartitionId, u64>,
 }
 

@@ -13,6 +13,7 @@ mod durability;
 mod erasure;
 mod exits;
 mod formats;
+mod generations;
 mod golden;
 mod importers;
 mod known;

@@ -56,7 +56,16 @@ pub const KEYS: usize = 3;
 pub const PARTITIONS: usize = 4;
 
 pub fn model() -> Arc<Model> {
-    Arc::new(Model::parse(MODEL, "laws.graphql").unwrap_or_else(|faults| panic!("{faults:?}")))
+    parsed(MODEL)
+}
+
+/// A later model: what the first one takes for an attribute is a field.
+fn later_model() -> Arc<Model> {
+    parsed(&MODEL.replace("  total: Money\n", "  total: Money\n  colour: Int\n"))
+}
+
+fn parsed(text: &str) -> Arc<Model> {
+    Arc::new(Model::parse(text, "laws.graphql").unwrap_or_else(|faults| panic!("{faults:?}")))
 }
 
 /// The ordering of `guests`, then of `stays`.
@@ -71,7 +80,15 @@ pub struct World {
 
 impl World {
     pub fn new(modes: Modes) -> World {
-        let model = model();
+        World::of(model(), modes)
+    }
+
+    /// The same of a later model.
+    pub fn later(modes: Modes) -> World {
+        World::of(later_model(), modes)
+    }
+
+    fn of(model: Arc<Model>, modes: Modes) -> World {
         let partitions = (0..PARTITIONS).map(|index| {
             let (topic, number) = (TopicId::of(index / 2), (index % 2) as u32);
             Partition { topic, log: LogId(topic.0), origin: LogId(topic.0), number, lost: None }

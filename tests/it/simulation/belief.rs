@@ -10,6 +10,7 @@ use staygraph::position::LogId;
 use staygraph::projection::{Digest, Partition, Snapshot};
 
 use super::cluster::{Cluster, Given, Log, Said};
+use crate::laws::world::World;
 use crate::laws::{digests, dump};
 use crate::oracle::{Fact, Id, Oracle};
 
@@ -69,7 +70,7 @@ impl Lane {
     }
 
     /// As far as a version has come.
-    fn at(&self, partition: &Partition, applied: u64) -> Lane {
+    pub fn at(&self, partition: &Partition, applied: u64) -> Lane {
         // One that is there no more is begun anew under the same name.
         let is_it = |epoch: &Epoch| epoch.log == partition.log && (epoch.start..=epoch.end).contains(&applied);
         let place = self.epochs.iter().rposition(is_it);
@@ -152,25 +153,32 @@ impl Belief {
 
     /// The digests of a projection that nobody ever disturbed.
     pub fn undisturbed(&self, cluster: &Cluster, snapshot: &Snapshot) -> Vec<Digest> {
-        let mut projector = cluster.world.new_projector();
-        for (id, lane) in self.lanes.entries().filter(|(_, lane)| cluster.logs[lane.place].topic.index() < 2) {
-            let Log { topic, number, .. } = cluster.logs[lane.place];
-            let first = &lane.epochs[0];
-            let described = Partition { topic, log: first.log, origin: first.origin, number, lost: None };
-            let own = projector.add(described, first.start);
-            for (place, epoch) in lane.epochs.iter().enumerate() {
-                if place > 0 {
-                    projector.restart(own, epoch.log, epoch.origin, epoch.start, "made anew");
-                }
-                let of = PartitionId::of(lane.place);
-                let records: Vec<(u64, Vec<u8>)> =
-                    epoch.given.iter().map(|(offset, given)| (*offset, given.event.clone())).collect();
-                let mut batch = cluster.world.batch(of, &records, epoch.end);
-                batch.partition = own;
-                projector.apply(&batch, Instant::EPOCH);
-            }
-            assert_eq!(snapshot.partitions[id].number, number);
+        for (id, lane) in self.lanes.entries() {
+            assert_eq!(snapshot.partitions[id].number, cluster.logs[lane.place].number);
         }
-        digests(&projector.publish().graph)
+        undisturbed(&cluster.world, cluster, self.lanes.iter())
     }
+}
+
+/// The digests of a projection by a world's model, to which some lanes were handed one after another.
+pub fn undisturbed<'l>(world: &World, cluster: &Cluster, lanes: impl Iterator<Item = &'l Lane>) -> Vec<Digest> {
+    let mut projector = world.new_projector();
+    for lane in lanes.filter(|lane| cluster.logs[lane.place].topic.index() < 2) {
+        let Log { topic, number, .. } = cluster.logs[lane.place];
+        let first = &lane.epochs[0];
+        let described = Partition { topic, log: first.log, origin: first.origin, number, lost: None };
+        let own = projector.add(described, first.start);
+        for (place, epoch) in lane.epochs.iter().enumerate() {
+            if place > 0 {
+                projector.restart(own, epoch.log, epoch.origin, epoch.start, "made anew");
+            }
+            let of = PartitionId::of(lane.place);
+            let records: Vec<(u64, Vec<u8>)> =
+                epoch.given.iter().map(|(offset, given)| (*offset, given.event.clone())).collect();
+            let mut batch = world.batch(of, &records, epoch.end);
+            batch.partition = own;
+            projector.apply(&batch, Instant::EPOCH);
+        }
+    }
+    digests(&projector.publish().graph)
 }

@@ -24,6 +24,7 @@ use super::belief::{Belief, Lane};
 use super::client::{Client, Logs, Task};
 use super::cluster::{BOUNDARIES, Cluster, Log, NAMES};
 use super::dice::{Dice, moment, now_ms, pass, tick};
+use super::shadow::Shadow;
 use super::shelf::Shelf;
 use crate::laws::{Hidden, digests};
 
@@ -43,13 +44,16 @@ pub struct Disk {
 }
 
 /// A partition that a source reads.
-struct Feed {
-    place: usize,
-    partition: PartitionId,
-    origin: LogId,
-    log: LogId,
-    next: u64,
-    is_gone: bool,
+#[derive(Clone)]
+pub struct Feed {
+    pub place: usize,
+    pub partition: PartitionId,
+    pub origin: LogId,
+    pub log: LogId,
+    /// Where its log goes on for who read the one before it.
+    pub start: u64,
+    pub next: u64,
+    pub is_gone: bool,
     is_read: bool,
     /// Whether something was taken since the last flush.
     is_pending: bool,
@@ -60,6 +64,9 @@ struct Feed {
 
 pub struct Life {
     pub generation: Arc<Generation>,
+    wired: Wired,
+    boundaries: Vec<Boundaries>,
+    pub shadow: Option<Shadow>,
     projecting: Projecting,
     checkpointer: Checkpointer,
     sides: Vec<(Tellers, PartitionSink)>,
@@ -89,7 +96,7 @@ pub struct Life {
     split: BTreeSet<u64>,
 }
 
-fn topics(cluster: &Cluster) -> By<TopicId, Topic> {
+pub fn topics(cluster: &Cluster) -> By<TopicId, Topic> {
     let topic = |topic: usize| Topic {
         source: "cluster".into(),
         name: NAMES[topic].into(),
@@ -98,7 +105,7 @@ fn topics(cluster: &Cluster) -> By<TopicId, Topic> {
     (0..cluster.topics()).map(topic).collect()
 }
 
-fn formats(cluster: &Cluster) -> By<TopicId, Format> {
+pub fn formats(cluster: &Cluster) -> By<TopicId, Format> {
     let format = |(id, topic): (TopicId, &Topic)| Format {
         domains: topic.domains.clone(),
         encoding: Encoding::Json,
@@ -202,6 +209,9 @@ impl Life {
         let sides = sinks.into_iter().map(|sink| (wired.tellers(), sink)).collect();
         let (_, checkpointer) = checkpointer.expect("it has a place for them");
         Life {
+            wired,
+            boundaries,
+            shadow: None,
             projecting,
             checkpointer,
             sides,
@@ -234,6 +244,30 @@ impl Life {
             self.queued = 0;
         }
         self.queued += 1;
+        // What is told of partitions is told to both.
+        self.shadow.iter_mut().for_each(Shadow::send);
+    }
+
+    /// Another generation begins; or the one that had is no more.
+    pub fn overshadow(&mut self, cluster: &Cluster) -> bool {
+        match self.shadow.take() {
+            Some(shadow) => shadow.discard(),
+            None => {
+                let gate = Gate::new(self.boundaries.clone(), moment());
+                self.shadow = Some(Shadow::begin(&self.wired, &self.generation.serving, cluster, gate));
+            }
+        }
+        self.shadow.is_some()
+    }
+
+    /// The other generation's reader hands some on.
+    pub fn hand_on_there(&mut self, cluster: &Cluster, feed: usize, count: usize, flushes: bool) {
+        if let (Some(shadow), Some(feed)) = (&mut self.shadow, self.feeds.get(feed)) {
+            if feed.is_gone {
+                shadow.reads_nothing_of(feed);
+            }
+            shadow.hand_on(cluster, feed, count, flushes);
+        }
     }
 
     fn of_topic(&self, topic: usize) -> Vec<usize> {
@@ -270,6 +304,11 @@ impl Life {
         self.targets.entry(partition).and_modify(|target| *target = 0);
         let feed = &mut self.feeds[feed];
         (feed.log, feed.origin, feed.next, feed.restarted_at) = (log, origin, start, Some(now_ms()));
+        feed.start = start;
+        let feed = feed.clone();
+        if let Some(shadow) = &mut self.shadow {
+            shadow.restart(&feed, log, origin, start);
+        }
     }
 
     /// A source asks which partitions a topic has, and what became of those that it knows.
@@ -355,6 +394,7 @@ impl Life {
             partition,
             origin,
             log: placed.log,
+            start: 0,
             next: from,
             is_gone: false,
             is_read: false,
@@ -567,6 +607,7 @@ impl Life {
             self.positions = positions;
         }
         self.check_transactions(cluster, disk);
+        self.shadow.iter_mut().for_each(|shadow| shadow.check(cluster));
         let pinned = self.generation.pin();
         let partitions = pinned.freshness.partitions.entries();
         let is_exact = |topic: usize| is_exact(&pinned, topic);
@@ -640,7 +681,8 @@ impl Life {
             };
             !log.is_there || log.topic.index() >= cluster.topics() || feed.is_some_and(is_through)
         };
-        cluster.logs.iter().enumerate().all(is_read)
+        let is_there_too = self.shadow.as_ref().is_none_or(|shadow| shadow.is_through(&snapshot));
+        is_there_too && cluster.logs.iter().enumerate().all(is_read)
     }
 
     /// Everything is as if nothing had ever happened.
@@ -653,5 +695,6 @@ impl Life {
             assert_eq!(status.status, Status::Fresh, "{id:?}: {}", status.reason());
         }
         assert_eq!(digests(&snapshot.graph), self.belief.undisturbed(cluster, &snapshot));
+        self.shadow.iter().for_each(|shadow| shadow.check_end(cluster));
     }
 }
