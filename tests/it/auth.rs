@@ -4,5 +4,6 @@ mod attacks;
 mod commands;
 mod issuers;
 mod matrix;
+mod rows;
 mod signing;
 pub mod tls;

@@ -419,7 +419,7 @@ fn browsers_may_send_the_headers_that_are_configured() {
 
 #[test]
 fn every_fixed_limit_is_the_pages() {
-    let fixed: [u64; 35] = [
+    let fixed: [u64; 39] = [
         limits::NESTING_MAX as u64,
         limits::GRAPHQL_BYTES_MAX as u64,
         limits::LETTERS_REQUEST_BYTES_MAX as u64,
