@@ -264,8 +264,10 @@ impl Api {
     ) -> Option<Executed> {
         let reading = Reading::new(pinned.snapshot.graph.clone(), task.rights.clone(), over);
         let reading = reading.at_most(steps_max).showing(task.rows.clone());
+        // A plan counts by indexes, whoever may see what they hold.
+        let notes_plans = task.notes_plans && (task.rows.is_none() || task.rights.may(Scope::OpsRead));
         let context = Context {
-            reading: if task.notes_plans { reading.note_plans() } else { reading },
+            reading: if notes_plans { reading.note_plans() } else { reading },
             pinned: pinned.clone(),
             generation: self.generation.clone(),
             seal: self.seal.clone(),

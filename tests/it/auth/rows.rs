@@ -172,7 +172,7 @@ fn what_is_wrong_with_a_rule_is_told_where_it_stands() {
         faults.join("\n")
     };
     for (filter, part) in [
-        ("{ kee: { eq: \"a\" } }", "`ThingFilter` does not have, did you mean `key`?"),
+        ("{ kee: { eq: \"a\" } }", "`ThingFilter` does not have: did you mean `key`?"),
         ("{ key: { eq: 7 } }", "`filter.key.eq` is no `String`"),
         ("{ key: { is: $c } }", "`StringFilter` does not have"),
         ("{ owner: $c }", "a claim is a value"),
@@ -208,7 +208,7 @@ fn check_names_what_is_wrong_and_what_nobody_sees() {
     for (text, part) in [
         (
             "[[access]]\nentity = \"Propperty\"\nopen = true\n",
-            "2:10: [[access]]: the model has no entity `Propperty`, did you mean `Property`?",
+            "2:10: [[access]]: the model has no entity `Propperty`: did you mean `Property`?",
         ),
         ("[[access]]\nentity = \"Property\"\n", "a rule has a `filter`, or `open = true`"),
         ("[[access]]\nentity = \"Property\"\nopen = true\nfilter = '{}'\n", "needs no `filter`"),
@@ -273,7 +273,7 @@ filter = '{{ key: {{ eq: $sub }} }}'
     let events = [
         event("person.registered", "hal", 1, json!({ "name": "Hal" })),
         event("person.registered", "gus", 1, json!({ "name": "Gus" })),
-        event("property.listed", "home", 1, json!({ "title": "Home", "hostId": "hal" })),
+        event("property.listed", "home", 1, json!({ "name": "Home", "hostId": "hal" })),
         event(
             "reservation.booked",
             "r1",
@@ -296,8 +296,8 @@ filter = '{{ key: {{ eq: $sub }} }}'
         let headers = [("authorization", who), ("freshness-at-least", position.as_str()), ("freshness-wait", "10s")];
         service.ask(query, &headers).json()["data"].clone()
     };
-    let query = "{ reservations { totalCount nodes { key guest { key } property { title host { key } } } } }";
-    let stay = |key: &str, guest: Json, host: Json| json!({ "key": key, "guest": guest, "property": { "title": "Home", "host": host } });
+    let query = "{ reservations { totalCount nodes { key guest { key } property { name host { key } } } } }";
+    let stay = |key: &str, guest: Json, host: Json| json!({ "key": key, "guest": guest, "property": { "name": "Home", "host": host } });
     let key = |key: &str| json!({ "key": key });
     for (who, nodes) in [
         (&host, vec![stay("r1", Json::Null, key("hal")), stay("r2", Json::Null, key("hal"))]),
