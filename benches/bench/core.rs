@@ -389,8 +389,8 @@ fn measure(entities: u64) {
     say("graph: pages kept for it afterwards", &format!("{}", projector.backlog()));
 }
 
-/// What holding versions costs: of two rounds each, in large versions and in small ones, the first is published as a service does, the second
-/// with nothing held before the newest.
+/// What holding versions costs: a round in large versions, one in small ones; the first half of each is published as a service does, the
+/// second with nothing held before the newest.
 fn held(projector: &mut Projector, rounds: [Vec<Batch>; 2]) {
     let first = projector.publish();
     let domain = DomainServing { thresholds: Thresholds::default(), held: None };
@@ -399,11 +399,12 @@ fn held(projector: &mut Projector, rounds: [Vec<Batch>; 2]) {
     let generation = serving.begin(projector.model().clone(), vec![domain].into(), first);
     let parts = rounds.each_ref().map(|round| round.split_at(round.len() / 2));
     for (name, step) in [("1,000", BATCH as u64), ("10", 10)] {
-        let half = |round: usize| if step == 10 { parts[round].1 } else { parts[round].0 };
-        let mut publish = |round: usize, lets_go: bool| {
+        // In the order of their offsets: what lies before the position is left out.
+        let (first, second) = if step == 10 { parts[1] } else { parts[0] };
+        let mut publish = |half: &[Batch], lets_go: bool| {
             let mut events = 0;
             let (_, took) = timed(|| {
-                for batch in half(round).iter().take(if step == 10 { 50 } else { usize::MAX }) {
+                for batch in half.iter().take(if step == 10 { 50 } else { usize::MAX }) {
                     let start = batch.next_offset - batch.len() as u64;
                     for until in (start + step..=batch.next_offset).step_by(step as usize) {
                         projector.apply_before(batch, until, Instant::EPOCH);
@@ -417,10 +418,10 @@ fn held(projector: &mut Projector, rounds: [Vec<Batch>; 2]) {
             });
             (events, took)
         };
-        let (events, took) = publish(0, false);
+        let (events, took) = publish(first, false);
         let ((versions, bytes), with) = (generation.held(), resident());
         generation.let_go();
-        let (_, alone) = publish(1, true);
+        let (_, alone) = publish(second, true);
         say(
             &format!("held: a version every {name} events"),
             &format!(
