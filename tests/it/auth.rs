@@ -5,4 +5,4 @@ mod commands;
 mod issuers;
 mod matrix;
 mod signing;
-pub mod tls;
+mod tls;
