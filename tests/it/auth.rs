@@ -6,4 +6,4 @@ mod issuers;
 mod matrix;
 mod rows;
 mod signing;
-pub mod tls;
+mod tls;

@@ -4,6 +4,7 @@ mod answers;
 mod attacks;
 mod auth;
 mod cdc;
+mod certificates;
 mod checkpoints;
 mod concurrency;
 mod conformance;

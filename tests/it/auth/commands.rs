@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use super::tls::Authority;
+use crate::certificates::Authority;
 use crate::support::{BINARY, Service, event, folder, root, run};
 
 /// Runs a command with some variables.

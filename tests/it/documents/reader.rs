@@ -19,7 +19,7 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use super::blocks::{Block, Kind};
-use crate::auth::tls::Authority;
+use crate::certificates::Authority;
 use crate::support::{BINARY, Reply, Service, folder, root};
 
 /// The address of the page's examples.
