@@ -10,6 +10,7 @@
 pub mod ids;
 pub mod limits;
 pub mod model;
+pub mod rights;
 
 pub mod cdc;
 pub mod event;
@@ -26,6 +27,7 @@ pub mod query;
 pub mod clock;
 pub mod threads;
 
+pub mod auth;
 pub mod encoding;
 pub mod intake;
 pub mod keys;

@@ -147,9 +147,17 @@ pub const LANE_BYTES_MAX: usize = 16 << 20;
 pub const LANES_BYTES_MAX: usize = 256 << 20;
 /// Transactions of one database that are known and not applied.
 pub const TRANSACTIONS_MAX: usize = 100_000;
+/// Bytes of a bearer token: each is hashed, or read and verified, before anything is known of who sent it.
+pub const TOKEN_BYTES_MAX: usize = 16 << 10;
+/// How long a TLS handshake takes, in milliseconds: who does not finish it holds a connection.
+pub const HANDSHAKE_MS_MAX: u64 = 10_000;
+/// Keys of one issuer.
+pub const ISSUER_KEYS_MAX: usize = 100;
 /// Versions that are held, the newest among them, for who asks what changed since one of them,
 pub const VERSIONS_MAX: usize = 256;
 /// and the bytes, about, of what the later of them replaced of the earlier.
 pub const VERSIONS_BYTES_MAX: usize = 16 << 20;
 /// Nodes that a version tells to have changed: of one that changed more, looking at all takes hardly longer.
 pub const WRITTEN_MAX: usize = 65_536;
+/// Nodes of which one request remembers whether it may see them.
+pub const SEEN_MAX: usize = 65_536;

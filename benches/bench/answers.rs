@@ -20,9 +20,9 @@ const WARM: Duration = Duration::from_millis(700);
 const MEASURED: Duration = Duration::from_millis(2500);
 
 /// A question: its name, what is asked, and the aim in µs of processor time.
-struct Question {
-    name: &'static str,
-    query: String,
+pub struct Question {
+    pub name: &'static str,
+    pub query: String,
     aim: f64,
     /// Whether the hand-written server answers it too.
     of_peers: bool,
@@ -30,7 +30,7 @@ struct Question {
     of_structs: bool,
 }
 
-fn questions() -> Vec<Question> {
+pub fn questions() -> Vec<Question> {
     let stay = "key checkIn checkOut nights guests status channel provenance";
     let home = "key name kind city neighbourhood bedrooms sleeps status";
     let ask = |name: &'static str, query: String, aim, of_peers| {
@@ -75,7 +75,7 @@ fn questions() -> Vec<Question> {
 }
 
 /// A server in a process of its own, on the first core.
-struct Server {
+pub struct Server {
     child: Child,
     address: String,
 }
@@ -88,7 +88,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(arguments: &[&str]) -> Server {
+    pub fn start(arguments: &[&str]) -> Server {
         let mut command = Command::new("taskset");
         command.args(["-c", "0"]).args(arguments);
         let mut child = command
@@ -113,7 +113,7 @@ impl Server {
         spent(&stat).map_or(f64::NAN, |(_, seconds)| seconds)
     }
 
-    fn ask(&self, query: &str) -> Json {
+    pub fn ask(&self, query: &str) -> Json {
         let mut connection = Connection::open(&self.address);
         let body = connection.ask(&request(&self.address, query));
         serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&body)))
@@ -162,15 +162,15 @@ impl Connection {
     }
 }
 
-struct Measured {
+pub struct Measured {
     /// µs of the server's processor time a request.
-    cpu: f64,
-    p50: f64,
+    pub cpu: f64,
+    pub p50: f64,
     p99: f64,
 }
 
 /// Asks one question over and over.
-fn measure(server: &Server, query: &str) -> Measured {
+pub fn measure(server: &Server, query: &str) -> Measured {
     measure_each(server, query, false)
 }
 
@@ -226,7 +226,7 @@ fn events(folder: &Path) -> PathBuf {
 }
 
 /// Fills in who is asked for: a host of ten homes, a guest of twenty stays, two guests of one host's homes, a third page.
-fn filled(server: &Server, query: &str) -> String {
+pub fn filled(server: &Server, query: &str) -> String {
     static KNOWN: std::sync::OnceLock<[String; 5]> = std::sync::OnceLock::new();
     let known = KNOWN.get_or_init(|| {
         let text = |value: &Json| value.as_str().unwrap_or_else(|| panic!("the demo has it: {value}")).to_owned();

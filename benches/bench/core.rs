@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as Clock};
 
-use super::support::{Numbers, percentile, rate, resident, say, timed};
+use super::support::{Numbers, busy, percentile, rate, resident, say, timed};
 use hashbrown::HashMap;
 use staygraph::event::{Batch, Decoder, Event, OrderBy};
 use staygraph::freshness::{Moment, Thresholds};
@@ -36,6 +36,8 @@ const THING: EntityId = EntityId(0);
 const LEVEL: FieldId = FieldId(4);
 const LINKS: [FieldId; 2] = [FieldId(6), FieldId(7)];
 
+/// A hot thing's updates.
+const HOT: u64 = 16;
 /// Events a batch, and so a version.
 const BATCH: usize = 1000;
 const NAMES: [&str; 6] = [
@@ -83,6 +85,12 @@ fn changed(numbers: &mut Numbers, version: u64, entities: u64) -> String {
         numbers.below(50),
         numbers.below(100_000),
     )
+}
+
+/// Updates of one thing in sixteen, each sixteen times, one round after another.
+fn hot(numbers: &mut Numbers, number: u64, entities: u64) -> String {
+    let things = (entities / HOT).max(1);
+    changed(numbers, 3 + number / things, things)
 }
 
 fn batches(decoder: &Decoder, first: u64, events: u64, mut event: impl FnMut(u64) -> String) -> Vec<Batch> {
@@ -234,6 +242,10 @@ fn analyse(newest: &Mutex<Arc<Snapshot>>, stop: &AtomicBool) {
     }
 }
 
+fn each_micros(events: u64, took: Duration) -> f64 {
+    took.as_secs_f64() * 1e6 / events as f64
+}
+
 fn measure(entities: u64) {
     println!("\n== {entities} entities, 1.75 links each; a version every {BATCH} events");
     let model = Arc::new(Model::parse(MODEL, "bench.graphql").unwrap_or_else(|faults| panic!("{faults:?}")));
@@ -258,6 +270,7 @@ fn measure(entities: u64) {
     say("floor: create", &rate(entities as usize, took));
     say("floor: bytes an entity", &format!("{}", (resident() - before) / entities as usize));
     let second = round(2);
+    let floor_busy = busy();
     let (_, floor_took) = timed(|| {
         second.iter().flat_map(Batch::items).for_each(|item| {
             if let Ok(event) = &item.outcome {
@@ -265,7 +278,19 @@ fn measure(entities: u64) {
             }
         })
     });
+    let floor_busy = busy() - floor_busy;
     say("floor: update", &rate(updates as usize, floor_took));
+    let heated = {
+        let mut numbers = Numbers(5);
+        batches(&decoder, entities + 3 * updates, updates, |number| hot(&mut numbers, number, entities))
+    };
+    let floor_hot_busy = busy();
+    heated.iter().flat_map(Batch::items).for_each(|item| {
+        if let Ok(event) = &item.outcome {
+            floor.apply(event);
+        }
+    });
+    let floor_hot_busy = busy() - floor_hot_busy;
     drop(floor);
 
     let mut projector = projector(&model);
@@ -273,7 +298,13 @@ fn measure(entities: u64) {
     let (_, took) = timed(|| apply(&mut projector, &creates, &newest));
     say("graph: create", &rate(entities as usize, took));
     drop(creates);
+    let graph_busy = busy();
     let (publications, graph_took) = timed(|| apply(&mut projector, &second, &newest));
+    let graph_busy = busy() - graph_busy;
+    let in_processor_time = |floor: Duration, graph: Duration| {
+        let share = floor.as_secs_f64() / graph.as_secs_f64() * 100.0;
+        format!("{:.2} µs of processor time each, {share:.0} % of the floor", each_micros(updates, graph))
+    };
     let share = |took: Duration| floor_took.as_secs_f64() / took.as_secs_f64() * 100.0;
     say(
         "graph: update",
@@ -285,6 +316,7 @@ fn measure(entities: u64) {
             publications.longest
         ),
     );
+    say("graph: update", &in_processor_time(floor_busy, graph_busy));
     let (memory, (lineage, stamps)) =
         newest.lock().map(|newest| (newest.graph.memory(THING), newest.graph.beside(THING))).unwrap_or_default();
     let each = |bytes: usize| bytes as f64 / memory.slots as f64;
@@ -304,7 +336,12 @@ fn measure(entities: u64) {
         ),
     );
 
-    let third = round(3);
+    let hot_busy = busy();
+    apply(&mut projector, &heated, &newest);
+    say("graph: update of hot things, 16 times each", &in_processor_time(floor_hot_busy, busy() - hot_busy));
+    drop(heated);
+
+    let third = round(4);
     let stop = AtomicBool::new(false);
     let (took, (mut points, mut hops)) = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(&newest, entities, &stop));
@@ -322,9 +359,9 @@ fn measure(entities: u64) {
     say("graph: point read p50/p99", &format!("{p50:.1}/{p99:.1} µs of {}", points.len()));
     say("graph: two hops p50/p99", &format!("{h50:.1}/{h99:.1} µs of {}", hops.len()));
 
-    held(&mut projector, [round(4), round(5)]);
+    held(&mut projector, [round(5), round(6)]);
 
-    let fourth = round(6);
+    let fourth = round(7);
     let stop = AtomicBool::new(false);
     let (events, took, longest) = std::thread::scope(|scope| {
         let analyst = scope.spawn(|| analyse(&newest, &stop));

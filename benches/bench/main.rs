@@ -1,4 +1,4 @@
-//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way`, `-- answers`, `-- posts`, `-- crowd`, `-- starts`, `-- kafka` a part.
+//! What docs/performance.md reports. `cargo bench` runs all of it; `cargo bench -- core 1000000`, `-- peers`, `-- way`, `-- answers`, `-- rows`, `-- posts`, `-- crowd`, `-- starts`, `-- kafka` a part.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -9,6 +9,7 @@ mod kafka;
 mod peers;
 mod plain;
 mod posts;
+mod rows;
 mod starts;
 mod support;
 mod way;
@@ -34,6 +35,9 @@ fn main() {
     }
     if wanted("answers") {
         answers::run();
+    }
+    if wanted("rows") {
+        rows::run();
     }
     if wanted("core") {
         core::run(if sizes.is_empty() { &[1_000_000, 5_000_000] } else { &sizes });

@@ -15,6 +15,7 @@ use staygraph::model::{Model, SHIPPED};
 use staygraph::position::LogId;
 use staygraph::projection::{DomainRules, Partition, Projector, Topic};
 use staygraph::query::{Arguments, Page, Reading, Seal, Source, page, total};
+use staygraph::rights::{Rights, Scopes, Who};
 
 fn load(model: &Arc<Model>) -> (Projector, View) {
     let decoder = Decoder::new(model.clone(), vec![OrderBy::Sequence; model.domains.len()].into(), 1 << 20);
@@ -83,11 +84,12 @@ fn fields(view: &View, id: NodeId, count: usize) -> usize {
 struct Bench {
     view: View,
     seal: Seal,
+    rights: Arc<Rights>,
 }
 
 impl Bench {
     fn reading(&self) -> Reading {
-        Reading::new(self.view.clone(), true, Box::new(|| false))
+        Reading::new(self.view.clone(), self.rights.clone(), Box::new(|| false))
     }
 
     fn arguments(&self, reading: &Reading, entity: EntityId, arguments: &Json) -> Arguments {
@@ -95,7 +97,7 @@ impl Bench {
             reading.model(),
             entity,
             &self.seal,
-            true,
+            &self.rights,
             arguments.as_object().unwrap_or(&Default::default()),
         );
         read.unwrap_or_else(|error| panic!("{error}"))
@@ -164,7 +166,7 @@ pub fn run() {
     }
     say("resident bytes an entity, decoded text and all", &format!("{}", resident().saturating_sub(before) / slots));
 
-    let bench = Bench { view, seal: Seal::new(&[7; 32]) };
+    let bench = Bench { view, seal: Seal::new(&[7; 32]), rights: Arc::new(Rights::new(Who::Machine, Scopes::all())) };
     let view = &bench.view;
     let reverse = |entity: EntityId, name: &str| {
         let found = model.entities[entity].reverses.iter().position(|reverse| reverse.name == name);

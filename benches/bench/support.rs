@@ -39,6 +39,12 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (result, started.elapsed())
 }
 
+/// Processor time that this thread has had: what it took whatever else ran. Zero where nobody tells.
+pub fn busy() -> Duration {
+    let nanos = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    Duration::from_nanos(nanos.and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0))
+}
+
 /// Times in nanoseconds, of which some share is below the given.
 pub fn percentile(times: &mut [u64], share: f64) -> f64 {
     if times.is_empty() {

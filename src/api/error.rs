@@ -50,5 +50,7 @@ pub const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 pub const NOT_FRESH_ENOUGH: &str = "NOT_FRESH_ENOUGH";
 pub use crate::query::QUERY_TOO_COMPLEX as TOO_COMPLEX;
 pub const TOO_DEEP: &str = "QUERY_TOO_DEEP";
+pub const UNAUTHENTICATED: &str = "UNAUTHENTICATED";
+pub use crate::query::FORBIDDEN;
 pub const OVERLOADED: &str = "OVERLOADED";
 pub const INTERNAL: &str = "INTERNAL_SERVER_ERROR";

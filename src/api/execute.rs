@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::access::Access;
 use super::admission::{Admission, GivenUp, Overloaded, Turn};
 use super::document::{Document, Prepared};
 use super::documents::{Documents, Source};
@@ -17,10 +18,11 @@ use super::plan::{Bound, List};
 use super::run::OnError;
 use super::{Context, Schema, reach, run};
 use crate::freshness::{Demand, Otherwise};
-use crate::ids::DomainId;
+use crate::ids::{DomainId, EntityId};
 use crate::limits::{INLINE_BYTES_MAX, INLINE_STEPS_MAX, Limits, VALUES_MAX};
 use crate::model::Model;
-use crate::query::{BAD_USER_INPUT, Reading, Seal};
+use crate::query::{BAD_USER_INPUT, Reading, Rows, Seal};
+use crate::rights::{Rights, Scope};
 use crate::serving::{Generation, Pinned, Short, TooMany, Wanted};
 
 /// A GraphQL request, whatever brought it.
@@ -31,8 +33,7 @@ pub struct Request {
     pub variables: Map<String, Json>,
     /// What is demanded of the answer's freshness, or why it cannot be read.
     pub demand: Result<Demand, String>,
-    /// Whether personal data may be read.
-    pub personal: bool,
+    pub rights: Arc<Rights>,
     /// Whether `extensions.plan` is asked for.
     pub plan: bool,
     pub on_error: OnError,
@@ -49,6 +50,8 @@ pub struct Answer {
     pub etag: Option<String>,
     /// Whether a demand was not met.
     pub unmet: bool,
+    /// Scopes of which who asked has none and needs one; empty unless it was denied.
+    pub lacks: &'static [Scope],
 }
 
 /// How a request ended.
@@ -59,6 +62,8 @@ pub enum Outcome {
     Partial,
     /// Not executed: the request was at fault.
     Refused,
+    /// Not executed: who asks may not.
+    Denied,
     /// Not executed: a demand on freshness was not met.
     NotFreshEnough,
     /// Not executed: too many ask at once.
@@ -74,6 +79,7 @@ impl Outcome {
             Outcome::Ok => "ok",
             Outcome::Partial => "error",
             Outcome::Refused => "refused",
+            Outcome::Denied => "denied",
             Outcome::NotFreshEnough => "not_fresh_enough",
             Outcome::Overloaded => "overloaded",
             Outcome::Failed => "failed",
@@ -91,6 +97,8 @@ pub struct Api {
     pub limits: Arc<Limits>,
     pub admission: Admission,
     pub documents: Arc<Documents>,
+    /// Which rows may be seen; all where there are no rules.
+    pub access: Option<Arc<Access>>,
     /// A fingerprint of the model and of what events are read and applied by.
     pub rules: u64,
 }
@@ -102,7 +110,9 @@ struct Task {
     bound: Vec<Arc<Bound>>,
     /// The domains that it can touch.
     domains: Vec<DomainId>,
-    personal: bool,
+    rights: Arc<Rights>,
+    /// What of the graph may be seen; none where that is all.
+    rows: Option<Arc<Rows>>,
     notes_plans: bool,
     on_error: OnError,
 }
@@ -129,6 +139,9 @@ impl Api {
             Ok(task) => task,
             Err(errors) => return self.refusal(&self.generation.pin(), &errors, &[]),
         };
+        if let Some(denied) = self.denial(&task.rights, &task.document, &task.prepared.plan) {
+            return denied;
+        }
         let wanted = match &request.demand {
             Ok(demand) => {
                 Wanted::new(&self.generation.snapshot(), demand, &task.domains).map(|wanted| (demand, wanted))
@@ -155,12 +168,18 @@ impl Api {
         };
         let freshness = self.freshness(&pinned, &executed.touched, short);
         let is_kept = !task.prepared.plan.operational && executed.errors.is_empty();
-        let basis = Basis { rules: self.rules, personal: task.personal, by_name: executed.by_name };
+        let basis = Basis {
+            rules: self.rules,
+            personal: task.rights.sees_personal(),
+            rows: task.rows.as_ref().map(|rows| rows.fingerprint),
+            by_name: executed.by_name,
+        };
         Answer {
             outcome: if executed.errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
             freshness: freshness.header(),
             etag: if is_kept { freshness.etag(&basis, &pinned, &executed.touched) } else { None },
             unmet: !freshness.unmet.is_empty(),
+            lacks: &[],
             body: body(&executed.errors, Some(executed.text), &freshness, executed.plans),
         }
     }
@@ -188,7 +207,7 @@ impl Api {
     fn task(&self, request: &Request, document: Arc<Document>) -> Result<Task, Vec<ApiError>> {
         let prepared = document.prepare(&self.schema, &self.model, &self.limits, &request.variables)?;
         let (plan, variables) = (&prepared.plan, &prepared.variables);
-        let bind = |list: &List| list.bind(&self.schema, &self.model, &self.seal, request.personal, variables);
+        let bind = |list: &List| list.bind(&self.schema, &self.model, &self.seal, &request.rights, variables);
         let bound: Vec<Arc<Bound>> = plan.lists.iter().map(bind).collect();
         let mut domains = plan.domains.clone();
         domains.extend(bound.iter().flat_map(|bound| bound.domains.iter().copied()));
@@ -196,10 +215,17 @@ impl Api {
             domains
                 .extend(call.bind(&self.schema, variables).iter().flat_map(|given| reach::of_ids(&self.model, given)));
         }
+        let rows = self.access.as_ref().map(|access| Arc::new(access.rows(&request.rights)));
+        if let Some(rows) = &rows {
+            let entities = self.model.entities.entries();
+            let seen = entities.filter(|(_, described)| domains.contains(&described.domain));
+            let read: Vec<EntityId> = seen.flat_map(|(entity, _)| rows.reads(entity)).copied().collect();
+            domains.extend(read.into_iter().map(|entity| self.model.entities[entity].domain));
+        }
         domains.sort_unstable();
         domains.dedup();
-        let (personal, notes_plans, on_error) = (request.personal, request.plan, request.on_error);
-        Ok(Task { document, prepared, bound, domains, personal, notes_plans, on_error })
+        let (rights, notes_plans, on_error) = (request.rights.clone(), request.plan, request.on_error);
+        Ok(Task { document, prepared, bound, domains, rights, rows, notes_plans, on_error })
     }
 
     /// Executes a query: here and now where that is a matter of a millisecond; else on a thread where it holds up no one, for as
@@ -236,9 +262,12 @@ impl Api {
         over: Box<dyn Fn() -> bool + Send>,
         steps_max: u64,
     ) -> Option<Executed> {
-        let reading = Reading::new(pinned.snapshot.graph.clone(), task.personal, over).at_most(steps_max);
+        let reading = Reading::new(pinned.snapshot.graph.clone(), task.rights.clone(), over);
+        let reading = reading.at_most(steps_max).showing(task.rows.clone());
+        // A plan counts by indexes, whoever may see what they hold.
+        let notes_plans = task.notes_plans && (task.rows.is_none() || task.rights.may(Scope::OpsRead));
         let context = Context {
-            reading: if task.notes_plans { reading.note_plans() } else { reading },
+            reading: if notes_plans { reading.note_plans() } else { reading },
             pinned: pinned.clone(),
             generation: self.generation.clone(),
             seal: self.seal.clone(),
@@ -326,11 +355,12 @@ impl Api {
             freshness: freshness.header(),
             etag: None,
             unmet: true,
+            lacks: &[],
         }
     }
 
     /// An answer to a request that was not executed.
-    fn refusal(&self, pinned: &Pinned, errors: &[ApiError], domains: &[DomainId]) -> Answer {
+    pub(super) fn refusal(&self, pinned: &Pinned, errors: &[ApiError], domains: &[DomainId]) -> Answer {
         let freshness = self.freshness(pinned, domains, Vec::new());
         Answer {
             body: body(errors, None, &freshness, None),
@@ -338,6 +368,7 @@ impl Api {
             freshness: freshness.header(),
             etag: None,
             unmet: false,
+            lacks: &[],
         }
     }
 

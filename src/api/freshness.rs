@@ -119,7 +119,7 @@ impl AnswerFreshness {
         let dead: Vec<u64> = touched.iter().map(|domain| snapshot.counters[*domain].dead).collect();
         let position = if basis.by_name { pinned.position(touched) } else { self.position.clone() };
         let mut hasher = DefaultHasher::new();
-        (basis.rules, position, dead, snapshot.unplaced, basis.personal).hash(&mut hasher);
+        (basis.rules, position, dead, snapshot.unplaced, basis.personal, basis.rows).hash(&mut hasher);
         Some(format!("W/\"{:016x}\"", hasher.finish()))
     }
 }
@@ -130,6 +130,8 @@ pub struct Basis {
     pub rules: u64,
     /// Whether personal data may be read.
     pub personal: bool,
+    /// A fingerprint of what of the graph may be seen; none where that is all.
+    pub rows: Option<u64>,
     /// Whether it depends on who names what, in any domain.
     pub by_name: bool,
 }

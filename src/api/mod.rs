@@ -3,11 +3,13 @@
 //! A document is read once: parsed and validated with apollo-compiler, compiled into a plan, and run into the answer's bytes
 //! (docs/adr/0012). No HTTP here: requests and answers are values.
 
+mod access;
 mod admission;
 mod check;
 mod coerce;
 mod colons;
 mod compile;
+mod denial;
 mod document;
 mod documents;
 mod error;
@@ -22,6 +24,7 @@ mod run;
 mod schema;
 mod weigh;
 
+pub use access::Access;
 pub use admission::Admission;
 pub use document::is_mutation;
 pub use documents::{Documents, Source, Trusted};

@@ -17,6 +17,7 @@ use crate::ids::{By, DomainId, EntityId, FieldId};
 use crate::limits::VALUES_MAX;
 use crate::model::Model;
 use crate::query::{Arguments, QueryError, Seal};
+use crate::rights::{Rights, Scope};
 
 /// A compiled operation.
 pub struct Plan {
@@ -39,6 +40,26 @@ impl Plan {
             OfQuery::Node { call, .. } | OfQuery::Nodes { call, .. } | OfQuery::Entities { call, .. } => Some(call),
             _ => None,
         })
+    }
+}
+
+impl OfQuery {
+    /// The scopes of which one is needed to ask for it.
+    pub fn needs(&self) -> &'static [Scope] {
+        match self {
+            OfQuery::Typename | OfQuery::Freshness { .. } => &[Scope::Read, Scope::OpsRead],
+            OfQuery::Projection(_) | OfQuery::Catalog(_) => &[Scope::OpsRead],
+            OfQuery::Node { .. }
+            | OfQuery::Nodes { .. }
+            | OfQuery::Entities { .. }
+            | OfQuery::One { .. }
+            | OfQuery::Many(_)
+            | OfQuery::Search { .. }
+            | OfQuery::Paths { .. }
+            | OfQuery::Service(_)
+            | OfQuery::Schema(_)
+            | OfQuery::Type { .. } => &[Scope::Read],
+        }
     }
 }
 
@@ -259,24 +280,30 @@ impl List {
         schema: &Schema,
         model: &Model,
         seal: &Seal,
-        personal: bool,
+        rights: &Rights,
         variables: &Variables,
     ) -> Arc<Bound> {
-        let bind = || Arc::new(self.bound(model, seal, personal, self.call.bind(schema, variables)));
+        let bind = || Arc::new(self.bound(model, seal, rights, self.call.bind(schema, variables)));
         match self.call.fixed {
-            Some(_) => self.fixed[usize::from(personal)].get_or_init(bind).clone(),
+            Some(_) => self.fixed[usize::from(rights.sees_personal())].get_or_init(bind).clone(),
             None => bind(),
         }
     }
 
-    fn bound(&self, model: &Model, seal: &Seal, personal: bool, given: Result<Map<String, Json>, QueryError>) -> Bound {
+    fn bound(
+        &self,
+        model: &Model,
+        seal: &Seal,
+        rights: &Rights,
+        given: Result<Map<String, Json>, QueryError>,
+    ) -> Bound {
         let mut domains = self.domains.clone();
         let arguments = given.and_then(|given| {
             reach::of_list(model, self.entity, &given, &mut |entity| domains.push(model.entities[entity].domain));
             if given.values().map(super::json::count).sum::<usize>() > VALUES_MAX {
                 return Err(QueryError::bad_input(format!("the arguments have more than {VALUES_MAX} values")));
             }
-            Arguments::read(model, self.entity, seal, personal, &given)
+            Arguments::read(model, self.entity, seal, rights, &given)
         });
         domains.sort_unstable();
         domains.dedup();

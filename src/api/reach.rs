@@ -37,7 +37,8 @@ fn link(model: &Model, entity: EntityId, name: &str) -> Option<EntityId> {
     entity.fields[entity.field_named(name)?].kind.link()
 }
 
-fn of_filter(model: &Model, entity: EntityId, filter: &Json, touch: &mut impl FnMut(EntityId)) {
+/// Shows each entity that a coerced filter leads to.
+pub fn of_filter(model: &Model, entity: EntityId, filter: &Json, touch: &mut impl FnMut(EntityId)) {
     for (name, value) in filter.as_object().into_iter().flatten() {
         if matches!(name.as_str(), "and" | "or") {
             value.as_array().into_iter().flatten().for_each(|part| of_filter(model, entity, part, touch));

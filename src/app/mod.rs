@@ -11,11 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{self, Admission, Api, Schema, Trusted};
+use crate::api::{self, Access, Admission, Api, Schema, Trusted};
+use crate::auth::Authority;
 use crate::cdc::Skipped;
 use crate::clock;
-use crate::config::{Config, Documents, SourceConfig, SourceKind, TopicConfig};
+use crate::config::{Config, Documents, SourceConfig, SourceKind, TlsConfig, TopicConfig};
 use crate::event::Decoder;
+use crate::http::tls::Tls;
 use crate::http::{Room, Service, router, server};
 use crate::ids::{By, DomainId, TopicId};
 use crate::intake::Intake;
@@ -33,6 +35,8 @@ use crate::source::log::{Log, LogError};
 use crate::source::{Outlet, Source};
 use crate::telemetry::Metrics;
 use crate::threads::Threads;
+use tokio::task::JoinSet;
+
 use checkpoints::Begun;
 
 /// How long requests under way may take at a shutdown.
@@ -146,6 +150,7 @@ pub struct App {
     about: (String, String, Vec<String>),
     started: Duration,
     service: Service,
+    tls: Option<Arc<Tls>>,
     pipeline: Pipeline,
 }
 
@@ -153,12 +158,15 @@ pub struct App {
 pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let Store { config, model, embedded, threads, keys, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
+    let has_issuers = config.auth.as_ref().is_some_and(|auth| !auth.issuers.is_empty());
+    let access = Access::new(&schema, &model, &config.access, has_issuers).map_err(|faults| faults.join("\n"))?;
     let rules = rules(&model, &config);
     let limits = Arc::new(config.limits.clone());
     let trusted = trusted(&schema, &model, &limits, &config.documents).map_err(|faults| faults.join("\n"))?;
     let documents = Arc::new(api::Documents::new(trusted));
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
     let metrics = metrics(&model, &config)?;
+    let tls = tls(config.tls.as_ref())?;
     let started = clock::tick();
     let named = |source: &SourceConfig| match &source.kind {
         SourceKind::Log => format!("{} (the embedded log)", source.name),
@@ -225,9 +233,13 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let pipeline = Pipeline::start(parts, sources, keys, &threads)
         .map_err(|error| format!("the projection cannot start: {error}"))?;
     let admission = Admission::new(&limits);
-    let api = Api { model, schema, generation, seal, admission, documents, limits: limits.clone(), rules };
+    let access = access.map(Arc::new);
+    let api = Api { model, schema, generation, seal, admission, documents, access, limits: limits.clone(), rules };
     let service = Service {
         api: api.clone(),
+        authority: config.auth.map(|auth| Arc::new(Authority::new(auth))),
+        // Known when there is a listener.
+        is_here_alone: false,
         intake: embedded.map(|embedded| embedded.intake),
         retrier: pipeline.retrier.clone(),
         checkpointing: pipeline.checkpointing.clone(),
@@ -238,7 +250,13 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         limits,
         room: Room::default(),
     };
-    Ok(App { api, threads, about, started, service, pipeline })
+    Ok(App { api, threads, about, started, service, tls, pipeline })
+}
+
+/// The certificate of the configuration, read.
+pub fn tls(config: Option<&TlsConfig>) -> Result<Option<Arc<Tls>>, String> {
+    let open = |config: &TlsConfig| Tls::open(&config.cert, &config.key, config.client_ca.as_deref());
+    Ok(config.map(open).transpose()?.map(Arc::new))
 }
 
 /// The documents that are known from the start, read by the schema.
@@ -304,11 +322,19 @@ fn sources(config: &Config, embedded: Option<&EmbeddedStore>, late: Option<&Late
 }
 
 impl App {
+    /// Whether it is asked over TLS.
+    pub fn is_secured(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Says in the log what starts, and where.
     pub fn announce(&self, address: SocketAddr) {
         let (data, sources, read) = &self.about;
         let (version, model) = (env!("CARGO_PKG_VERSION"), self.api.model.fingerprint.as_str());
         tracing::info!(version, model, data, sources, %address, "staygraph starts");
+        if self.service.authority.is_none() && !address.ip().to_canonical().is_loopback() {
+            tracing::warn!("the service listens beyond this machine, and nobody may ask: configure `[auth]`");
+        }
         let Some(intake) = &self.service.intake else { return };
         match intake.log().holds() {
             Ok(held) => {
@@ -358,7 +384,13 @@ impl App {
         let failed = |error: std::io::Error| format!("the listener failed: {error}");
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-        let (limits, routes) = (self.service.limits.clone(), router(self.service));
+        let address = listener.local_addr().map_err(failed)?;
+        let is_here_alone = address.ip().to_canonical().is_loopback();
+        let mut kept = JoinSet::new();
+        let issuers = self.service.authority.iter().flat_map(|authority| authority.issuers());
+        issuers.for_each(|issuer| drop(kept.spawn(issuer.clone().keep())));
+        self.tls.iter().for_each(|tls| drop(kept.spawn(tls.clone().keep())));
+        let (limits, routes) = (self.service.limits.clone(), router(Service { is_here_alone, ..self.service }));
         let relay = tokio::spawn(self.api.generation.clone().relay());
         let hydration = tokio::spawn(App::hydrate(self.api.generation.clone(), self.started));
         let threads = self.threads.clone();
@@ -368,10 +400,11 @@ impl App {
                 _ = threads.died() => tokio::time::sleep(DYING).await,
             }
         };
-        if !server::serve(listener, routes, limits, stop, GRACE).await {
+        if !server::serve(listener, self.tls, routes, limits, stop, GRACE).await {
             tracing::warn!("requests under way took too long, and were cut off");
         }
         relay.abort();
+        kept.abort_all();
         if !hydration.is_finished() {
             hydration.abort();
             // It was ready for less than a look.

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::Value as Json;
 
 use super::progress::{Progress, Unit};
-use super::service::service_url;
+use super::service::{Client, Credential, hint, service_url};
 use super::{Failure, counted, one, say};
 use crate::app;
 use crate::config::{Config, LogOptions, ModelText, Options};
@@ -27,6 +27,8 @@ pub struct Append {
     /// The running service; `http://127.0.0.1:8080` unless said. Wins over what names a log at rest.
     #[arg(long, value_name = "URL", env = "STAYGRAPH_TO", value_parser = service_url)]
     to: Option<String>,
+    #[command(flatten)]
+    credential: Credential,
     /// The folder of a log at rest, to append to it without a service.
     #[arg(long, value_name = "DIR", env = "STAYGRAPH_DATA")]
     data: Option<PathBuf>,
@@ -40,7 +42,7 @@ pub struct Append {
 
 /// Where the lines go.
 enum Target {
-    Service(String),
+    Service(Client, String),
     Log(Box<Intake>),
 }
 
@@ -66,7 +68,7 @@ impl Append {
             to => {
                 start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
                 let to = to.as_deref().unwrap_or("http://127.0.0.1:8080");
-                Target::Service(format!("{}/events", to.trim_end_matches('/')))
+                Target::Service(self.credential.client()?, format!("{}/events", to.trim_end_matches('/')))
             }
         };
         let (mut lines, total): (Box<dyn BufRead>, Option<u64>) = if self.file.as_os_str() == "-" {
@@ -216,11 +218,10 @@ fn send(target: &Target, chunk: &Chunk) -> Result<Json, Failure> {
             }
             Err(Refusal::Log(error)) => Err(one(error.to_string())),
         },
-        Target::Service(url) => {
-            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        Target::Service(client, url) => {
             // What is too large is told before it is sent.
             let request =
-                agent.post(url).header("content-type", "application/x-ndjson").header("expect", "100-continue");
+                client.post(url).header("content-type", "application/x-ndjson").header("expect", "100-continue");
             let sent = request.send(&chunk.bytes);
             let mut response = sent.map_err(|error| one(format!("{url} does not answer: {error}")))?;
             let status = response.status();
@@ -230,7 +231,7 @@ fn send(target: &Target, chunk: &Chunk) -> Result<Json, Failure> {
             match body.get("results") {
                 Some(_) => Ok(body),
                 None if status.as_u16() == 413 && chunk.lines == 1 => Ok(too_large_line(detail)),
-                None => Err(one(format!("{url} refused: {detail}"))),
+                None => Err(one(format!("{url} refused: {detail}{}", hint(status.as_u16())))),
             }
         }
     }

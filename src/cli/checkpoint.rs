@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value as Json;
 
-use super::service::{agent, answer, service_url};
+use super::service::{Credential, answer, service_url};
 use super::{Failure, one, say};
 use crate::config::LogOptions;
 use crate::telemetry::start_logs;
@@ -13,13 +13,15 @@ pub struct Checkpoint {
     /// The running service.
     #[arg(long, value_name = "URL", env = "STAYGRAPH_TO", default_value = "http://127.0.0.1:8080", value_parser = service_url)]
     to: String,
+    #[command(flatten)]
+    credential: Credential,
 }
 
 impl Checkpoint {
     pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
         start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
         let to = self.to.as_str();
-        let taken = answer(to, agent().post(format!("{to}/projection/checkpoints")).send_empty())?;
+        let taken = answer(to, self.credential.client()?.post(format!("{to}/projection/checkpoints")).send_empty())?;
         let taken: Json =
             serde_json::from_slice(&taken).map_err(|_| one(format!("{to} answers, and not as staygraph does")))?;
         let text = |name: &str| taken[name].as_str().unwrap_or_default().to_owned();

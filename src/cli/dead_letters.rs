@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 use serde_json::{Value as Json, json};
 
-use super::service::{agent, answer, service_url};
+use super::service::{Client, Credential, answer, service_url};
 use super::{Failure, counted, misused, one, say};
 use crate::config::LogOptions;
 use crate::event::Code;
@@ -22,6 +22,8 @@ pub struct DeadLetters {
     /// The running service.
     #[arg(long, value_name = "URL", env = "STAYGRAPH_TO", default_value = "http://127.0.0.1:8080", global = true, value_parser = service_url)]
     to: String,
+    #[command(flatten)]
+    credential: Credential,
 }
 
 #[derive(Subcommand)]
@@ -61,14 +63,14 @@ struct Wanted {
 
 impl Wanted {
     /// Whether there are such a code and such a domain, as far as anybody knows.
-    fn check(&self, to: &str) -> Result<(), Failure> {
+    fn check(&self, client: &Client, to: &str) -> Result<(), Failure> {
         let codes = Code::ALL.map(Code::name);
         if let Some(code) = self.code.as_deref().filter(|code| !codes.contains(code)) {
             let near = nearest(code, codes.into_iter());
             return Err(misused(format!("--code: there is no code `{code}`{near} (there are {})", codes.join(", "))));
         }
         let Some(domain) = &self.domain else { return Ok(()) };
-        let sent = agent().post(format!("{to}/graphql")).send_json(json!({ "query": "{ freshness { domain } }" }));
+        let sent = client.post(format!("{to}/graphql")).send_json(json!({ "query": "{ freshness { domain } }" }));
         let reply: Json = serde_json::from_slice(&answer(to, sent)?).unwrap_or_default();
         let listed = reply["data"]["freshness"].as_array().into_iter().flatten();
         let known: Vec<&str> = listed.filter_map(|domain| domain["domain"].as_str()).collect();
@@ -83,20 +85,20 @@ impl Wanted {
 impl DeadLetters {
     pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
         start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
-        let to = self.to.as_str();
+        let (client, to) = (&self.credential.client()?, self.to.as_str());
         if let What::List { wanted } | What::Retry { wanted, .. } | What::Discard { wanted, .. } = &self.what {
-            wanted.check(to)?;
+            wanted.check(client, to)?;
         }
         match self.what {
-            What::List { wanted } => list(to, &wanted),
+            What::List { wanted } => list(client, to, &wanted),
             What::Show { id } => {
-                let bytes = answer(to, agent().get(format!("{to}/dead-letters/{id}")).call())?;
+                let bytes = answer(to, client.get(format!("{to}/dead-letters/{id}")).call())?;
                 // Whoever closed the pipe has heard enough.
                 let _ = std::io::stdout().write_all(&bytes);
                 Ok(())
             }
             What::Retry { id, wanted } => {
-                let done = post(to, "retry", id, &wanted)?;
+                let done = post(client, to, "retry", id, &wanted)?;
                 let number = |name: &str| done[name].as_u64().unwrap_or(0);
                 let (letters, refused) = (number("letters"), number("refused"));
                 say(&format!(
@@ -107,7 +109,7 @@ impl DeadLetters {
                 if refused > 0 { Err(one("`staygraph dead-letters list` says why".into())) } else { Ok(()) }
             }
             What::Discard { id, wanted } => {
-                let done = post(to, "discard", id, &wanted)?;
+                let done = post(client, to, "discard", id, &wanted)?;
                 say(&format!("{} taken away", counted(done["letters"].as_u64().unwrap_or(0), "letter")));
                 Ok(())
             }
@@ -115,20 +117,20 @@ impl DeadLetters {
     }
 }
 
-fn post(to: &str, what: &str, id: Option<String>, wanted: &Wanted) -> Result<Json, Failure> {
+fn post(client: &Client, to: &str, what: &str, id: Option<String>, wanted: &Wanted) -> Result<Json, Failure> {
     let body = json!({ "id": id, "code": wanted.code, "domain": wanted.domain });
-    let bytes = answer(to, agent().post(format!("{to}/dead-letters/{what}")).send_json(&body))?;
+    let bytes = answer(to, client.post(format!("{to}/dead-letters/{what}")).send_json(&body))?;
     serde_json::from_slice(&bytes).map_err(|error| one(format!("{to} answered no JSON: {error}")))
 }
 
-fn list(to: &str, wanted: &Wanted) -> Result<(), Failure> {
+fn list(client: &Client, to: &str, wanted: &Wanted) -> Result<(), Failure> {
     let query = "query ($domain: String, $code: String, $first: Int, $after: String) {
         projection { deadLetters(domain: $domain, code: $code, first: $first, after: $after) {
             nodes { id code field message at type subject size } pageInfo { hasNextPage endCursor } } } }";
     let mut after = Json::Null;
     loop {
         let variables = json!({ "domain": wanted.domain, "code": wanted.code, "first": PAGE, "after": after });
-        let sent = agent().post(format!("{to}/graphql")).send_json(json!({ "query": query, "variables": variables }));
+        let sent = client.post(format!("{to}/graphql")).send_json(json!({ "query": query, "variables": variables }));
         let reply: Json = serde_json::from_slice(&answer(to, sent)?).unwrap_or_default();
         if let Some(message) = reply["errors"][0]["message"].as_str() {
             return Err(one(message.to_owned()));

@@ -99,7 +99,7 @@ impl Demo {
             false => Some(Trickle::start(intake, state, &app.threads).map_err(one)?),
         };
         if !stop.is_asked() {
-            say(&screen(&url(address), self.no_trickle));
+            say(&screen(&url(&app, address), self.no_trickle));
         }
         let served = run_app(app, listener, stop);
         drop(trickle);

@@ -8,6 +8,7 @@ mod map;
 mod progress;
 mod service;
 mod stop;
+mod token;
 mod verify;
 
 use std::net::SocketAddr;
@@ -53,6 +54,8 @@ enum Command {
     Checkpoint(checkpoint::Checkpoint),
     /// Compare what two graphs say, of two services or of a service and a checkpoint: 0 where it is the same.
     Verify(verify::Verify),
+    /// Make a token for a scraper or a job: prints it, and what the configuration file says of it.
+    Token(token::Token),
     /// Check the model and the configuration: silent when they are right.
     Check {
         #[command(flatten)]
@@ -90,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::DeadLetters(letters) => letters.run(&logs),
         Command::Checkpoint(checkpoint) => checkpoint.run(&logs),
         Command::Verify(verify) => verify.run(&logs),
+        Command::Token(token) => token.run(),
         Command::Check { options } => check(&options, &logs),
         Command::Map(map) => map.run(&logs),
         Command::Schema { options } => schema(&options, &logs),
@@ -109,9 +113,13 @@ fn check(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
     let config = Config::read(options, logs, &ModelText::File)?;
     start_logs(config.log_format, config.verbose);
     config.warnings.iter().for_each(|warning| tell(Told::Warning, warning));
+    app::tls(config.tls.as_ref()).map_err(one)?;
     // What only shows when the schema is made.
     let model = Arc::new(config.model);
     let schema = crate::api::make(&model).map_err(one)?;
+    let has_issuers = config.auth.as_ref().is_some_and(|auth| !auth.issuers.is_empty());
+    crate::api::Access::new(&schema, &model, &config.access, has_issuers)
+        .map_err(|lines| Failure { lines, code: 1 })?;
     app::trusted(&schema, &model, &config.limits, &config.documents).map_err(|lines| Failure { lines, code: 1 })?;
     Ok(())
 }
@@ -125,7 +133,7 @@ fn serve(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(|error| one(error.to_string()))?;
     let app = app::open(config).and_then(|store| app::start(store, None)).map_err(one)?;
     app.announce(address);
-    say(&format!("staygraph listens on {}", url(address)));
+    say(&format!("staygraph listens on {}", url(&app, address)));
     run_app(app, listener, stop)
 }
 
@@ -165,8 +173,9 @@ fn counted(count: u64, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
+fn url(app: &app::App, address: SocketAddr) -> String {
+    let scheme = if app.is_secured() { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -1,6 +1,12 @@
 //! A running service, as commands name it.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use serde_json::Value as Json;
+use ureq::RequestBuilder;
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::typestate::{WithBody, WithoutBody};
 
 use super::{Failure, one};
 
@@ -26,8 +32,64 @@ pub fn service_url(text: &str) -> Result<String, String> {
     Ok(format!("{scheme}://{}", rest.trim_end_matches('/')))
 }
 
-pub fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+/// Where commands find their token, beside a file.
+const TOKEN: &str = "STAYGRAPH_TOKEN";
+
+/// What a command asks a service with. A token is never an argument: everybody on the machine can read those.
+#[derive(Args)]
+pub struct Credential {
+    /// A file that holds a token, for a service that asks for one; unless given, the variable STAYGRAPH_TOKEN has it.
+    #[arg(long, value_name = "FILE", env = "STAYGRAPH_TOKEN_FILE", global = true)]
+    token_file: Option<PathBuf>,
+}
+
+impl Credential {
+    /// What asks with it.
+    pub fn client(&self) -> Result<Client, Failure> {
+        let (token, place) = match &self.token_file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text.map_err(|error| one(format!("{} cannot be read: {error}", path.display())))?;
+                (Some(text), path.display().to_string())
+            }
+            None => (std::env::var(TOKEN).ok().filter(|token| !token.is_empty()), TOKEN.to_owned()),
+        };
+        let authorization = match token.as_deref().map(str::trim) {
+            None => None,
+            Some(token) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Some(format!("Bearer {token}"))
+            }
+            Some(_) => return Err(one(format!("{place} holds no token: it is one word"))),
+        };
+        // The system's certificates, and those that SSL_CERT_FILE names: a service often has one of its company's making.
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).tls_config(tls).build().into();
+        Ok(Client { agent, authorization })
+    }
+}
+
+/// Asks a service.
+pub struct Client {
+    agent: ureq::Agent,
+    /// Never shown.
+    authorization: Option<String>,
+}
+
+impl Client {
+    pub fn get(&self, url: impl AsRef<str>) -> RequestBuilder<WithoutBody> {
+        self.authorized(self.agent.get(url.as_ref()))
+    }
+
+    pub fn post(&self, url: impl AsRef<str>) -> RequestBuilder<WithBody> {
+        self.authorized(self.agent.post(url.as_ref()))
+    }
+
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.authorization {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
+        }
+    }
 }
 
 /// An answer's body, or what the service says against it.
@@ -40,7 +102,13 @@ pub fn answer(to: &str, sent: Result<ureq::http::Response<ureq::Body>, ureq::Err
         return Ok(body);
     }
     let problem: Json = serde_json::from_slice(&body).unwrap_or_default();
-    Err(one(problem["detail"].as_str().unwrap_or(status.as_str()).to_owned()))
+    let said = problem["detail"].as_str().or(problem["errors"][0]["message"].as_str());
+    Err(one(format!("{}{}", said.unwrap_or(status.as_str()), hint(status.as_u16()))))
+}
+
+/// What to do where a service wants to know who asks.
+pub fn hint(status: u16) -> String {
+    if status == 401 { format!(" (`--token-file FILE` or {TOKEN} gives a command its token)") } else { String::new() }
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::service::{agent, answer, service_url};
+use super::service::{Client, Credential, answer, service_url};
 use super::{Failure, misused, one, say};
 use crate::config::LogOptions;
 use crate::graph::View;
@@ -34,6 +35,8 @@ pub struct Verify {
     /// The keys of personal values, for a checkpoint; unless given, the file `keys` beside its folder. Of an object's nothing is assumed.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
+    #[command(flatten)]
+    credential: Credential,
 }
 
 /// What a side says at a position.
@@ -48,26 +51,28 @@ struct Said {
 
 /// One of the two.
 enum Side {
-    Service(String),
+    Service(Rc<Client>, String),
     Checkpoint { named: String, position: String, view: Box<View> },
 }
 
 impl Verify {
     pub fn run(self, logs: &LogOptions) -> Result<(), Failure> {
         start_logs(logs.log_format.unwrap_or_default(), logs.verbose);
-        let a = Side::Service(self.service.clone());
+        let client = Rc::new(self.credential.client()?);
+        let a = Side::Service(client.clone(), self.service.clone());
         let (b, (said_a, said_b)) = match &self.other {
             Some(other) => {
                 let b = match is_checkpoint(other) {
                     true => checkpoint(other, self.keys.as_deref())?,
                     false => {
-                        Side::Service(service_url(other).map_err(|error| misused(format!("B: `{other}`: {error}")))?)
+                        let url = service_url(other).map_err(|error| misused(format!("B: `{other}`: {error}")))?;
+                        Side::Service(client, url)
                     }
                 };
                 let said = at_one_position(&a, &b)?;
                 (b, said)
             }
-            None => self.with_its_own(&a)?,
+            None => self.with_its_own(&client, &a)?,
         };
         let nodes: u64 = said_a.entities.values().map(|(count, _)| count).sum();
         let kinds = said_a.entities.keys().chain(said_b.entities.keys()).collect::<std::collections::BTreeSet<_>>();
@@ -87,12 +92,12 @@ impl Verify {
 
 impl Verify {
     /// The service's newest checkpoint, and what both say. It goes on meanwhile: then there is another to be taken.
-    fn with_its_own(&self, a: &Side) -> Result<(Side, (Said, Said)), Failure> {
+    fn with_its_own(&self, client: &Client, a: &Side) -> Result<(Side, (Said, Said)), Failure> {
         let mut last = Err(one(format!("{} has no checkpoint", self.service)));
         for _ in 0..ROUNDS {
             // Where none are taken the newest that there is has to do.
-            let _ = agent().post(format!("{}/projection/checkpoints", self.service)).send_empty();
-            let asked = ask(&self.service, "{ projection { checkpoints { location } } }", "")?;
+            let _ = client.post(format!("{}/projection/checkpoints", self.service)).send_empty();
+            let asked = ask(client, &self.service, "{ projection { checkpoints { location } } }", "")?;
             let Some(newest) = asked["projection"]["checkpoints"][0]["location"].as_str() else { break };
             let b = checkpoint(newest, self.keys.as_deref())?;
             match at_one_position(a, &b) {
@@ -189,7 +194,7 @@ fn at_one_position(a: &Side, b: &Side) -> Result<(Said, Said), Failure> {
 impl Side {
     fn name(&self) -> &str {
         match self {
-            Side::Service(url) => url,
+            Side::Service(_, url) => url,
             Side::Checkpoint { named, .. } => named,
         }
     }
@@ -197,8 +202,9 @@ impl Side {
     /// What it says, at a position at least where it can come to that.
     fn say(&self, at_least: &str) -> Result<Said, Failure> {
         match self {
-            Side::Service(url) => {
+            Side::Service(client, url) => {
                 let asked = ask(
+                    client,
                     url,
                     "{ projection { version digest { position entities { entity count value } } } }",
                     at_least,
@@ -225,13 +231,12 @@ impl Side {
     fn digests(&self, entity: &str, said: &Said) -> Result<BTreeMap<String, String>, Failure> {
         let mut all = BTreeMap::new();
         match self {
-            Side::Service(url) => {
+            Side::Service(client, url) => {
                 let mut from = Some(0);
                 while let Some(slot) = from {
                     let version = said.version.unwrap_or_default();
                     let path = format!("{url}/projection/digest/{entity}?from={slot}&version={version}");
-                    let page: Json =
-                        serde_json::from_slice(&answer(url, agent().get(path).call())?).unwrap_or_default();
+                    let page: Json = serde_json::from_slice(&answer(url, client.get(path).call())?).unwrap_or_default();
                     if page["position"].as_str() != Some(&said.position) {
                         return Err(one(format!(
                             "{url} went on while it was read: which of `{entity}` differ is not known"
@@ -279,12 +284,12 @@ fn differences(entity: &str, a: &BTreeMap<String, String>, b: &BTreeMap<String, 
 }
 
 /// A query's data, at a position at least, if one is named: waited for as long as the service allows.
-fn ask(url: &str, query: &str, at_least: &str) -> Result<Json, Failure> {
+fn ask(client: &Client, url: &str, query: &str, at_least: &str) -> Result<Json, Failure> {
     let mut body = json!({ "query": query });
     if !at_least.is_empty() {
         body["extensions"] = json!({ "freshness": { "atLeast": at_least, "wait": "3s" } });
     }
-    let sent = agent().post(format!("{url}/graphql")).send_json(&body);
+    let sent = client.post(format!("{url}/graphql")).send_json(&body);
     let reply: Json = serde_json::from_slice(&answer(url, sent)?)
         .map_err(|_| one(format!("{url} answers, and not as staygraph does")))?;
     match reply["errors"][0]["message"].as_str() {

@@ -25,11 +25,25 @@ pub struct Sections {
     pub documents: Option<FileDocuments>,
     pub log: FileLog,
     pub checkpoints: Option<FileCheckpoints>,
+    pub auth: Option<FileAuth>,
+    pub tls: Option<FileTls>,
+    pub access: Vec<FileAccess>,
 }
 
 /// The keys of [`Sections`] and of [`LogOptions`]; all others are [`Options`].
-const SECTIONS: [&str; 8] =
-    ["sources", "domains", "mappings", "transactions", "dead_letters", "documents", "checkpoints", "log"];
+const SECTIONS: [&str; 11] = [
+    "sources",
+    "domains",
+    "mappings",
+    "transactions",
+    "dead_letters",
+    "documents",
+    "checkpoints",
+    "log",
+    "auth",
+    "tls",
+    "access",
+];
 const LOGS: [&str; 2] = ["log_format", "verbose"];
 
 #[derive(Debug, Deserialize)]
@@ -126,6 +140,93 @@ pub struct FileCheckpoints {
     pub every: Option<Millis<1000>>,
     pub keep: Option<Positive>,
     pub write: Option<bool>,
+}
+
+/// Who may ask.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileAuth {
+    pub anonymous: Option<Vec<String>>,
+    #[serde(default)]
+    pub tokens: Vec<FileToken>,
+    #[serde(default)]
+    pub issuers: Vec<FileIssuer>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileToken {
+    pub name: String,
+    pub sha256: String,
+    pub scopes: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileIssuer {
+    pub issuer: String,
+    pub audience: OneOrMore,
+    /// A URL, or a file, seen from this one.
+    pub jwks: String,
+    pub algorithms: Vec<String>,
+    pub scopes_claim: Option<String>,
+    pub leeway: Option<Millis<0>>,
+}
+
+/// A text, or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "is a text, or a list of texts")]
+pub enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    pub fn list(&self) -> Vec<String> {
+        match self {
+            OneOrMore::One(text) => vec![text.clone()],
+            OneOrMore::More(texts) => texts.clone(),
+        }
+    }
+}
+
+/// By which certificate the service is asked. Files in PEM, seen from this one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileTls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Which rows of an entity may be seen.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileAccess {
+    pub entity: String,
+    pub filter: Option<String>,
+    #[serde(default)]
+    pub unless: BTreeMap<String, ClaimValues>,
+    #[serde(default)]
+    pub require: bool,
+    #[serde(default)]
+    pub open: bool,
+}
+
+/// What a claim may be: one value, or one of a list.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "is a text, a number, a truth value, or a list of those")]
+pub enum ClaimValues {
+    More(Vec<ClaimValue>),
+    One(ClaimValue),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum ClaimValue {
+    Text(String),
+    Number(i64),
+    Truth(bool),
 }
 
 /// A table's rows into canonical events.

@@ -1,5 +1,7 @@
 //! Each room's options gathered: flags beat the environment, which beats the file. Read once, and unknown keys refused.
 
+mod access;
+mod auth;
 mod checkpoints;
 mod documents;
 mod domains;
@@ -12,6 +14,7 @@ mod written;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::auth::AuthConfig;
 use crate::cdc::Mapping;
 use crate::encoding::{Encoding, Registry};
 use crate::freshness::Thresholds;
@@ -19,11 +22,13 @@ use crate::ids::{By, DomainId, TopicId};
 use crate::limits::Limits;
 use crate::model::Model;
 use crate::projection::{Boundaries, DomainRules};
+use crate::rights::RowRule;
 use crate::source::kafka::KafkaConfig;
 use crate::telemetry::LogFormat;
 use domains::Sourced;
 use file::File;
 
+pub use auth::TlsConfig;
 pub use checkpoints::{CheckpointConfig, CheckpointPlace};
 pub use documents::{Documents, KnownDocument};
 pub use options::{DEPTH_MAX, LogOptions, Options};
@@ -95,6 +100,11 @@ pub struct Config {
     /// The documents that are known from the start.
     pub documents: Documents,
     pub checkpoints: CheckpointConfig,
+    /// Who may ask; none where only this machine may.
+    pub auth: Option<AuthConfig>,
+    /// Which rows may be seen; all where there is no rule.
+    pub access: Vec<RowRule>,
+    pub tls: Option<TlsConfig>,
     /// What is taken, and will surprise.
     pub warnings: Vec<String>,
 }
@@ -142,6 +152,9 @@ impl Config {
         }
         let documents = documents::read(&sections, &places, folder, &mut faults);
         let checkpoints = checkpoints::read(&sections, &places, &data_dir, &mut faults);
+        let auth = auth::read(&sections, &places, folder, &mut faults, &mut warnings);
+        let tls = auth::tls(&sections, folder);
+        let access = access::read(&sections, &model, &places, &mut faults, &mut warnings);
         if !faults.is_empty() {
             return Err(in_order(faults));
         }
@@ -150,6 +163,9 @@ impl Config {
         Ok(Config {
             documents,
             checkpoints,
+            auth,
+            access,
+            tls,
             domains,
             sources,
             topics,

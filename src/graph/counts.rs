@@ -36,7 +36,7 @@ impl Counts {
 
     /// Takes a record out and puts the next one of its slot in.
     pub(super) fn replace(&mut self, old: Packed<'_>, new: Packed<'_>) {
-        let plain = |record: Packed<'_>| record.flags().state() == State::Present && !record.flags().rare();
+        let plain = |record: Packed<'_>| record.flags().state() == State::Present && !record.flags().merged();
         if plain(old) && plain(new) && old.flags() == new.flags() {
             // What most updates come to: a bit or two.
             turn(&mut self.filled, old.presence(), new.presence());

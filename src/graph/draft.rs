@@ -13,6 +13,8 @@ use crate::model::{Entity, Operands, Rule};
 pub struct Draft {
     pub id: NodeId,
     pub(super) base: Option<Record>,
+    /// Where the base's sections begin; 0 of a reference, which has none.
+    sections: usize,
     pub(super) flags: Flags,
     /// Fields that changed, each with its value's place in `bytes`; the last one counts.
     changes: Vec<(FieldId, usize)>,
@@ -51,8 +53,10 @@ pub(super) struct Drafted<'a> {
 }
 
 impl Draft {
-    pub(super) fn begin(&mut self, id: NodeId, base: Record) {
+    pub(super) fn begin(&mut self, id: NodeId, base: Record, layout: &Layout) {
         (self.id, self.flags) = (id, Flags(base[0]));
+        let packed = Packed { layout, bytes: &base };
+        self.sections = if packed.is_reference() { 0 } else { packed.varying_end() };
         self.base = Some(base);
         self.changes.clear();
         self.bytes.clear();
@@ -87,7 +91,7 @@ impl Draft {
     pub(super) fn stamps<'a>(&'a self, layout: &'a Layout) -> &'a [u8] {
         let bytes = self.base.as_deref().unwrap_or(&[0, 0]);
         let base = Packed { layout, bytes };
-        if base.is_reference() { &[] } else { base.sections().stamps }
+        if base.is_reference() { &[] } else { base.sections_at(self.sections).stamps }
     }
 
     /// The bytes that the rules keep of it.
@@ -257,17 +261,22 @@ impl<'a> Drafted<'a> {
             }
         }
         out.extend_from_slice(key.as_bytes());
-        let mut old_cells = base.varying();
-        for field in &layout.varying {
-            let old = base.has(*field).then(|| old_cells.long());
-            match (draft.change(*field), old) {
-                (Some(Cell::String(text) | Cell::Json(text)), _) => put_long(out, text.as_bytes()),
-                (Some(Cell::List(list)), _) => put_long(out, list.bytes()),
-                (None, Some(bytes)) => put_long(out, bytes),
-                _ => {}
+        if base.is_reference() || draft.changed().any(|field| layout.varying.contains(&field)) {
+            let mut old_cells = base.varying();
+            for field in &layout.varying {
+                let old = base.has(*field).then(|| old_cells.long());
+                match (draft.change(*field), old) {
+                    (Some(Cell::String(text) | Cell::Json(text)), _) => put_long(out, text.as_bytes()),
+                    (Some(Cell::List(list)), _) => put_long(out, list.bytes()),
+                    (None, Some(bytes)) => put_long(out, bytes),
+                    _ => {}
+                }
             }
+        } else {
+            let cells = base.varying().0;
+            out.extend_from_slice(&cells[..cells.len() - (base.bytes.len() - draft.sections)]);
         }
-        let sections = if base.is_reference() { None } else { Some(base.sections()) };
+        let sections = (!base.is_reference()).then(|| base.sections_at(draft.sections));
         let old = |section: fn(&Sections<'a>) -> &'a [u8]| sections.as_ref().map_or(&[][..], section);
         put_long(out, draft.lineage.or(old(|sections| sections.lineage)));
         put_long(out, draft.stamps.or(old(|sections| sections.stamps)));
@@ -276,7 +285,7 @@ impl<'a> Drafted<'a> {
             draft.missing.or(old(|sections| sections.missing)),
             draft.merge.or(old(|sections| sections.merge)),
         ];
-        flags.set_rare(rare.iter().any(|section| !section.is_empty()));
+        flags.set_rare(rare[0], rare[1], rare[2]);
         if flags.rare() {
             rare.iter().for_each(|section| put_long(out, section));
         }

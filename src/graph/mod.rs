@@ -41,7 +41,7 @@ pub use index::{ALL, Code, Index, code_of, key_code, prefix_range, text_code, wi
 pub use kept::Kept;
 pub use lineage::{EventRef, Lineage};
 pub use near::cover;
-pub use paths::{Bounds, Halt, Hop, Path, paths};
+pub use paths::{Bounds, Halt, Hop, Path, Walker, paths};
 pub use record::{Completeness, Merge, Node, State};
 pub use renumbered::Renumbering;
 pub use saved::{Unpacked, Unpacker};
@@ -218,7 +218,7 @@ impl Graph {
     /// Begins a new record of a node. It counts once it is committed.
     pub fn edit(&mut self, id: NodeId) -> Draft {
         let mut draft = std::mem::take(&mut self.spare);
-        draft.begin(id, self.newest(id));
+        draft.begin(id, self.newest(id), &self.shared.layouts[id.entity]);
         draft
     }
 

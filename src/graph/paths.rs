@@ -31,6 +31,32 @@ pub struct Path {
     pub hops: Vec<Hop>,
 }
 
+/// Who a search is for: when it may go on, and which nodes there are for them.
+pub trait Walker {
+    type Error;
+
+    /// Told of each node that is expanded; may end the search.
+    fn step(&mut self, entity: EntityId) -> Result<(), Self::Error>;
+
+    /// Whether a node is there.
+    fn shows(&self, _node: NodeId) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+
+    /// Whether all nodes of an entity are: spares asking of each.
+    fn shows_all(&self, _entity: EntityId) -> bool {
+        true
+    }
+}
+
+impl<E, F: FnMut(EntityId) -> Result<(), E>> Walker for F {
+    type Error = E;
+
+    fn step(&mut self, entity: EntityId) -> Result<(), E> {
+        self(entity)
+    }
+}
+
 /// One end's search.
 struct Side {
     /// A node's distance, and every hop that first reached it: from where, and how as seen from the start.
@@ -49,15 +75,15 @@ pub enum Halt<E> {
     Stopped(E),
 }
 
-/// All shortest paths, as many as are asked for; none where no path is short enough. `step` is called for each node that
-/// is expanded, and may end the search.
-pub fn paths<E>(
+/// All shortest paths, as many as are asked for; none where no path is short enough. Which paths are given, and in which
+/// order, depends on keys alone, never on what is not there for who asks.
+pub fn paths<W: Walker>(
     view: &View,
     from: NodeId,
     to: NodeId,
     bounds: &Bounds<'_>,
-    mut step: impl FnMut(EntityId) -> Result<(), E>,
-) -> Result<Vec<Path>, Halt<E>> {
+    mut walker: W,
+) -> Result<Vec<Path>, Halt<W::Error>> {
     if from == to {
         return Ok(vec![Path { nodes: vec![from], hops: Vec::new() }]);
     }
@@ -70,62 +96,79 @@ pub fn paths<E>(
     let (mut start, mut end) = (side(from, true), side(to, false));
     while start.depth + end.depth < bounds.hops_max && !start.frontier.is_empty() && !end.frontier.is_empty() {
         // The side with fewer links to look at.
-        let (near, far) = if cost(view, &start, bounds) <= cost(view, &end, bounds) {
+        let (near, far) = if cost(view, &start, bounds, &walker)? <= cost(view, &end, bounds, &walker)? {
             (&mut start, &mut end)
         } else {
             (&mut end, &mut start)
         };
         let limit = bounds.visited_max.saturating_sub(far.seen.len());
-        near.expand(view, bounds, limit, &mut step)?;
+        near.expand(view, bounds, limit, &mut walker)?;
         let mut meeting: Vec<NodeId> =
             near.frontier.iter().filter(|node| far.seen.contains_key(node)).copied().collect();
         if !meeting.is_empty() {
-            meeting.sort_unstable();
-            return Ok(join(&start, &end, &meeting, bounds.first));
+            meeting.sort_by_cached_key(|node| place(view, *node));
+            return Ok(join(view, &start, &end, &meeting, bounds.first));
         }
     }
     Ok(Vec::new())
+}
+
+/// What orders nodes whatever else there is in the graph.
+fn place(view: &View, node: NodeId) -> (EntityId, String) {
+    (node.entity, view.node(node).key().to_owned())
 }
 
 fn allowed(bounds: &Bounds<'_>, entity: EntityId, field: FieldId) -> bool {
     bounds.via.is_empty() || bounds.via.contains(&(entity, field))
 }
 
-/// Links at a side's frontier.
-fn cost(view: &View, side: &Side, bounds: &Bounds<'_>) -> usize {
+/// Links at a side's frontier, of which no more are counted one by one than may be visited.
+fn cost<W: Walker>(view: &View, side: &Side, bounds: &Bounds<'_>, walker: &W) -> Result<usize, Halt<W::Error>> {
     let model = view.model();
     let mut cost = 0;
     for NodeId { entity, slot } in side.frontier.iter().copied() {
         cost += 1;
         for (source, description) in model.entities.entries() {
             for (field, link) in description.fields.entries() {
-                if link.kind.link() == Some(entity) && allowed(bounds, source, field) {
+                if link.kind.link() != Some(entity) || !allowed(bounds, source, field) {
+                    continue;
+                }
+                if walker.shows_all(source) {
                     cost += view.degree(source, field, slot);
+                    continue;
+                }
+                for from in view.sources(source, field, slot) {
+                    if cost > bounds.visited_max {
+                        break;
+                    }
+                    cost += usize::from(walker.shows(source.node(from)).map_err(Halt::Stopped)?);
                 }
             }
         }
     }
-    cost
+    Ok(cost)
 }
 
 impl Side {
-    fn expand<E>(
+    fn expand<W: Walker>(
         &mut self,
         view: &View,
         bounds: &Bounds<'_>,
         limit: usize,
-        step: &mut impl FnMut(EntityId) -> Result<(), E>,
-    ) -> Result<(), Halt<E>> {
+        walker: &mut W,
+    ) -> Result<(), Halt<W::Error>> {
         let model = view.model();
         self.depth += 1;
         let mut next = Vec::new();
         for from in std::mem::take(&mut self.frontier) {
             let entity = from.entity;
-            step(entity).map_err(Halt::Stopped)?;
+            walker.step(entity).map_err(Halt::Stopped)?;
             let node = view.node(from);
             for (field, description) in model.entities[entity].fields.entries() {
                 let Some(target) = description.kind.link().filter(|_| allowed(bounds, entity, field)) else { continue };
-                if let Some(target) = view.follow(&node, field, target).filter(|_| node.is_listed()) {
+                if let Some(target) = view.follow(&node, field, target).filter(|_| node.is_listed())
+                    && walker.shows(target).map_err(Halt::Stopped)?
+                {
                     self.reach(target, from, Hop { entity, field, forward: self.is_start }, &mut next);
                 }
             }
@@ -141,6 +184,9 @@ impl Side {
                         }
                         let hop = Hop { entity: source, field, forward: !self.is_start };
                         for slot in view.sources(source, field, member) {
+                            if !walker.shows(source.node(slot)).map_err(Halt::Stopped)? {
+                                continue;
+                            }
                             self.reach(source.node(slot), from, hop, &mut next);
                             if self.seen.len() > limit {
                                 return Err(Halt::Visited);
@@ -166,12 +212,14 @@ impl Side {
     }
 
     /// Every way from this side's end to a node: the nodes before it and the hops, nearest to the node first.
-    fn ways(&self, node: NodeId, most: usize) -> Vec<Vec<(NodeId, Hop)>> {
+    fn ways(&self, view: &View, node: NodeId, most: usize) -> Vec<Vec<(NodeId, Hop)>> {
         let Some((_, hops)) = self.seen.get(&node).filter(|(depth, _)| *depth > 0) else { return vec![Vec::new()] };
+        let mut hops = hops.clone();
+        hops.sort_by_cached_key(|(from, hop)| (place(view, *from), *hop));
         let mut ways = Vec::new();
         for (from, hop) in hops {
-            for rest in self.ways(*from, most - ways.len()) {
-                let mut way = vec![(*from, *hop)];
+            for rest in self.ways(view, from, most - ways.len()) {
+                let mut way = vec![(from, hop)];
                 way.extend(rest);
                 ways.push(way);
                 if ways.len() == most {
@@ -183,11 +231,11 @@ impl Side {
     }
 }
 
-fn join(start: &Side, end: &Side, meeting: &[NodeId], first: usize) -> Vec<Path> {
+fn join(view: &View, start: &Side, end: &Side, meeting: &[NodeId], first: usize) -> Vec<Path> {
     let mut paths = Vec::new();
     for node in meeting {
-        for before in start.ways(*node, first) {
-            for after in end.ways(*node, first) {
+        for before in start.ways(view, *node, first) {
+            for after in end.ways(view, *node, first) {
                 if paths.len() == first {
                     return paths;
                 }

@@ -71,6 +71,8 @@ impl Flags {
     const NAMED: u8 = 8;
     const RARE: u8 = 16;
     const REJECTED: u8 = 32;
+    const MERGED: u8 = 64;
+    const GAPS: u8 = 128;
 
     pub fn state(self) -> State {
         match self.0 & Flags::STATE {
@@ -124,8 +126,21 @@ impl Flags {
         self.0 & Flags::RARE != 0
     }
 
-    pub fn set_rare(&mut self, rare: bool) {
-        self.set(Flags::RARE, rare);
+    /// Whether it has a merge, be it void or not.
+    pub fn merged(self) -> bool {
+        self.0 & Flags::MERGED != 0
+    }
+
+    /// Whether versions of it are missing.
+    pub fn gaps(self) -> bool {
+        self.0 & Flags::GAPS != 0
+    }
+
+    /// What follows from the sections.
+    pub fn set_rare(&mut self, attributes: &[u8], missing: &[u8], merge: &[u8]) {
+        self.set(Flags::RARE, ![attributes, missing, merge].iter().all(|section| section.is_empty()));
+        self.set(Flags::MERGED, !merge.is_empty());
+        self.set(Flags::GAPS, !missing.is_empty());
     }
 }
 
@@ -165,7 +180,7 @@ impl<'a> Packed<'a> {
     /// Whether events of a present entity are known to be missing: their versions, or those that were refused.
     pub fn is_incomplete(self) -> bool {
         let flags = self.flags();
-        flags.rejected() || flags.rare() && !self.sections().missing.is_empty()
+        flags.rejected() || flags.gaps()
     }
 
     pub fn is_reference(self) -> bool {
@@ -244,11 +259,22 @@ impl<'a> Packed<'a> {
     }
 
     pub fn sections(self) -> Sections<'a> {
+        self.sections_at(self.varying_end())
+    }
+
+    /// Where the varying cells end, and the sections begin.
+    pub fn varying_end(self) -> usize {
         let mut tail = self.tail();
         let varying = self.layout.varying.iter().filter(|field| self.has(**field)).count();
         for _ in 0..varying {
             tail.long();
         }
+        self.bytes.len() - tail.0.len()
+    }
+
+    /// The sections, where it is known where they begin.
+    pub fn sections_at(self, start: usize) -> Sections<'a> {
+        let mut tail = Reader(&self.bytes[start..]);
         let (lineage, stamps) = (tail.long(), tail.long());
         let (attributes, missing, merge) =
             if self.flags().rare() { (tail.long(), tail.long(), tail.long()) } else { (&[][..], &[][..], &[][..]) };
@@ -256,13 +282,10 @@ impl<'a> Packed<'a> {
     }
 
     pub fn merge(self) -> Option<Merge<'a>> {
-        if !self.flags().rare() {
+        if !self.flags().merged() {
             return None;
         }
         let mut reader = Reader(self.sections().merge);
-        if reader.is_empty() {
-            return None;
-        }
         let (into, void) = (Slot(reader.number() as u32), reader.number() == 1);
         let time = reader.instant();
         Some(Merge { into, void, order: (time, reader.text(), reader.text()) })
@@ -321,6 +344,11 @@ impl<'v> Node<'v> {
     /// Whether anyone can look at it: it has events of its own, or something names it.
     pub fn exists(&self) -> bool {
         self.packed().exists()
+    }
+
+    /// Whether events of it were refused, and wait.
+    pub fn rejected(&self) -> bool {
+        self.packed().flags().rejected()
     }
 
     /// Whether it answers with another, its survivor.

@@ -54,7 +54,7 @@ impl Renumbering {
             .map(|(_, field)| field.wire_name.as_str())
             .collect();
         let mut draft = Draft::default();
-        draft.begin(entity.node(Slot::MIN), reference(old.key()));
+        draft.begin(entity.node(Slot::MIN), reference(old.key()), layout);
         draft.flags = old.flags();
         for (was, is) in fields.entries() {
             if description.fields[*is].derived.is_none() && old.has(was) {

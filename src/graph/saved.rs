@@ -51,7 +51,7 @@ impl View {
     fn save_sealed(&self, entity: EntityId, record: &Record, strip: Strip<'_>, seal: Seal<'_>, out: &mut Vec<u8>) {
         let (description, layout) = (&self.model().entities[entity], &self.shared().layouts[entity]);
         let mut draft = Draft::default();
-        draft.begin(entity.node(Slot::MIN), record.clone());
+        draft.begin(entity.node(Slot::MIN), record.clone(), layout);
         let packed = Packed { layout, bytes: record };
         draft.forget_personal(description, &strip(packed.sections().stamps, description.fields.len()));
         let mut public = Vec::with_capacity(record.len());
@@ -166,12 +166,27 @@ impl Unpacker {
             };
             let bytes = opened.as_deref().unwrap_or(bytes);
             records.push(match &self.earlier {
-                None => bytes.into(),
+                None => flagged(Packed { layout, bytes }),
                 Some(earlier) => earlier.renumber(&self.shared, entity, Packed { layout, bytes }, relabel)?,
             });
         }
         Ok(Unpacked(records))
     }
+}
+
+/// A record with the flags that follow from its sections: format 1 had fewer.
+fn flagged(record: Packed<'_>) -> Record {
+    let mut flags = record.flags();
+    if flags.rare() {
+        let sections = record.sections();
+        flags.set_rare(sections.attributes, sections.missing, sections.merge);
+    }
+    if flags == record.flags() {
+        return record.bytes.into();
+    }
+    let mut bytes = record.bytes.to_vec();
+    bytes[0] = flags.0;
+    bytes.into()
 }
 
 impl Layout {

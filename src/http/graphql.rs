@@ -1,34 +1,41 @@
 //! GraphQL over HTTP, by its specification (draft of 2025): POST and GET, queries only, two media types.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, RawQuery, Request as HttpRequest, State};
+use axum::Extension;
+use axum::extract::{RawQuery, Request as HttpRequest, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Map, Value as Json};
 
+use super::gate::Kept;
 use super::problem::problem;
-use super::{Service, is_local};
+use super::{Service, gate};
 use crate::api::{Answer, OnError, Outcome, Request, Source, is_mutation};
 use crate::freshness::Demand;
 use crate::limits::{GRAPHQL_BYTES_MAX, RETRY_AFTER_S};
+use crate::rights::{Rights, Who};
 
 const RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
 
+/// Where a browser that looks at the route is sent: to the page, which asks by itself.
+pub fn sent_on(head: &Parts) -> Option<Response> {
+    if head.method != Method::GET || accept(&head.headers) != Accepted::Page {
+        return None;
+    }
+    let query = head.uri.query().map(|parameters| format!("?{parameters}")).unwrap_or_default();
+    Some(Redirect::to(&format!("/graphiql{query}")).into_response())
+}
+
 pub async fn get(
     State(service): State<Arc<Service>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(rights): Extension<Arc<Rights>>,
     headers: HeaderMap,
     RawQuery(parameters): RawQuery,
 ) -> Response {
     let accepted = accept(&headers);
-    if accepted == Accepted::Page {
-        let query = parameters.map(|parameters| format!("?{parameters}")).unwrap_or_default();
-        return Redirect::to(&format!("/graphiql{query}")).into_response();
-    }
     let mut members = Map::new();
     for (name, value) in form_urlencoded::parse(parameters.unwrap_or_default().as_bytes()) {
         let value = match name.as_ref() {
@@ -42,12 +49,12 @@ pub async fn get(
         };
         members.insert(name.into_owned(), value);
     }
-    respond(&service, peer, &headers, &accepted, members, true).await
+    respond(&service, rights, &headers, &accepted, members, true).await
 }
 
 pub async fn post(
     State(service): State<Arc<Service>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(rights): Extension<Arc<Rights>>,
     request: HttpRequest,
 ) -> Response {
     let (Parts { headers, .. }, body) = request.into_parts();
@@ -67,7 +74,7 @@ pub async fn post(
         Err(refusal) => return refusal,
     };
     match serde_json::from_slice(&body.bytes) {
-        Ok(Json::Object(members)) => respond(&service, peer, &headers, &accepted, members, false).await,
+        Ok(Json::Object(members)) => respond(&service, rights, &headers, &accepted, members, false).await,
         Ok(_) => unreadable(&service, &accepted, "a GraphQL request is a JSON object, with its text under `query`"),
         Err(error) => unreadable(&service, &accepted, &format!("the body is no JSON: {error}")),
     }
@@ -108,7 +115,7 @@ fn accept(headers: &HeaderMap) -> Accepted {
 
 async fn respond(
     service: &Service,
-    peer: SocketAddr,
+    rights: Arc<Rights>,
     headers: &HeaderMap,
     accepted: &Accepted,
     members: Map<String, Json>,
@@ -117,7 +124,7 @@ async fn respond(
     if !matches!(accepted, Accepted::Response | Accepted::Json) {
         return problem(StatusCode::NOT_ACCEPTABLE, &format!("an answer comes as {RESPONSE} or {JSON}"));
     }
-    let request = match request(members, headers, is_local(peer, headers)) {
+    let request = match request(members, headers, rights.clone()) {
         Ok(request) => request,
         Err(message) => return unreadable(service, accepted, &message),
     };
@@ -139,13 +146,40 @@ async fn respond(
         (_, Outcome::Refused) if text.is_some_and(|text| is_mutation(&text, named.as_deref())) => {
             StatusCode::METHOD_NOT_ALLOWED
         }
+        (_, Outcome::Denied) if rights.who == Who::Anonymous => StatusCode::UNAUTHORIZED,
+        (_, Outcome::Denied) => StatusCode::FORBIDDEN,
         (_, Outcome::Failed) => StatusCode::INTERNAL_SERVER_ERROR,
         (_, Outcome::Overloaded) => StatusCode::SERVICE_UNAVAILABLE,
         (Accepted::Response, Outcome::NotFreshEnough) => StatusCode::PRECONDITION_FAILED,
         (Accepted::Response, Outcome::Refused) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
-    written(status, accepted, answer)
+    let lacks = answer.lacks;
+    let response = written(status, accepted, answer);
+    if lacks.is_empty() {
+        return response;
+    }
+    let kept = Kept::Forbidden(rights, lacks);
+    service.metrics.kept_out(kept.name());
+    gate::challenged(response, &kept)
+}
+
+/// Says to one who is kept out why, as GraphQL; none where that is no answer for them.
+pub fn kept_out(service: &Service, headers: &HeaderMap, detail: &str, kept: &Kept) -> Option<Response> {
+    let accepted = accept(headers);
+    let (status, answer) = match kept {
+        _ if !matches!(accepted, Accepted::Response | Accepted::Json) => return None,
+        // The service's own trouble is no answer of GraphQL's.
+        Kept::Away(_) => return None,
+        Kept::Ambiguous => (StatusCode::BAD_REQUEST, service.api.unreadable(detail)),
+        Kept::Forbidden(rights, needs) if rights.who != Who::Anonymous => {
+            (StatusCode::FORBIDDEN, service.api.denied(rights, detail, needs, None))
+        }
+        Kept::Unauthenticated(_) | Kept::Forbidden(..) => {
+            (StatusCode::UNAUTHORIZED, service.api.unauthenticated(detail))
+        }
+    };
+    Some(written(status, &accepted, answer))
 }
 
 /// A body or parameters that are no GraphQL request: 400 in either media type.
@@ -187,7 +221,7 @@ fn names(header: &str, etag: &str) -> bool {
     header.trim() == "*" || header.split('"').skip(1).step_by(2).any(|tag| tag == wanted)
 }
 
-fn request(mut members: Map<String, Json>, headers: &HeaderMap, personal: bool) -> Result<Request, String> {
+fn request(mut members: Map<String, Json>, headers: &HeaderMap, rights: Arc<Rights>) -> Result<Request, String> {
     let operation_name = match members.remove("operationName") {
         None | Some(Json::Null) => None,
         Some(Json::String(name)) => Some(name).filter(|name| !name.is_empty()),
@@ -208,7 +242,7 @@ fn request(mut members: Map<String, Json>, headers: &HeaderMap, personal: bool) 
         Some(_) => return Err("`extensions.plan` is true or false".into()),
     };
     let on_error = on_error(members.remove("onError"))?;
-    Ok(Request { source, operation_name, variables, demand, personal, plan, on_error })
+    Ok(Request { source, operation_name, variables, demand, rights, plan, on_error })
 }
 
 /// What a request names its document by.

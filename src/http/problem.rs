@@ -2,28 +2,33 @@
 
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value as Json, json};
+
+use super::ROUTES;
 
 pub fn problem(status: StatusCode, detail: &str) -> Response {
+    written(status, described(status, detail))
+}
+
+/// A problem with a code that programs tell it by, as GraphQL's errors have.
+pub fn coded(status: StatusCode, code: &str, detail: &str) -> Response {
+    let mut body = described(status, detail);
+    body["code"] = code.into();
+    written(status, body)
+}
+
+fn described(status: StatusCode, detail: &str) -> Json {
     let title = status.canonical_reason().unwrap_or("Error");
-    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail })
+}
+
+fn written(status: StatusCode, body: Json) -> Response {
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
 }
 
-/// What a person may have meant.
-pub const ROUTES: [&str; 8] = [
-    "/dead-letters/retry",
-    "/dead-letters/discard",
-    "/graphql",
-    "/graphiql",
-    "/events",
-    "/health/live",
-    "/health/ready",
-    "/metrics",
-];
-
 pub async fn not_found(uri: Uri) -> Response {
-    let near = crate::model::nearest(uri.path(), ROUTES.into_iter());
+    let near =
+        crate::model::nearest(uri.path(), ROUTES.iter().map(|route| route.path).filter(|path| !path.contains('{')));
     problem(StatusCode::NOT_FOUND, &format!("there is nothing here{near}"))
 }
 

@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::api::Outcome;
+use crate::rights::Who;
 
 /// From how long on a query is called slow.
 const SLOW: Duration = Duration::from_secs(1);
@@ -26,7 +27,8 @@ pub async fn note(mut request: Request, next: Next) -> Response {
     // A path that is none of the service's may hold anything.
     let path = if status == StatusCode::NOT_FOUND { "-" } else { path.as_str() };
     let ms = started.elapsed().as_millis();
-    tracing::debug!(%method, path, status = status.as_u16(), ms, "request");
+    let who = response.extensions_mut().remove::<Who>().map_or_else(|| "-".into(), |who| who.to_string());
+    tracing::debug!(%method, path, status = status.as_u16(), ms, who, "request");
     response
 }
 
@@ -68,6 +70,7 @@ pub fn query(operation: Option<&str>, outcome: Outcome, took: Duration) {
         _ if took >= SLOW => tracing::warn!(operation, outcome = name, ms, "a query was slow"),
         Outcome::Partial => tracing::info!(operation, ms, "a query gave errors"),
         Outcome::Refused => tracing::info!(operation, ms, "a query was refused"),
+        Outcome::Denied => tracing::info!(operation, ms, "a query was not for who asked"),
         Outcome::Overloaded => tracing::warn!(operation, ms, "a query was turned away: too many ask at once"),
         Outcome::Ok | Outcome::NotFreshEnough => tracing::debug!(operation, outcome = name, ms, "query"),
     }

@@ -18,11 +18,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Sleep;
 use tower::ServiceExt;
 
+use super::tls::Tls;
 use crate::limits::Limits;
 
 /// Bytes of a request's head.
@@ -32,10 +34,11 @@ const UNREAD_MS_MAX: u32 = 30_000;
 /// How long no connection is taken where the process has no file left for one.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// Serves until `stop` ends; then takes no more connections, and gives those that are open `grace`. Says whether all of
+/// Serves until `stop` ends, over TLS where there is one; then takes no more connections, and gives those that are open `grace`. Says whether all of
 /// them ended by themselves.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     router: Router,
     limits: Arc<Limits>,
     stop: impl Future<Output = ()>,
@@ -44,6 +47,8 @@ pub async fn serve(
     let connections = Arc::new(Semaphore::new(limits.connections_max));
     let peers: Arc<DashMap<IpAddr, usize>> = Arc::default();
     let graceful = GracefulShutdown::new();
+    // Dropped when the end begins: who is in the middle of a handshake then is not waited for.
+    let (going_on, goes_on) = watch::channel(());
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -62,26 +67,39 @@ pub async fn serve(
         // Who is turned away hears nothing: an answer would cost what there is too little of.
         let Ok(permit) = connections.clone().try_acquire_owned() else { continue };
         let Some(seat) = Seat::take(&peers, peer.ip(), limits.peer_connections_max) else { continue };
-        let connection = graceful.watch(connection(stream, peer, router.clone(), &limits));
+        let (watcher, router, limits) = (graceful.watcher(), router.clone(), limits.clone());
+        let (tls, mut goes_on) = (tls.clone(), goes_on.clone());
         tokio::spawn(async move {
             let _held = (permit, seat);
-            if let Err(error) = connection.await {
+            let _ = stream.set_nodelay(true);
+            let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNREAD_MS_MAX);
+            let ended = match tls {
+                None => watcher.watch(connection(stream, peer, router, &limits)).await,
+                Some(tls) => {
+                    let shaken = tokio::select! {
+                        shaken = tls.accept(stream) => shaken,
+                        _ = goes_on.changed() => None,
+                    };
+                    let Some(stream) = shaken else { return };
+                    watcher.watch(connection(stream, peer, router, &limits)).await
+                }
+            };
+            if let Err(error) = ended {
                 tracing::trace!(%error, "a connection ended");
             }
         });
     }
     drop(listener);
+    drop(going_on);
     tokio::time::timeout(grace, graceful.shutdown()).await.is_ok()
 }
 
-fn connection(
-    stream: TcpStream,
+fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
     peer: SocketAddr,
     router: Router,
     limits: &Limits,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + use<> {
-    let _ = stream.set_nodelay(true);
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNREAD_MS_MAX);
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + use<S> {
     let body_time_max = Duration::from_millis(limits.body_time_max_ms);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));

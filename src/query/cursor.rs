@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value as Json, json};
 
-use super::{Order, QueryError, Term};
-use crate::graph::{Node, View};
+use super::{Order, QueryError, Reading, Term};
+use crate::graph::Node;
 use crate::model::cell::Cell;
 use crate::model::value::{Date, Instant, LONG_MAX, Money, Value};
 
@@ -38,10 +38,10 @@ pub struct Cursor {
     pub key: String,
 }
 
-pub fn write(view: &View, order: &Order, node: &Node<'_>, seal: &Seal) -> String {
+pub fn write(reading: &Reading, order: &Order, node: &Node<'_>, seal: &Seal) -> String {
     // The key follows anyway.
     let is_key = |term: &Term| term.links.is_empty() && term.field.is_none();
-    let value = |term: &Term| if is_key(term) { Json::Null } else { term.look(view, node, to_json) };
+    let value = |term: &Term| if is_key(term) { Json::Null } else { term.look(reading, node, to_json) };
     let values: Vec<Json> = order.terms.iter().map(value).collect();
     let text = json!([order.signature, values, node.key()]).to_string();
     match order.personal {

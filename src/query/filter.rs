@@ -43,6 +43,17 @@ pub enum Filter {
         quantifier: Quantifier,
         filter: Box<Filter>,
     },
+    /// Judged over the whole graph, whatever who asks may see of it.
+    Whole(Box<Filter>),
+}
+
+/// Over what a filter is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// What who asks may see.
+    Seen,
+    /// The whole graph.
+    Whole,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,12 +83,26 @@ pub enum Test {
 }
 
 impl Filter {
+    /// What is to be judged, and over what: `over`, unless it says otherwise itself.
+    pub fn over(&self, over: Over) -> (&Filter, Over) {
+        match self {
+            Filter::Whole(filter) => (filter, Over::Whole),
+            filter => (filter, over),
+        }
+    }
+
+    /// Whether it holds for a node that may be seen; across links for what may be.
     pub fn matches(&self, reading: &Reading, id: NodeId, node: &Node<'_>) -> Result<bool, QueryError> {
+        self.holds(reading, id, node, Over::Seen)
+    }
+
+    /// Whether it holds for a node; what lies across links is judged over what is said.
+    pub(super) fn holds(&self, reading: &Reading, id: NodeId, node: &Node<'_>, over: Over) -> Result<bool, QueryError> {
         reading.step()?;
         Ok(match self {
             Filter::And(parts) => {
                 for part in parts {
-                    if !part.matches(reading, id, node)? {
+                    if !part.holds(reading, id, node, over)? {
                         return Ok(false);
                     }
                 }
@@ -85,13 +110,13 @@ impl Filter {
             }
             Filter::Or(parts) => {
                 for part in parts {
-                    if part.matches(reading, id, node)? {
+                    if part.holds(reading, id, node, over)? {
                         return Ok(true);
                     }
                 }
                 false
             }
-            Filter::Not(part) => !part.matches(reading, id, node)?,
+            Filter::Not(part) => !part.holds(reading, id, node, over)?,
             Filter::IsNull(wanted) => !wanted,
             Filter::Key(tests) => passes(Cell::String(node.key()), tests),
             Filter::Completeness(wanted) => wanted.contains(&node.completeness()),
@@ -108,19 +133,24 @@ impl Filter {
                 _ => false,
             },
             Filter::Link { field, entity: target_entity, filter } => {
-                match reading.view.follow(node, *field, *target_entity) {
-                    Some(target) => filter.matches(reading, target, &reading.node(target))?,
+                let target = match over {
+                    Over::Seen => reading.follow(node, *field, *target_entity)?,
+                    Over::Whole => reading.view.follow(node, *field, *target_entity),
+                };
+                match target {
+                    Some(target) => filter.holds(reading, target, &reading.node(target), over)?,
                     None => filter.matches_null_link(),
                 }
             }
             Filter::Reverse { reverse, entity: source_entity, quantifier, filter } => {
-                return self::reverse(reading, id, *reverse, *source_entity, *quantifier, filter);
+                return self::reverse(reading, id, (*reverse, *source_entity), *quantifier, filter, over);
             }
+            Filter::Whole(filter) => filter.holds(reading, id, node, Over::Whole)?,
         })
     }
 
     /// A filter through a null link is false, but for what it says of the link itself.
-    fn matches_null_link(&self) -> bool {
+    pub fn matches_null_link(&self) -> bool {
         match self {
             Filter::IsNull(wanted) => *wanted,
             Filter::And(parts) => !parts.is_empty() && parts.iter().all(Filter::matches_null_link),
@@ -143,17 +173,21 @@ impl Filter {
 fn reverse(
     reading: &Reading,
     id: NodeId,
-    reverse: usize,
-    source_entity: EntityId,
+    (reverse, source_entity): (usize, EntityId),
     quantifier: Quantifier,
     filter: &Filter,
+    over: Over,
 ) -> Result<bool, QueryError> {
     reading.touch(source_entity);
     let (view, field) = (&reading.view, reading.view.model().entities[id.entity].reverses[reverse].field);
     for member in view.merged(view.survivor(id)) {
         for source in view.sources(source_entity, field, member) {
             let source = source_entity.node(source);
-            match (quantifier, filter.matches(reading, source, &view.node(source))?) {
+            let node = view.node(source);
+            if over == Over::Seen && !reading.shows(source, &node)? {
+                continue;
+            }
+            match (quantifier, filter.holds(reading, source, &node, over)?) {
                 (Quantifier::Some, true) => return Ok(true),
                 (Quantifier::None, true) | (Quantifier::Every, false) => return Ok(false),
                 _ => {}

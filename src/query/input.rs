@@ -13,15 +13,16 @@ use crate::ids::{EntityId, FieldId};
 use crate::limits::{FILTER_PARTS_MAX, ITEMS_MAX};
 use crate::model::value::{Date, GeoPoint, Instant, Value};
 use crate::model::{Kind, Model};
+use crate::rights::Rights;
 
-/// Reads a filter of an entity. `personal` says whether personal fields may be filtered by.
-pub fn read(model: &Model, entity: EntityId, input: &Json, personal: bool) -> Result<Filter, QueryError> {
-    FilterReader { model, personal, parts: Cell::new(0) }.filter(entity, input)
+/// Reads a filter of an entity. `rights` say whether personal fields may be filtered by.
+pub fn read(model: &Model, entity: EntityId, input: &Json, rights: &Rights) -> Result<Filter, QueryError> {
+    FilterReader { model, rights, parts: Cell::new(0) }.filter(entity, input)
 }
 
 struct FilterReader<'a> {
     model: &'a Model,
-    personal: bool,
+    rights: &'a Rights,
     /// How many were read.
     parts: Cell<usize>,
 }
@@ -91,7 +92,7 @@ impl FilterReader<'_> {
 
     fn field(&self, entity: EntityId, field: FieldId, value: &Json) -> Result<Filter, QueryError> {
         let description = &self.model.entities[entity].fields[field];
-        if description.personal && !self.personal {
+        if description.personal && !self.rights.sees_personal() {
             return Err(QueryError::forbidden(&description.name));
         }
         match &description.kind {

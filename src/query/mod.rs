@@ -11,6 +11,7 @@ mod page;
 mod plan;
 mod ranged;
 mod reading;
+mod rows;
 mod search;
 mod spans;
 mod walk;
@@ -18,10 +19,12 @@ mod walk;
 use std::fmt;
 
 pub use cursor::Seal;
-pub use filter::Filter;
+pub use filter::{Filter, Quantifier};
+pub use input::read as read_filter;
 pub use order::{Order, Term};
 pub use page::{Arguments, PAGE_DEFAULT, PAGE_MAX, Page, Source, page, page_and_total, total};
 pub use reading::Reading;
+pub use rows::{Rows, Sight};
 pub use search::{Hit, search};
 
 /// Why a question is refused, with the code that a client sees.

@@ -5,13 +5,14 @@ use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
-use super::QueryError;
-use crate::graph::{Code, Node, View, code_of, key_code};
+use super::{QueryError, Reading};
+use crate::graph::{Code, Node, code_of, key_code};
 use crate::ids::{EntityId, FieldId};
 use crate::limits::ORDERS_MAX;
 use crate::model::cell::Cell;
 use crate::model::value::Value;
 use crate::model::{Kind, Model};
+use crate::rights::Rights;
 
 /// One term of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +38,8 @@ pub struct Order {
 static BY_KEY: Term = Term { links: Vec::new(), field: None, descending: false };
 
 impl Order {
-    /// Reads `orderBy`, coerced. `personal` says whether personal fields may be sorted by.
-    pub fn read(model: &Model, entity: EntityId, input: Option<&Json>, personal: bool) -> Result<Order, QueryError> {
+    /// Reads `orderBy`, coerced. `rights` say whether personal fields may be sorted by.
+    pub fn read(model: &Model, entity: EntityId, input: Option<&Json>, rights: &Rights) -> Result<Order, QueryError> {
         let mut order = Order { terms: Vec::new(), signature: model.entities[entity].name.clone(), personal: false };
         let terms = input.and_then(Json::as_array).map_or(&[][..], Vec::as_slice);
         if terms.len() > ORDERS_MAX {
@@ -46,12 +47,12 @@ impl Order {
             return Err(QueryError::bad_input(message));
         }
         for term in terms {
-            order.add(model, entity, term, personal)?;
+            order.add(model, entity, term, rights)?;
         }
         Ok(order)
     }
 
-    fn add(&mut self, model: &Model, entity: EntityId, term: &Json, personal: bool) -> Result<(), QueryError> {
+    fn add(&mut self, model: &Model, entity: EntityId, term: &Json, rights: &Rights) -> Result<(), QueryError> {
         let (mut holder, mut links, mut input) = (entity, Vec::new(), term);
         self.signature.push(' ');
         loop {
@@ -74,7 +75,7 @@ impl Order {
                 continue;
             }
             if field.is_some_and(|field| described.fields[field].personal) {
-                if !personal {
+                if !rights.sees_personal() {
                     return Err(QueryError::forbidden(name));
                 }
                 self.personal = true;
@@ -96,13 +97,13 @@ impl Order {
         self.terms.iter().flat_map(|term| term.links.iter().map(|(_, target)| *target))
     }
 
-    pub fn compare(&self, view: &View, a: &Node<'_>, b: &Node<'_>) -> Ordering {
+    pub fn compare(&self, reading: &Reading, a: &Node<'_>, b: &Node<'_>) -> Ordering {
         for term in &self.terms {
             let ordering = match (&term.links[..], term.field) {
                 ([], Some(field)) => compare(a.value(field), b.value(field), term.descending),
                 ([], None) => directed(a.key().as_bytes().cmp(b.key().as_bytes()), term.descending),
                 _ => {
-                    let (a, b) = (term.end(view, a), term.end(view, b));
+                    let (a, b) = (term.end(reading, a), term.end(reading, b));
                     compare(term.cell(a.as_ref()), term.cell(b.as_ref()), term.descending)
                 }
             };
@@ -114,12 +115,12 @@ impl Order {
     }
 
     /// Compares a node with a place that a cursor remembers: its terms' values (the key's among them), then its key.
-    pub fn compare_to(&self, view: &View, node: &Node<'_>, values: &[Value], key: &str) -> Ordering {
+    pub fn compare_to(&self, reading: &Reading, node: &Node<'_>, values: &[Value], key: &str) -> Ordering {
         for (term, value) in self.terms.iter().zip(values) {
             let ordering = match (&term.links[..], term.field) {
                 ([], Some(field)) => compare(node.value(field), value.cell(), term.descending),
                 ([], None) => directed(node.key().as_bytes().cmp(key.as_bytes()), term.descending),
-                _ => compare(term.cell(term.end(view, node).as_ref()), value.cell(), term.descending),
+                _ => compare(term.cell(term.end(reading, node).as_ref()), value.cell(), term.descending),
             };
             if ordering.is_ne() {
                 return ordering;
@@ -131,16 +132,16 @@ impl Order {
 
 impl Term {
     /// Shows the value that it sorts a node by.
-    pub fn look<T>(&self, view: &View, node: &Node<'_>, show: impl FnOnce(Cell<'_>) -> T) -> T {
+    pub fn look<T>(&self, reading: &Reading, node: &Node<'_>, show: impl FnOnce(Cell<'_>) -> T) -> T {
         match &self.links[..] {
             [] => show(self.cell(Some(node))),
-            _ => show(self.cell(self.end(view, node).as_ref())),
+            _ => show(self.cell(self.end(reading, node).as_ref())),
         }
     }
 
     /// The code of that value; none where it is null.
-    pub fn code(&self, view: &View, kind: Option<&Kind>, node: &Node<'_>) -> Option<Code> {
-        self.look(view, node, |cell| match (kind, cell) {
+    pub fn code(&self, reading: &Reading, kind: Option<&Kind>, node: &Node<'_>) -> Option<Code> {
+        self.look(reading, node, |cell| match (kind, cell) {
             (Some(kind), cell) => code_of(kind, cell),
             (None, Cell::String(key)) => Some(key_code(key)),
             (None, _) => None,
@@ -154,10 +155,11 @@ impl Term {
     }
 
     /// Where its links lead from a node.
-    fn end<'v>(&self, view: &'v View, node: &Node<'v>) -> Option<Node<'v>> {
+    fn end<'v>(&self, reading: &'v Reading, node: &Node<'v>) -> Option<Node<'v>> {
         let mut at = node.clone();
         for (field, target) in &self.links {
-            at = view.node(view.follow(&at, *field, *target)?);
+            let id = reading.view.follow(&at, *field, *target)?;
+            at = Some(reading.view.node(id)).filter(|node| reading.shows_or_ends(id, node))?;
         }
         Some(at)
     }

@@ -7,11 +7,12 @@ use serde_json::{Map, Value as Json};
 
 use super::cursor::{self, Seal};
 use super::plan::{self, Plan};
-use super::{Filter, Order, QueryError, Reading, input, walk};
+use super::{Filter, Order, QueryError, Reading, Sight, input, walk};
 use crate::graph::{Code, Node};
 use crate::ids::{EntityId, NodeId, Slot};
 use crate::model::Model;
 use crate::model::cell::Cell;
+use crate::rights::Rights;
 
 /// Edges of a page where neither `first` nor `last` is given.
 pub const PAGE_DEFAULT: usize = 50;
@@ -41,18 +42,18 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads them from GraphQL's input, coerced. `personal` says whether personal fields may be filtered and sorted by.
+    /// Reads them from GraphQL's input, coerced. `rights` say whether personal fields may be filtered and sorted by.
     pub fn read(
         model: &Model,
         entity: EntityId,
         seal: &Seal,
-        personal: bool,
+        rights: &Rights,
         given: &Map<String, Json>,
     ) -> Result<Arguments, QueryError> {
         let argument = |name: &str| given.get(name).filter(|value| !value.is_null());
-        let filter = argument("filter").map(|filter| input::read(model, entity, filter, personal)).transpose()?;
+        let filter = argument("filter").map(|filter| input::read(model, entity, filter, rights)).transpose()?;
         let widens = argument("filter").is_some_and(|filter| filter.get("completeness").is_some());
-        let order = Order::read(model, entity, argument("orderBy"), personal)?;
+        let order = Order::read(model, entity, argument("orderBy"), rights)?;
         let size = |name: &str| match argument(name) {
             None => Ok(None),
             Some(number) => match number.as_i64() {
@@ -90,7 +91,8 @@ pub struct Page {
 
 /// Lists, filters, sorts and cuts.
 pub fn page(reading: &Reading, entity: EntityId, source: Source, arguments: &Arguments) -> Result<Page, QueryError> {
-    listed(reading, entity, source, arguments, false)
+    let page = listed(reading, entity, source, arguments, false)?;
+    reading.go_on().map(|()| page)
 }
 
 /// The same with the total, which is counted by the same plan.
@@ -100,7 +102,8 @@ pub fn page_and_total(
     source: Source,
     arguments: &Arguments,
 ) -> Result<Page, QueryError> {
-    listed(reading, entity, source, arguments, true)
+    let page = listed(reading, entity, source, arguments, true)?;
+    reading.go_on().map(|()| page)
 }
 
 fn listed(
@@ -149,13 +152,17 @@ fn few(reading: &Reading, entity: EntityId, source: Source, arguments: &Argument
     }
     let view = &reading.view;
     let field = view.model().entities[of.entity].reverses[reverse].field;
+    let is_whole = matches!(reading.sight(entity), Sight::All);
     let mut found: Vec<([u8; 32], Slot)> = Vec::new();
     for member in view.merged(of) {
         for slot in view.sources(entity, field, member) {
             if found.len() == FEW {
                 return Ok(None);
             }
-            found.push((view.key_start(entity.node(slot)), slot));
+            let id = entity.node(slot);
+            if is_whole || reading.shows(id, &view.node(id))? {
+                found.push((view.key_start(id), slot));
+            }
         }
     }
     reading.steps(found.len() as u64)?;
@@ -197,12 +204,12 @@ fn cut(reading: &Reading, entity: EntityId, arguments: &Arguments, slots: Vec<Sl
     for slot in slots {
         reading.step()?;
         let node = reading.view.node(entity.node(slot));
-        let side = |cursor: &cursor::Cursor| order.compare_to(&reading.view, &node, &cursor.values, &cursor.key);
+        let side = |cursor: &cursor::Cursor| order.compare_to(reading, &node, &cursor.values, &cursor.key);
         match (&arguments.after, &arguments.before) {
             (Some(cursor), _) if side(cursor).is_le() => cut_before += 1,
             (_, Some(cursor)) if side(cursor).is_ge() => cut_after += 1,
             _ => {
-                let code = term.code(&reading.view, kind, &node).map(|code| plan::order_range(kind, code).0);
+                let code = term.code(reading, kind, &node).map(|code| plan::order_range(kind, code).0);
                 window.push(Ranked { slot, code, node });
             }
         }
@@ -213,7 +220,7 @@ fn cut(reading: &Reading, entity: EntityId, arguments: &Arguments, slots: Vec<Sl
             (Some(a), Some(b)) => a.cmp(&b),
             (a, b) => a.is_none().cmp(&b.is_none()),
         };
-        by_code.then_with(|| order.compare(&reading.view, &a.node, &b.node))
+        by_code.then_with(|| order.compare(reading, &a.node, &b.node))
     };
     if let Some(first) = arguments.first
         && window.len() > first
@@ -254,11 +261,15 @@ fn scan(reading: &Reading, entity: EntityId, source: Source, arguments: &Argumen
         let linked = members
             .as_ref()
             .is_none_or(|(field, members)| members.iter().any(|member| node.value(*field) == Cell::Link(*member)));
-        let matches =
-            arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, entity.node(slot), node));
-        match reading.step().and(matches) {
-            Ok(true) if linked => slots.push(slot),
-            Ok(_) => {}
+        let id = entity.node(slot);
+        let matches = arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, id, node));
+        match reading.step().and(matches).map(|matches| matches && linked) {
+            Ok(true) => match reading.shows_alone(id, node) {
+                Ok(true) => slots.push(slot),
+                Ok(false) => {}
+                Err(error) => return ControlFlow::Break(error),
+            },
+            Ok(false) => {}
             Err(error) => return ControlFlow::Break(error),
         }
         ControlFlow::Continue(())
@@ -272,6 +283,6 @@ fn scan(reading: &Reading, entity: EntityId, source: Source, arguments: &Argumen
 impl Page {
     /// The cursor of one of the page's edges.
     pub fn cursor(reading: &Reading, id: NodeId, order: &Order, seal: &Seal) -> String {
-        cursor::write(&reading.view, order, &reading.view.node(id), seal)
+        cursor::write(reading, order, &reading.view.node(id), seal)
     }
 }

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 
 use serde_json::{Value as Json, json};
 
-use super::filter::{Filter, passes};
+use super::filter::{Filter, Over, passes};
 use super::ranged::Ranged;
 use super::spans::{self, Spans};
-use super::{QueryError, Reading, Source};
+use super::{QueryError, Reading, Sight, Source};
 use crate::graph::{Code, Index, cover};
 use crate::ids::{EntityId, FieldId, Slot};
 use crate::limits::STEPS;
@@ -64,8 +64,10 @@ pub enum From<'v> {
 /// What a list's filter comes to on one version.
 pub struct Plan<'v, 'f> {
     entity: EntityId,
-    /// The conditions that must all hold.
+    /// The conditions that must all hold: the filter's, then those by which a node may be seen.
     pub conditions: Vec<&'f Filter>,
+    /// Over what they are judged.
+    over: Over,
     /// The source first, then what indexes give, fewest first.
     pub candidates: Vec<Candidates<'v>>,
     /// The link that everything in the list has, and the slots that it may name: of a reverse list, those that answer
@@ -101,27 +103,39 @@ pub struct Tests<'f> {
     filters: Vec<&'f Filter>,
     /// Links, each with the targets that count.
     links: Vec<(FieldId, Bits)>,
+    /// Over what the filters are judged.
+    over: Over,
 }
 
-impl<'v, 'f> Plan<'v, 'f> {
+/// Holds for nothing.
+static NOTHING: Filter = Filter::Or(Vec::new());
+
+impl<'v: 'f, 'f> Plan<'v, 'f> {
+    /// A plan for what of a list may be seen.
     pub fn new(
         reading: &'v Reading,
         entity: EntityId,
         source: Source,
         filter: Option<&'f Filter>,
     ) -> Result<Plan<'v, 'f>, QueryError> {
-        Plan::over(reading, entity, source, filter, false)
+        Plan::of(reading, entity, source, filter, (false, Over::Seen))
     }
 
-    fn over(
+    fn of(
         reading: &'v Reading,
         entity: EntityId,
         source: Source,
         filter: Option<&'f Filter>,
-        unlisted: bool,
+        (unlisted, over): (bool, Over),
     ) -> Result<Plan<'v, 'f>, QueryError> {
         let mut conditions = Vec::new();
         flatten(filter, &mut conditions);
+        match reading.sight(entity) {
+            _ if over == Over::Whole => {}
+            Sight::All => {}
+            Sight::Nothing => conditions.push(&NOTHING),
+            Sight::Those(those) => conditions.extend(those),
+        }
         let view = &reading.view;
         let link = match source {
             Source::Reverse { of, reverse } => {
@@ -129,7 +143,7 @@ impl<'v, 'f> Plan<'v, 'f> {
                 Some((field, view.merged(of)))
             }
             Source::All if unlisted => None,
-            Source::All => owners(reading, entity, &mut conditions)?,
+            Source::All => owners(reading, entity, &mut conditions, over)?,
         };
         let (from, count) = match &link {
             None => {
@@ -143,7 +157,7 @@ impl<'v, 'f> Plan<'v, 'f> {
         };
         let own = Candidates { from, count, exact: true, counted: true, condition: None, within: true };
         let candidates = if unlisted { Vec::new() } else { vec![own] };
-        let mut plan = Plan { entity, conditions, candidates, link, unlisted };
+        let mut plan = Plan { entity, conditions, over, candidates, link, unlisted };
         for condition in 0..plan.conditions.len() {
             if let Some(candidates) = plan.candidates_of(reading, condition)? {
                 plan.candidates.push(candidates);
@@ -179,7 +193,8 @@ impl<'v, 'f> Plan<'v, 'f> {
             Some(Candidates { from, count, exact: spans.exact, counted: true, condition: Some(condition), within })
         };
         let whole = self.link.is_none();
-        Ok(match self.conditions[condition] {
+        let (filter, over) = self.conditions[condition].over(self.over);
+        Ok(match filter {
             Filter::Field { field, tests } => {
                 spans::of_tests(&fields[*field].kind, tests).and_then(|spans| ranged(*field, spans))
             }
@@ -213,7 +228,18 @@ impl<'v, 'f> Plan<'v, 'f> {
                     }
                 })
             }
-            Filter::Link { field, entity: target, filter } => targets(reading, *target, filter)?.map(|targets| {
+            Filter::Or(parts) if parts.is_empty() => {
+                let from = From::Slots(Vec::new());
+                Some(Candidates {
+                    from,
+                    count: 0,
+                    exact: true,
+                    counted: true,
+                    condition: Some(condition),
+                    within: true,
+                })
+            }
+            Filter::Link { field, entity: target, filter } => targets(reading, *target, filter, over)?.map(|targets| {
                 let counted = targets.len() <= COUNTED_MAX;
                 let count = if counted {
                     targets.iter().map(|target| view.degree(entity, *field, *target)).sum()
@@ -241,7 +267,7 @@ impl<'v, 'f> Plan<'v, 'f> {
         within: bool,
         count: usize,
     ) -> Result<Tests<'f>, QueryError> {
-        let mut tests = Tests { bits: Vec::new(), filters: Vec::new(), links: Vec::new() };
+        let mut tests = Tests { bits: Vec::new(), filters: Vec::new(), links: Vec::new(), over: self.over };
         let is_walked = |candidates: &Candidates<'v>| walked.is_some_and(|walked| std::ptr::eq(walked, candidates));
         let mut met: Vec<Option<usize>> = Vec::new();
         if let Some(walked) = walked.filter(|walked| walked.exact) {
@@ -287,7 +313,7 @@ impl<'v, 'f> Plan<'v, 'f> {
     ) -> Result<(), QueryError> {
         let fewest = self.fewest();
         let tests = self.tests(reading, Some(fewest), fewest.within, fewest.count)?;
-        let field = self.conditions.iter().find_map(|condition| match condition {
+        let field = self.conditions.iter().find_map(|condition| match condition.over(self.over).0 {
             Filter::Field { field, tests } => Some((*field, tests)),
             _ => None,
         });
@@ -347,8 +373,12 @@ impl<'v, 'f> Plan<'v, 'f> {
 }
 
 /// The targets, and all that answer with them, of a filter through a link, where they are few.
-fn targets(reading: &Reading, entity: EntityId, filter: &Filter) -> Result<Option<Vec<Slot>>, QueryError> {
-    let plan = Plan::over(reading, entity, Source::All, Some(filter), true)?;
+fn targets(reading: &Reading, entity: EntityId, filter: &Filter, over: Over) -> Result<Option<Vec<Slot>>, QueryError> {
+    // Who names nobody, or nobody who may be seen, is among them then.
+    if filter.matches_null_link() {
+        return Ok(None);
+    }
+    let plan = Plan::of(reading, entity, Source::All, Some(filter), (true, over))?;
     // Without a condition of its own it would be all.
     if plan.candidates.first().is_none_or(|fewest| fewest.count > TARGETS_MAX) {
         return Ok(None);
@@ -368,11 +398,13 @@ fn owners(
     reading: &Reading,
     entity: EntityId,
     conditions: &mut Vec<&Filter>,
+    over: Over,
 ) -> Result<Option<(FieldId, Vec<Slot>)>, QueryError> {
     let view = &reading.view;
     for place in 0..conditions.len() {
-        if let Filter::Link { field, entity: target, filter } = conditions[place]
-            && let Some(mut targets) = targets(reading, *target, filter)?
+        let (condition, over) = conditions[place].over(over);
+        if let Filter::Link { field, entity: target, filter } = condition
+            && let Some(mut targets) = targets(reading, *target, filter, over)?
             && targets.len() <= COUNTED_MAX
         {
             targets.retain(|target| view.degree(entity, *field, *target) > 0);
@@ -462,7 +494,7 @@ impl Tests<'_> {
             }
         }
         for filter in &self.filters {
-            if !filter.matches(reading, id, &node)? {
+            if !filter.holds(reading, id, &node, self.over)? {
                 return Ok(false);
             }
         }

@@ -2,21 +2,48 @@
 //! time that is left, and notes which domains the answer depends on.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::{QUERY_TIMEOUT, QUERY_TOO_COMPLEX, QueryError};
-use crate::graph::{Bounds, Completeness, Counts, Halt, Node, Path, View, paths};
+use super::filter::Over;
+use super::{QUERY_TIMEOUT, QUERY_TOO_COMPLEX, QueryError, Rows, Sight};
+use crate::graph::{Bounds, Completeness, Counts, Halt, Node, Path, View, Walker, paths};
 use crate::ids::{By, DomainId, EntityId, FieldId, NodeId};
-use crate::limits::{ANSWER_BYTES_MAX, STEPS};
+use crate::limits::{ANSWER_BYTES_MAX, SEEN_MAX, STEPS};
 use crate::model::Model;
+use crate::rights::Rights;
+
+/// A request's, on its way from node to node.
+struct Eyes<'r>(&'r Reading);
+
+impl Walker for Eyes<'_> {
+    type Error = QueryError;
+
+    fn step(&mut self, _: EntityId) -> Result<(), QueryError> {
+        self.0.step()
+    }
+
+    fn shows(&self, id: NodeId) -> Result<bool, QueryError> {
+        self.0.shows(id, &self.0.view.node(id))
+    }
+
+    fn shows_all(&self, entity: EntityId) -> bool {
+        matches!(self.0.sight(entity), Sight::All)
+    }
+}
 
 /// What a request reads with. It belongs to one thread at a time.
 pub struct Reading {
     pub(super) view: View,
-    /// Whether personal data may be read.
-    pub personal: bool,
+    pub rights: Arc<Rights>,
+    /// What of the graph may be seen; none where that is all.
+    rows: Option<Arc<Rows>>,
+    /// Whether rules hold for nodes that were judged, as links lead to the same ones again and again.
+    judged: RefCell<HashMap<NodeId, bool>>,
+    /// Why the work ended where that could not be said at once.
+    ended: RefCell<Option<QueryError>>,
     touched: By<DomainId, Cell<bool>>,
     /// Whether the answer depends on who names what, which any domain may change.
     by_name: Cell<bool>,
@@ -30,11 +57,14 @@ pub struct Reading {
 }
 
 impl Reading {
-    pub fn new(view: View, personal: bool, over: Box<dyn Fn() -> bool + Send>) -> Reading {
+    pub fn new(view: View, rights: Arc<Rights>, over: Box<dyn Fn() -> bool + Send>) -> Reading {
         let touched = view.model().domains.iter().map(|_| Cell::new(false)).collect();
         Reading {
             view,
-            personal,
+            rights,
+            rows: None,
+            judged: RefCell::default(),
+            ended: RefCell::default(),
             touched,
             by_name: Cell::new(false),
             steps: Cell::new(0),
@@ -42,6 +72,12 @@ impl Reading {
             plans: None,
             over,
         }
+    }
+
+    /// Shows no more than what somebody may see.
+    pub fn showing(mut self, rows: Option<Arc<Rows>>) -> Reading {
+        self.rows = rows;
+        self
     }
 
     /// Gives the work up after so many steps.
@@ -88,26 +124,111 @@ impl Reading {
         self.view.counts(entity)
     }
 
-    /// The answer depends on this entity's domain, whether or not anything was found there.
+    /// The answer depends on this entity's domain, whether or not anything was found there; and on what its rules read.
     pub fn touch(&self, entity: EntityId) {
-        self.touched[self.view.model().entities[entity].domain].set(true);
+        let domain_of = |entity: EntityId| self.view.model().entities[entity].domain;
+        self.touched[domain_of(entity)].set(true);
+        if let Some(rows) = &self.rows {
+            rows.reads(entity).iter().for_each(|entity| self.touched[domain_of(*entity)].set(true));
+        }
+    }
+
+    /// What of an entity may be seen.
+    pub fn sight(&self, entity: EntityId) -> &Sight {
+        self.rows.as_ref().map_or(&Sight::All, |rows| rows.sight(entity))
+    }
+
+    /// Whether the rules show a node of whom something that may be seen tells.
+    pub(super) fn shows(&self, id: NodeId, node: &Node<'_>) -> Result<bool, QueryError> {
+        let conditions = match self.sight(id.entity) {
+            Sight::All => return Ok(true),
+            Sight::Nothing => return Ok(false),
+            Sight::Those(conditions) => conditions,
+        };
+        if let Some(known) = self.judged.borrow().get(&id) {
+            return Ok(*known);
+        }
+        let mut shows = true;
+        for condition in conditions {
+            shows = shows && condition.holds(self, id, node, Over::Whole)?;
+        }
+        let mut judged = self.judged.borrow_mut();
+        if judged.len() < SEEN_MAX {
+            judged.insert(id, shows);
+        }
+        Ok(shows)
+    }
+
+    /// The same where nothing can be refused: once the time is over nothing is shown, and [`Reading::go_on`] says so.
+    pub(super) fn shows_or_ends(&self, id: NodeId, node: &Node<'_>) -> bool {
+        self.shows(id, node).unwrap_or_else(|error| {
+            self.ended.borrow_mut().get_or_insert(error);
+            false
+        })
+    }
+
+    /// An error where the work ended and that could not be said.
+    pub(super) fn go_on(&self) -> Result<(), QueryError> {
+        self.ended.borrow_mut().take().map_or(Ok(()), Err)
+    }
+
+    /// Whether a node may be seen on its own: one that has no events is there as long as something names it that may be seen.
+    pub(super) fn shows_alone(&self, id: NodeId, node: &Node<'_>) -> Result<bool, QueryError> {
+        if !self.shows(id, node)? {
+            return Ok(false);
+        }
+        if self.rows.is_none() || node.completeness() != Completeness::Reference || node.rejected() {
+            return Ok(true);
+        }
+        for member in self.view.merged(id) {
+            // Whoever merged into it is seen as it.
+            if member != id.slot {
+                return Ok(true);
+            }
+            for (source, described) in self.model().entities.entries() {
+                for (field, link) in described.fields.entries() {
+                    if link.kind.link() != Some(id.entity) {
+                        continue;
+                    }
+                    for slot in self.view.sources(source, field, member) {
+                        self.step()?;
+                        let source = source.node(slot);
+                        if self.shows(source, &self.view.node(source))? {
+                            return Ok(true);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// The node of a key, its domain touched. One that has no events of its own is there as long as others name it.
-    pub fn find(&self, entity: EntityId, key: &str) -> Option<NodeId> {
+    pub fn find(&self, entity: EntityId, key: &str) -> Result<Option<NodeId>, QueryError> {
         self.touch(entity);
         let found = self.view.find(entity, key);
-        if found.is_none_or(|id| self.view.node(id).completeness() == Completeness::Reference) {
+        let Some(id) = found else {
+            self.depend_on_names();
+            return Ok(None);
+        };
+        let node = self.view.node(id);
+        if node.completeness() == Completeness::Reference {
             self.depend_on_names();
         }
-        found
+        Ok(self.shows_alone(id, &node)?.then_some(id))
     }
 
     /// The node that a link field names, or its survivor.
-    pub fn follow(&self, node: &Node<'_>, field: FieldId, target: EntityId) -> Option<NodeId> {
-        let found = self.view.follow(node, field, target)?;
-        self.touch(target);
-        Some(found)
+    pub fn follow(&self, node: &Node<'_>, field: FieldId, target: EntityId) -> Result<Option<NodeId>, QueryError> {
+        let found = self.view.follow(node, field, target);
+        // Where not all may be seen, null may mean that something was not shown.
+        if found.is_some() || !matches!(self.sight(target), Sight::All) {
+            self.touch(target);
+        }
+        match found {
+            Some(id) => Ok(self.shows(id, &self.view.node(id))?.then_some(id)),
+            None => Ok(None),
+        }
     }
 
     /// All paths of the least length between two nodes.
@@ -117,7 +238,7 @@ impl Reading {
             self.touch(*entity);
             self.model().entities[*entity].fields[*field].kind.link().into_iter().for_each(|target| self.touch(target));
         }
-        paths(&self.view, from, to, bounds, |_| self.step()).map_err(|halt| match halt {
+        paths(&self.view, from, to, bounds, Eyes(self)).map_err(|halt| match halt {
             Halt::Stopped(error) => error,
             Halt::Visited => QueryError {
                 code: QUERY_TIMEOUT,

@@ -63,7 +63,8 @@ pub fn search(reading: &Reading, text: &str, kinds: &[EntityId], first: usize) -
     }
     for entity in kinds.iter().copied() {
         let fields = &reading.view.model().entities[entity].fields;
-        let readable = |field: &FieldId| fields[*field].searchable && (reading.personal || !fields[*field].personal);
+        let readable =
+            |field: &FieldId| fields[*field].searchable && (reading.rights.sees_personal() || !fields[*field].personal);
         let readable: Vec<FieldId> = fields.ids().filter(readable).collect();
         if readable.is_empty() {
             continue;
@@ -86,6 +87,9 @@ pub fn search(reading: &Reading, text: &str, kinds: &[EntityId], first: usize) -
                 reading.steps(readable.len() as u64)?;
                 let Some(hit) = judge(reading, entity.node(slot), &readable, &wanted) else { continue };
                 let node = reading.view.node(hit.node);
+                if !reading.shows(hit.node, &node)? {
+                    continue;
+                }
                 let key = node.key();
                 if best.len() == first {
                     let is_worse = |worst: &Ranked| worst.rank(hit.score, entity, key) != Ordering::Greater;

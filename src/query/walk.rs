@@ -182,20 +182,20 @@ impl Walk<'_, '_, '_> {
         cursor: Option<&Cursor>,
         inclusive: bool,
     ) {
-        let (order, view) = (&self.arguments.order, &self.reading.view);
+        let (order, reading) = (&self.arguments.order, self.reading);
         if group.len() > 1 || cursor.is_some() {
             // Where the place says all of the only term, the key decides: its code spares most looks at records.
             let by_key = order.terms.len() <= 1 && self.kind.is_none_or(super::spans::is_exact);
             let mut nodes: Vec<_> = group
                 .drain(..)
                 .map(|slot| {
-                    let node = view.node(self.entity.node(slot));
+                    let node = reading.view.node(self.entity.node(slot));
                     (by_key.then(|| key_code(node.key())), node, slot)
                 })
                 .collect();
             if let Some(cursor) = cursor {
                 nodes.retain(|(_, node, _)| {
-                    let side = order.compare_to(view, node, &cursor.values, &cursor.key);
+                    let side = order.compare_to(reading, node, &cursor.values, &cursor.key);
                     if backward {
                         side.is_lt() || inclusive && side.is_eq()
                     } else {
@@ -207,7 +207,7 @@ impl Walk<'_, '_, '_> {
             let compare = |(a_code, a, _): &(Option<Code>, Node<'_>, Slot),
                            (b_code, b, _): &(Option<Code>, Node<'_>, Slot)| {
                 let by_code = if is_key_descending { b_code.cmp(a_code) } else { a_code.cmp(b_code) };
-                let ordering = by_code.then_with(|| order.compare(view, a, b));
+                let ordering = by_code.then_with(|| order.compare(reading, a, b));
                 if backward { ordering.reverse() } else { ordering }
             };
             let left = want.saturating_sub(slots.len());

@@ -26,8 +26,22 @@ pub struct Store {
     pub memory: u64,
 }
 
+/// An issuer's keys, as they are now.
+#[derive(Clone, Debug)]
+pub struct IssuerKeys {
+    pub issuer: Arc<str>,
+    pub keys: usize,
+    /// Since they were fetched; none where they never were.
+    pub age: Option<Duration>,
+    /// Fetches that failed.
+    pub failures: u64,
+}
+
+/// Why requests are kept out.
+const KEPT_OUT: [&str; 4] = ["unauthenticated", "ambiguous", "forbidden", "keys_away"];
+
 /// The outcomes of GraphQL requests.
-const OUTCOMES: [&str; 6] = ["ok", "error", "refused", "not_fresh_enough", "overloaded", "failed"];
+const OUTCOMES: [&str; 7] = ["ok", "error", "refused", "denied", "not_fresh_enough", "overloaded", "failed"];
 
 /// In seconds.
 const BUCKETS: [f64; 18] =
@@ -51,6 +65,7 @@ pub struct Metrics {
     publish: Histogram,
     accepted: IntCounter,
     refused: IntCounterVec,
+    kept_out: IntCounterVec,
     pinned: Gauge,
     garbage: Gauge,
     checkpoint_seconds: Gauge,
@@ -76,6 +91,9 @@ impl Metrics {
         let refused = "Events that POST /events refused, by reason.";
         let refused = counters(&registry, "events_refused_total", refused, &["code"])?;
         Code::ALL.iter().for_each(|code| drop(refused.with_label_values(&[code.name()])));
+        let kept_out =
+            counters(&registry, "requests_kept_out_total", "Requests that were not let in, by reason.", &["reason"])?;
+        KEPT_OUT.iter().for_each(|reason| drop(kept_out.with_label_values(&[reason])));
         let split =
             "Transactions of a database that did not become visible at once: something of them did not come in time.";
         let skipped = "Records of a table's topic that are no change of a row, by kind.";
@@ -97,6 +115,7 @@ impl Metrics {
             publish: kept(&registry, publish)?,
             accepted: kept(&registry, accepted)?,
             refused,
+            kept_out,
             pinned: gauge("versions_pinned", "Versions that are held or read, the newest among them.")?,
             garbage: gauge("garbage_pages", "Pages with records that are kept for a version, or wait to be dropped.")?,
             checkpoint_seconds: gauge(
@@ -168,6 +187,11 @@ impl Metrics {
         self.query.with_label_values(&[outcome]).observe(seconds);
     }
 
+    /// A request was not let in.
+    pub fn kept_out(&self, reason: &str) {
+        self.kept_out.with_label_values(&[reason]).inc();
+    }
+
     /// A body of events was judged.
     pub fn written(&self, accepted: usize, refused: impl Iterator<Item = (Code, usize)>) {
         self.accepted.inc_by(accepted as u64);
@@ -175,16 +199,27 @@ impl Metrics {
     }
 
     /// Prometheus text, with everything as it is now.
-    pub fn render(&self, generation: &Generation, store: Option<Store>) -> Result<String, prometheus::Error> {
+    pub fn render(
+        &self,
+        generation: &Generation,
+        store: Option<Store>,
+        issuers: &[IssuerKeys],
+    ) -> Result<String, prometheus::Error> {
         let mut text = Vec::new();
-        for families in [self.registry.gather(), self.now(generation, store)?.gather(), self.process.gather()] {
+        for families in [self.registry.gather(), self.now(generation, store, issuers)?.gather(), self.process.gather()]
+        {
             TextEncoder::new().encode(&families, &mut text)?;
         }
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// What others count. Made for one scrape: nothing is added to what another one added.
-    fn now(&self, generation: &Generation, store: Option<Store>) -> Result<Registry, prometheus::Error> {
+    fn now(
+        &self,
+        generation: &Generation,
+        store: Option<Store>,
+        issuers: &[IssuerKeys],
+    ) -> Result<Registry, prometheus::Error> {
         let registry = Registry::new_custom(Some("staygraph".into()), None)?;
         let pinned = generation.pin();
         let (snapshot, freshness) = (&pinned.snapshot, &pinned.freshness);
@@ -268,6 +303,16 @@ impl Metrics {
         gauge("versions_held", help, held as f64)?;
         let untold = "Words of producers on fields that several set, beyond those that are remembered.";
         gauge("disagreements_untold", untold, snapshot.untold as f64)?;
+        let keys = gauges(&registry, "issuer_keys", "Keys of the issuer that are known.", &["issuer"])?;
+        let age = "Now minus when the issuer's keys were fetched; absent where they never were.";
+        let age = gauges(&registry, "issuer_keys_age_seconds", age, &["issuer"])?;
+        let failed = "Fetches of the issuer's keys that failed.";
+        let failed = counters(&registry, "issuer_fetches_failed_total", failed, &["issuer"])?;
+        for IssuerKeys { issuer, keys: known, age: since, failures } in issuers {
+            keys.with_label_values(&[issuer]).set(*known as f64);
+            since.iter().for_each(|since| age.with_label_values(&[issuer]).set(since.as_secs_f64()));
+            failed.with_label_values(&[issuer]).inc_by(*failures);
+        }
         memory::parts(
             &registry,
             snapshot,

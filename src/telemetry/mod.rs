@@ -6,4 +6,4 @@ mod metrics;
 
 pub use logs::{LogFormat, Told, is_json, start_logs, tell};
 pub use memory::give_back;
-pub use metrics::{Metrics, Store};
+pub use metrics::{IssuerKeys, Metrics, Store};

@@ -12,10 +12,10 @@ export const CHECK_MS = 60_000;
 const counts = { ok: 0, waits: 0, failed: 0 };
 
 // Runs a check and says how it went. `needs` names something of `waiting` that it cannot hold without: while it is listed there the
-// check has to fail, so that the list cannot outlive its reason.
-export async function check(name, body, { needs } = {}) {
+// check has to fail, so that the list cannot outlive its reason. `ms` is how long it may take.
+export async function check(name, body, { needs, ms = CHECK_MS } = {}) {
   const waits = needs && waiting.includes(needs);
-  const fault = await faultOf(body);
+  const fault = await faultOf(body, ms);
   if (!fault && !waits) tell('ok', `ok    ${name}`);
   else if (!fault) tell('failed', `FAIL  ${name}: it holds now: take '${needs}' out of waiting.mjs`);
   else if (waits) tell('waits', `waits ${name}${name.startsWith(needs) ? '' : `: for ${needs}`} (${fault.slice(0, 160)})`);
@@ -34,10 +34,10 @@ function tell(kind, line) {
   console.log(line);
 }
 
-async function faultOf(body) {
+async function faultOf(body, ms) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no end within ${CHECK_MS} ms`)), CHECK_MS);
+    timer = setTimeout(() => reject(new Error(`no end within ${ms} ms`)), ms);
   });
   try {
     await Promise.race([body(), late]);

@@ -2,7 +2,9 @@
 
 mod answers;
 mod attacks;
+mod auth;
 mod cdc;
+mod certificates;
 mod checkpoints;
 mod concurrency;
 mod conformance;

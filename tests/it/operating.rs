@@ -195,7 +195,11 @@ fn every_metric_is_on_the_page_and_there_from_the_start() {
     std::fs::write(data.path().join("guest.jq"), "empty").unwrap();
     let config = data.path().join("staygraph.toml");
     let text = "[domains.people]\ntopics = [\"db.public.guest\"]\n[[mappings]]\ntopic = \"db.public.guest\"\nprogram = \"guest.jq\"\n\
-                [[transactions]]\ntopic = \"db.transaction\"\n[transactions.tables]\n\"public.guest\" = \"db.public.guest\"\n";
+                [[transactions]]\ntopic = \"db.transaction\"\n[transactions.tables]\n\"public.guest\" = \"db.public.guest\"\n\
+                [auth]\nanonymous = [\"read\", \"ops:read\", \"ops:write\"]\n[[auth.issuers]]\nissuer = \"i\"\naudience = \"a\"\n\
+                jwks = \"keys.json\"\nalgorithms = [\"EdDSA\"]\n";
+    let keys = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "A".repeat(43) }] });
+    std::fs::write(data.path().join("keys.json"), keys.to_string()).unwrap();
     std::fs::write(&config, text).unwrap();
     let service = Service::start_with(data.path(), &root("model.graphql"), &["--config", config.to_str().unwrap()]);
     // One that was taken has an age.
@@ -203,7 +207,12 @@ fn every_metric_is_on_the_page_and_there_from_the_start() {
     let mut metrics = service.get("/metrics", &[]).text;
     // What is of partitions is told once the source has answered and a version is as of then.
     let started = clock::tick();
-    while !(metrics.contains("staygraph_ready 1") && metrics.contains("staygraph_staleness_seconds{")) {
+    let is_whole = |metrics: &str| {
+        ["ready 1", "staleness_seconds{", "issuer_keys_age_seconds{"]
+            .iter()
+            .all(|line| metrics.contains(&format!("staygraph_{line}")))
+    };
+    while !is_whole(&metrics) {
         assert!(clock::tick().saturating_sub(started).as_secs() < 30, "{metrics}");
         metrics = service.get("/metrics", &[]).text;
     }
@@ -229,7 +238,7 @@ fn every_metric_is_on_the_page_and_there_from_the_start() {
     let zero = |line: String| {
         assert!(metrics.contains(&format!("\n{line} 0\n")), "{line} is not 0 from the start:\n{metrics}")
     };
-    for outcome in ["ok", "error", "refused", "not_fresh_enough", "failed"] {
+    for outcome in ["ok", "error", "refused", "denied", "not_fresh_enough", "failed"] {
         zero(format!("staygraph_query_seconds_count{{outcome=\"{outcome}\"}}"));
     }
     for code in Code::ALL {
@@ -410,7 +419,7 @@ fn browsers_may_send_the_headers_that_are_configured() {
 
 #[test]
 fn every_fixed_limit_is_the_pages() {
-    let fixed: [u64; 35] = [
+    let fixed: [u64; 39] = [
         limits::NESTING_MAX as u64,
         limits::GRAPHQL_BYTES_MAX as u64,
         limits::LETTERS_REQUEST_BYTES_MAX as u64,
@@ -443,9 +452,13 @@ fn every_fixed_limit_is_the_pages() {
         limits::LANE_BYTES_MAX as u64,
         limits::LANES_BYTES_MAX as u64,
         limits::TRANSACTIONS_MAX as u64,
+        limits::TOKEN_BYTES_MAX as u64,
+        limits::HANDSHAKE_MS_MAX,
+        limits::ISSUER_KEYS_MAX as u64,
         limits::VERSIONS_MAX as u64,
         limits::VERSIONS_BYTES_MAX as u64,
         limits::WRITTEN_MAX as u64,
+        limits::SEEN_MAX as u64,
     ];
     let rows = table("docs/service.md", "| of what | at most | beyond that |");
     let told: Vec<u64> = rows.iter().map(|row| row[1].replace(',', "").parse().unwrap()).collect();

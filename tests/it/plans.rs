@@ -18,6 +18,7 @@ use staygraph::ids::{By, EntityId, NodeId, Slot};
 use staygraph::model::cell::Cell;
 use staygraph::query::{Arguments, Page, QueryError, Reading, Seal, Source, page, total};
 
+use crate::support::rights;
 use crate::teller::Teller;
 
 /// Questions in all, spread over the worlds and their versions.
@@ -566,12 +567,12 @@ fn seal() -> Seal {
 
 fn reading(view: &View, looks_max: u32) -> Reading {
     let looks = AtomicU32::new(0);
-    Reading::new(view.clone(), true, Box::new(move || looks.fetch_add(1, Memory::Relaxed) >= looks_max))
+    Reading::new(view.clone(), rights(true), Box::new(move || looks.fetch_add(1, Memory::Relaxed) >= looks_max))
 }
 
 /// Reads arguments as the API does: those that are not named are null.
 fn arguments(reading: &Reading, entity: EntityId, input: &Json) -> Result<Arguments, QueryError> {
-    Arguments::read(reading.model(), entity, &seal(), reading.personal, input.as_object().unwrap())
+    Arguments::read(reading.model(), entity, &seal(), &reading.rights, input.as_object().unwrap())
 }
 
 /// All that a list has, in its order, the naive way.
@@ -602,7 +603,7 @@ fn naive(view: &View, looks_max: u32, entity: EntityId, source: Source, input: &
         return Err(error);
     }
     let node = |slot: Slot| view.node(entity.node(slot));
-    slots.sort_by(|a, b| arguments.order.compare(view, &node(*a), &node(*b)));
+    slots.sort_by(|a, b| arguments.order.compare(reading, &node(*a), &node(*b)));
     Ok(slots)
 }
 
@@ -679,7 +680,7 @@ fn answers_as_naively(question: &Question) -> Result<(), TestCaseError> {
     }
     for (name, pick) in [("after", window.after), ("before", window.before)] {
         if let Some((seen, slot)) = pick.map(cursor_of) {
-            let its_reading = Reading::new(seen.clone(), true, Box::new(|| false));
+            let its_reading = Reading::new(seen.clone(), rights(true), Box::new(|| false));
             input[name] = Page::cursor(&its_reading, entity.node(slot), &read.order, &seal()).into();
         }
     }
@@ -687,8 +688,9 @@ fn answers_as_naively(question: &Question) -> Result<(), TestCaseError> {
         let (seen, cursor) = cursor_of(pick);
         // A cursor remembers what it was made of, whatever its links lead to now.
         let cursor = seen.node(entity.node(cursor));
-        let values = read.order.terms.iter().map(|term| term.look(seen, &cursor, |cell| cell.to_value()));
-        read.order.compare_to(view, &view.node(entity.node(slot)), &values.collect::<Vec<_>>(), cursor.key())
+        let its_reading = Reading::new(seen.clone(), rights(true), Box::new(|| false));
+        let values = read.order.terms.iter().map(|term| term.look(&its_reading, &cursor, |cell| cell.to_value()));
+        read.order.compare_to(&reading, &view.node(entity.node(slot)), &values.collect::<Vec<_>>(), cursor.key())
     };
     let expected = cut(&all, window, side);
     let arguments = arguments(&reading, entity, &input).unwrap();
@@ -704,7 +706,7 @@ fn answers_as_naively(question: &Question) -> Result<(), TestCaseError> {
 
 /// Walks a list by its cursors, forward or backward, and holds every page against the whole list.
 fn walk(view: &View, entity: EntityId, source: Source, input: &Json, all: &[Slot], size: usize, backward: bool) {
-    let reading = Reading::new(view.clone(), true, Box::new(|| false));
+    let reading = Reading::new(view.clone(), rights(true), Box::new(|| false));
     let [sized, from] = if backward { ["last", "before"] } else { ["first", "after"] };
     let mut input = input.clone();
     input[sized] = size.into();
@@ -905,7 +907,7 @@ fn an_owner_of_many_is_listed_by_its_own_indexes() {
                 continue;
             }
             let input = json!({ "filter": filter, "orderBy": order });
-            let reading = Reading::new(view.clone(), true, Box::new(|| false)).note_plans();
+            let reading = Reading::new(view.clone(), rights(true), Box::new(|| false)).note_plans();
             let all = naive(view, LOOKS_MAX, ITEM, source, &input).unwrap();
             let size = 97.max(all.len() / 8);
             walk(view, ITEM, source, &input, &all, size, false);

@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
+use staygraph::auth::hash_of;
+use staygraph::rights::{Rights, Scope, Scopes, Who};
 use staygraph::source::log::Log;
 use tempfile::TempDir;
 
@@ -73,13 +75,27 @@ impl Service {
         Service::run(command)
     }
 
+    /// Serves the shipped model to those without credentials as to this machine, and the graph without personal data to who sends
+    /// [`READER`].
+    pub fn start_with_reader(data: &Path) -> Service {
+        let scopes: Vec<String> = Scope::ALL.iter().map(|scope| format!("\"{}\"", scope.name())).collect();
+        let reader = hex(&hash_of("reader"));
+        let text = format!(
+            "[auth]\nanonymous = [{}]\n[[auth.tokens]]\nname = \"reader\"\nsha256 = \"{reader}\"\nscopes = [\"read\"]\n",
+            scopes.join(", ")
+        );
+        let config = data.join("staygraph.toml");
+        std::fs::write(&config, text).unwrap();
+        Service::start_with(data, &root("model.graphql"), &["--config", config.to_str().unwrap()])
+    }
+
     /// Runs a command that serves, and reads its address.
     pub fn run(mut command: Command) -> Service {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
             line.split_whitespace()
-                .find_map(|word| word.starts_with("http://").then(|| word.trim_end_matches("/graphiql").to_owned()))
+                .find_map(|word| word.starts_with("http").then(|| word.trim_end_matches("/graphiql").to_owned()))
         });
         let Some(url) = url else {
             let mut said = String::new();
@@ -112,6 +128,11 @@ impl Service {
     /// Whether its log holds a text by now.
     pub fn says_now(&self, text: &str) -> bool {
         self.said.0.lock().unwrap().iter().any(|line| line.contains(text))
+    }
+
+    /// The host and the port that it listens on.
+    pub fn address(&self) -> &str {
+        self.url.split_once("://").unwrap().1
     }
 
     pub fn pid(&self) -> u32 {
@@ -192,6 +213,19 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The header of one who reads the graph, and no personal data: see [`Service::start_with_reader`].
+pub const READER: (&str, &str) = ("authorization", "Bearer reader");
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What one may do who sees personal data, or does not.
+pub fn rights(personal: bool) -> Arc<Rights> {
+    let scopes = Scopes::all().iter().filter(|scope| personal || *scope != Scope::PersonalRead);
+    Arc::new(Rights::new(Who::Token("tests".into()), scopes.collect()))
 }
 
 /// An event whose id is its own.

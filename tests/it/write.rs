@@ -128,7 +128,7 @@ fn what_cannot_be_taken_says_why() {
     assert_eq!(service.get("/events", &[]).status, 405);
     assert_eq!(
         service.request("POST", "/events", &[("content-type", BATCH), ("host", "evil.example")], Some(b"[]")).status,
-        403
+        401
     );
 }
 

@@ -1,6 +1,8 @@
 //! staygraph and a real Apache Kafka: what users have, and what goes wrong with it. `./test` runs it; by hand,
 //! `cargo test --test kafka`. Needs a JDK and Maven: scripts/kafka fetches Kafka.
 
+#[path = "../it/certificates.rs"]
+mod certificates;
 mod checkpoints;
 mod cluster;
 mod documents;

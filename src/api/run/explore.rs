@@ -85,7 +85,7 @@ impl<'r> Run<'r> {
         let Some((entity, (kind, key))) = entity.zip(parts) else {
             return Err(QueryError::bad_input(format!("`{name}` is no id of the model's: write it as `Person:abc`")));
         };
-        let there = self.reading.find(entity, key);
+        let there = self.reading.find(entity, key)?;
         there.ok_or_else(|| QueryError::bad_input(format!("`{name}` names a `{kind}` that is not there")))
     }
 

@@ -52,7 +52,7 @@ impl<'r> Run<'r> {
                 None => self.null(),
             },
             OfNode::Attributes => {
-                if described.has_personal && !self.reading.personal {
+                if described.has_personal && !self.reading.rights.sees_personal() {
                     return Err(QueryError::forbidden("attributes").into());
                 }
                 self.attributes(node)
@@ -74,7 +74,7 @@ impl<'r> Run<'r> {
                     cell => self.object(of, at, |run, what, _| run.part(what, cell)),
                 }
             }
-            OfNode::Link { field, entity, of } => match self.reading.follow(node, *field, *entity) {
+            OfNode::Link { field, entity, of } => match self.reading.follow(node, *field, *entity)? {
                 Some(target) => self.node(of, target, at),
                 None => self.null(),
             },
@@ -88,7 +88,7 @@ impl<'r> Run<'r> {
     }
 
     fn may_read(&self, personal: bool, entity: EntityId, field: FieldId) -> Result<(), QueryError> {
-        match personal && !self.reading.personal {
+        match personal && !self.reading.rights.sees_personal() {
             true => Err(QueryError::forbidden(&self.reading.model().entities[entity].fields[field].name)),
             false => Ok(()),
         }

@@ -22,16 +22,16 @@ impl<'r> Run<'r> {
             OfQuery::Node { call, of } => {
                 let given = self.arguments(call)?;
                 let id = given.get("id").and_then(Json::as_str).unwrap_or_default();
-                self.found(of, self.by_id(id), at)
+                self.found(of, self.by_id(id)?, at)
             }
             OfQuery::Nodes { call, of } => {
-                self.all_found(call, "ids", of, at, |run, id| Ok(run.by_id(id.as_str().unwrap_or_default())))
+                self.all_found(call, "ids", of, at, |run, id| run.by_id(id.as_str().unwrap_or_default()))
             }
             OfQuery::Entities { call, of } => self.all_found(call, "representations", of, at, Run::represented),
             OfQuery::One { entity, call, of } => {
                 let given = self.arguments(call)?;
                 let key = given.get("key").and_then(Json::as_str).unwrap_or_default();
-                match self.reading.find(*entity, key) {
+                match self.reading.find(*entity, key)? {
                     Some(node) => self.node(of, node, at),
                     None => self.null(),
                 }
@@ -71,9 +71,9 @@ impl<'r> Run<'r> {
     }
 
     /// The node of a global id.
-    fn by_id(&self, id: &str) -> Option<NodeId> {
-        let (name, key) = id.split_once(':')?;
-        let entity = self.reading.model().entity_named(name)?;
+    fn by_id(&self, id: &str) -> Result<Option<NodeId>, QueryError> {
+        let Some((name, key)) = id.split_once(':') else { return Ok(None) };
+        let Some(entity) = self.reading.model().entity_named(name) else { return Ok(None) };
         self.reading.find(entity, key)
     }
 
@@ -85,7 +85,7 @@ impl<'r> Run<'r> {
             let message = "each of `representations` names an entity of the model by `__typename` and `key`";
             return Err(QueryError::bad_input(message));
         };
-        Ok(self.reading.find(entity, key))
+        self.reading.find(entity, key)
     }
 
     fn found(&mut self, of: &'r OfAny, found: Option<NodeId>, at: &At<'_>) -> Written {

@@ -202,8 +202,12 @@ fn other_sites_get_nothing() {
         ] {
             let headers = [("content-type", kind), ("origin", "https://evil.example")];
             let reply = service.request("POST", path, &headers[usize::from(kind.is_empty())..], Some(body));
-            assert_eq!(reply.status, 415, "{path} `{kind}`: {}", reply.text);
+            // The page's origin is none of this machine: who asks is not let in, whatever they send.
+            assert_eq!(reply.status, 401, "{path} `{kind}`: {}", reply.text);
             assert_eq!(reply.header("access-control-allow-origin"), None);
+            let local = [("content-type", kind), ("origin", "http://localhost:3000")];
+            let reply = service.request("POST", path, &local[usize::from(kind.is_empty())..], Some(body));
+            assert_eq!(reply.status, 415, "{path} `{kind}`: {}", reply.text);
         }
     }
     for origin in
@@ -230,11 +234,11 @@ fn other_sites_get_nothing() {
     for host in ["evil.example", "localhost.evil.example:80", "127.0.0.1.evil.example", "[::1].evil.example"] {
         let kinds = [("host", host), ("content-type", "application/json")];
         let reply = service.request("POST", "/events", &kinds, Some(event.as_bytes()));
-        assert_eq!(reply.status, 403, "{host}");
+        assert_eq!(reply.status, 401, "{host}");
         let reply = service.request("POST", "/graphql", &kinds, Some(query));
-        assert_eq!(codes(&reply), ["FORBIDDEN"], "{host} {}", reply.text);
+        assert_eq!(codes(&reply), ["UNAUTHENTICATED"], "{host} {}", reply.text);
         let reply = service.request("POST", "/dead-letters/discard", &kinds, Some(br#"{"domain":"people"}"#));
-        assert_eq!(reply.status, 403, "{host}");
+        assert_eq!(reply.status, 401, "{host}");
     }
     let reply = service.get("/graphql?query=mutation%7Ba%7D", &[("accept", "application/graphql-response+json")]);
     assert!(reply.status >= 400, "{}", reply.text);

@@ -19,6 +19,7 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use super::blocks::{Block, Kind};
+use crate::certificates::Authority;
 use crate::support::{BINARY, Reply, Service, folder, root};
 
 /// The address of the page's examples.
@@ -195,7 +196,8 @@ impl Drop for Reader {
     }
 }
 
-/// Links to all that a clone has. `queries` and `relay.json` are there for docs/graphql.md, `mappings` and `recorded.ndjson` are there for docs/cdc.md, `ca.pem` for docs/kafka.md.
+/// Links to all that a clone has. `queries` and `relay.json` are there for docs/graphql.md, `mappings` and `recorded.ndjson` are there for docs/cdc.md, `ca.pem` for docs/kafka.md,
+/// certificates for docs/access.md.
 fn clone(folder: &Path) {
     for entry in fs::read_dir(root("")).unwrap().map(|entry| entry.unwrap().path()) {
         let name = entry.file_name().unwrap().to_owned();
@@ -212,6 +214,12 @@ fn clone(folder: &Path) {
     fs::copy(root("examples/legacy/mappings/bkng_hdr.jq"), folder.join("mappings/bkng_hdr.jq")).unwrap();
     fs::copy(root("examples/legacy/recorded/bkng_hdr.ndjson"), folder.join("recorded.ndjson")).unwrap();
     fs::copy(root("tests/fixtures/ca.pem"), folder.join("ca.pem")).unwrap();
+    // What `[tls]` names.
+    let authority = Authority::new("clients");
+    let (cert, key) = authority.gives(2100);
+    for (name, text) in [("cert.pem", cert), ("key.pem", key), ("clients.pem", authority.pem())] {
+        fs::write(folder.join(name), text).unwrap();
+    }
 }
 
 fn bash(folder: &Path) -> Command {

@@ -9,6 +9,7 @@ mod generate;
 #[path = "../../../fuzz/src/mutate.rs"]
 mod mutate;
 mod pair;
+mod rows;
 mod schema;
 mod world;
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
+use crate::support::rights;
 use apollo_compiler::ExecutableDocument;
 use apollo_compiler::ast::Type;
 use apollo_compiler::executable::{Selection, SelectionSet};
@@ -55,9 +56,10 @@ impl Pair {
         let (world, strangers) = (World::new(u64::MAX), World::new(Limits::on(2).complexity_max));
         let types = &world.api.schema.types;
         let told = told(&world);
-        let reading = Reading::new(world.snapshot.graph.clone(), true, Box::new(|| false));
+        let reading = Reading::new(world.snapshot.graph.clone(), rights(true), Box::new(|| false));
         let cursors = world.api.model.entities.ids().flat_map(|entity| {
-            let arguments = Arguments::read(&world.api.model, entity, &seal(), true, &serde_json::Map::new()).unwrap();
+            let arguments =
+                Arguments::read(&world.api.model, entity, &seal(), &rights(true), &serde_json::Map::new()).unwrap();
             let cursor = |slot: Slot| Page::cursor(&reading, entity.node(slot), &arguments.order, &seal());
             (0..4).map(Slot).map(cursor).collect::<Vec<_>>()
         });
@@ -66,6 +68,10 @@ impl Pair {
         let mut reached = BTreeSet::new();
         reach(types, "Query", &mut reached);
         Pair { reached, strangers, strict, fast, told: Arc::new(told), cursors, world }
+    }
+
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
     /// The document that bytes stand for.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::support::rights;
 use apollo_compiler::ast::{FieldDefinition, InputValueDefinition, Type};
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
@@ -220,7 +221,7 @@ fn nothing(types: &apollo_compiler::Schema) -> FieldValue<'static> {
 }
 
 fn reading(shared: &Shared) -> Reading {
-    Reading::new(shared.snapshot.graph.clone(), shared.personal, Box::new(|| false))
+    Reading::new(shared.snapshot.graph.clone(), rights(shared.personal), Box::new(|| false))
 }
 
 /// A field that is asked for.
@@ -328,7 +329,7 @@ impl Asked<'_, '_> {
     fn by_id(&self, id: &str) -> Option<NodeId> {
         let (name, key) = id.split_once(':')?;
         let entity = self.model().entity_named(name)?;
-        self.reading.find(entity, key)
+        self.reading.find(entity, key).unwrap()
     }
 
     fn told(&self, name: &str) -> FieldValue<'static> {
@@ -351,7 +352,7 @@ impl Asked<'_, '_> {
                     let (Some(entity), Some(key)) = (entity, wanted["key"].as_str()) else {
                         return Err(QueryError::bad_input("no representation"));
                     };
-                    Ok(self.reading.find(entity, key))
+                    Ok(self.reading.find(entity, key).unwrap())
                 })
             }
             "search" => {
@@ -380,7 +381,7 @@ impl Asked<'_, '_> {
             }
             "projection" | "catalog" | "_service" => Ok(Some(self.told(name))),
             _ => match self.model().entities.find(|entity| entity.singular == name) {
-                Some(entity) => Ok(self.reading.find(entity, &self.text("key")).map(node)),
+                Some(entity) => Ok(self.reading.find(entity, &self.text("key")).unwrap().map(node)),
                 None => {
                     let entity = self.model().entities.find(|entity| entity.plural == name).unwrap();
                     self.page(entity, Source::All)
@@ -454,7 +455,7 @@ impl Asked<'_, '_> {
     }
 
     fn page(&self, entity: EntityId, source: Source) -> Resolved {
-        let arguments = Arguments::read(self.model(), entity, &seal(), self.shared.personal, &self.given())?;
+        let arguments = Arguments::read(self.model(), entity, &seal(), &rights(self.shared.personal), &self.given())?;
         let page = page(&self.reading, entity, source, &arguments)?;
         Ok(Some(FieldValue::owned_any(Parent::List(Arc::new(Listed { entity, source, arguments, page })))))
     }
@@ -518,7 +519,7 @@ impl Asked<'_, '_> {
                         return Err(QueryError::forbidden(name));
                     }
                     if let Kind::Link(target) = field.kind {
-                        return Ok(self.reading.follow(&node, place, target).map(self::node));
+                        return Ok(self.reading.follow(&node, place, target).unwrap().map(self::node));
                     }
                     let cell = of_cell(node.value(place), &field.kind, self.model());
                     (!cell.is_null()).then(|| value(&cell))

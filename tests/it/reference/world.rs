@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::support::rights;
 use serde_json::{Value as Json, json};
-use staygraph::api::{self, Admission, Api, Documents, OnError, Request, Source, Trusted};
+use staygraph::api::{self, Access, Admission, Api, Documents, OnError, Request, Source, Trusted};
 use staygraph::freshness::{Demand, Moment, Thresholds};
 use staygraph::ids::PartitionId;
 use staygraph::limits::Limits;
 use staygraph::model::value::Instant;
 use staygraph::projection::Snapshot;
 use staygraph::query::Seal;
+use staygraph::rights::{Rights, RowRule};
 use staygraph::serving::{DomainServing, Serving};
 use tokio::runtime::{Builder, Runtime};
 
@@ -78,6 +80,11 @@ pub fn seal() -> Seal {
 impl World {
     /// What is too much is told by other tests: here more may be asked for.
     pub fn new(complexity_max: u64) -> World {
+        World::of(complexity_max, &tales(), &[])
+    }
+
+    /// What is told of some events, of which rules let one who asks see a part.
+    pub fn of(complexity_max: u64, tales: &[Tale], rules: &[RowRule]) -> World {
         let begin = |snapshot: Snapshot| {
             let domain = DomainServing { thresholds: Thresholds::default(), held: None };
             let domains = vec![domain; snapshot.graph.model().domains.len()];
@@ -89,12 +96,15 @@ impl World {
                 .for_each(|topic| serving.found(PartitionId(topic.0), topic, 0, partitions[PartitionId(topic.0)].log));
             generation
         };
-        let generation = begin(told());
+        let generation = begin(told(tales));
         let snapshot = generation.snapshot();
         let model = snapshot.graph.model().clone();
         let limits = Limits { complexity_max, ..Limits::on(2) };
+        let schema = api::make(&model).unwrap();
+        let access = Access::new(&schema, &model, rules, true).unwrap_or_else(|faults| panic!("{faults:?}"));
         let api = Api {
-            schema: api::make(&model).unwrap(),
+            schema,
+            access: access.map(Arc::new),
             model,
             generation,
             seal: seal(),
@@ -108,12 +118,24 @@ impl World {
 
     /// The answer's text.
     pub fn answer(&self, text: &str, variables: &Json, operation: Option<&str>, personal: bool, on: OnError) -> String {
+        self.answer_to(rights(personal), text, variables, operation, on)
+    }
+
+    /// The answer's text to one who asks.
+    pub fn answer_to(
+        &self,
+        rights: Arc<Rights>,
+        text: &str,
+        variables: &Json,
+        operation: Option<&str>,
+        on: OnError,
+    ) -> String {
         let request = Request {
             source: Source::Text(text.to_owned()),
             operation_name: operation.map(str::to_owned),
             variables: variables.as_object().cloned().unwrap_or_default(),
             demand: Ok(Demand::default()),
-            personal,
+            rights,
             plan: false,
             on_error: on,
         };
@@ -121,8 +143,14 @@ impl World {
     }
 }
 
-fn told() -> Snapshot {
-    let mut teller = Teller::new(MODEL);
+/// An event as it is told: its type, its subject and its data. Without data its place in the log stays empty.
+pub type Tale = (String, String, Option<Json>);
+
+/// What there is to tell.
+pub fn tales() -> Vec<Tale> {
+    let mut tales = Vec::new();
+    let mut tell =
+        |kind: &str, key: &str, data: &Json| tales.push((kind.to_owned(), key.to_owned(), Some(data.clone())));
     let guests = [
         ("ada", json!({ "name": "Ada Mill", "country": "SG", "since": "2020-02-29", "friendId": "bob" })),
         ("bob", json!({ "name": "B\u{f6}b \"Inn\"\\\u{7f}\n", "country": "DE", "friendId": "ghost" })),
@@ -134,7 +162,7 @@ fn told() -> Snapshot {
         ("twin", json!({ "name": "Twin" })),
     ];
     for (key, data) in &guests {
-        teller.tell("guest.changed", key, data);
+        tell("guest.changed", key, data);
     }
     let kinds = ["HOME", "ROOM", "BED"];
     for (number, key) in ["mill", "inn", "barn", "loft", "caf\u{e9}"].iter().enumerate() {
@@ -151,12 +179,12 @@ fn told() -> Snapshot {
             data["grades"] = json!([number, 2]);
             data["extra"] = json!({ "b": [true, { "a": null }], "a": 1.5 });
         }
-        teller.tell("lodge.changed", key, &data);
+        tell("lodge.changed", key, &data);
     }
     // Its check does not hold, though each event's does.
-    teller.tell("lodge.changed", "barn", &json!({ "beds": 1 }));
-    teller.tell("lodge.changed", "barn", &json!({ "rooms": "many" }));
-    teller.tell("lodge.changed", "barn", &json!({ "kind": "TENT" }));
+    tell("lodge.changed", "barn", &json!({ "beds": 1 }));
+    tell("lodge.changed", "barn", &json!({ "rooms": "many" }));
+    tell("lodge.changed", "barn", &json!({ "kind": "TENT" }));
     for number in 0..24 {
         let (guest, lodge) = (guests[number % 6].0, ["mill", "inn", "barn", "unknown"][number % 4]);
         let currency = ["SGD", "EUR"][number % 2];
@@ -169,12 +197,23 @@ fn told() -> Snapshot {
             data["status"] = ["BOOKED", "GONE"][number % 2].into();
             data["bookedAt"] = format!("2024-01-01T00:00:0{}.5Z", number % 10).into();
         }
-        teller.tell("stay.changed", &format!("s{number}"), &data);
+        tell("stay.changed", &format!("s{number}"), &data);
     }
-    teller.tell("stay.changed", "s7", &json!({ "checkOut": "2024-12-01", "lodgeId": null }));
-    teller.tell("stay.deleted", "s8", &json!({}));
-    teller.tell("stay.merged", "s9", &json!({ "into": "s10" }));
-    teller.tell("guest.erased", "old", &json!({}));
-    teller.tell("guest.merged", "twin", &json!({ "into": "bob" }));
+    tell("stay.changed", "s7", &json!({ "checkOut": "2024-12-01", "lodgeId": null }));
+    tell("stay.deleted", "s8", &json!({}));
+    tell("stay.merged", "s9", &json!({ "into": "s10" }));
+    tell("guest.erased", "old", &json!({}));
+    tell("guest.merged", "twin", &json!({ "into": "bob" }));
+    tales
+}
+
+fn told(tales: &[Tale]) -> Snapshot {
+    let mut teller = Teller::new(MODEL);
+    for (kind, key, data) in tales {
+        match data {
+            Some(data) => teller.tell(kind, key, data),
+            None => teller.skip(kind),
+        }
+    }
     teller.snapshot()
 }
