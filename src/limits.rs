@@ -81,8 +81,8 @@ impl Default for Limits {
 pub const NESTING_MAX: usize = 200;
 /// Bytes of a GraphQL request's body.
 pub const GRAPHQL_BYTES_MAX: usize = 1 << 20;
-/// Bytes of a request to retry or discard dead letters.
-pub const LETTERS_REQUEST_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a request to retry or discard dead letters, to pause or to resume.
+pub const OPS_REQUEST_BYTES_MAX: usize = 64 << 10;
 /// Values in a request's variables, within one another included: each is copied several times before it is judged.
 pub const VALUES_MAX: usize = 20_000;
 /// Bytes of a body that needs no room, however many there are.

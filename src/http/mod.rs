@@ -8,6 +8,7 @@ mod gate;
 mod graphql;
 mod pages;
 mod panics;
+mod pauses;
 mod problem;
 mod requests;
 mod routes;

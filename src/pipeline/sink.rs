@@ -140,7 +140,21 @@ impl Sink for PartitionSink {
         self.stop.load(Ordering::Acquire)
     }
 
+    fn is_paused(&self, partition: PartitionId) -> bool {
+        let pauses = self.generation.serving.pauses();
+        if !pauses.any() {
+            return false;
+        }
+        let (topic, number) = self.partitions.place(partition);
+        pauses.of(topic, number).is_some()
+    }
+
     fn take(&mut self, partition: PartitionId, raw: &Raw<'_>) -> Taken {
+        if self.is_paused(partition) {
+            // How old the graph is, this record tells.
+            self.generation.coming(partition, raw.offset, raw.at, raw.basis);
+            return Taken::Full;
+        }
         self.open(partition);
         let Some(open) = &mut self.open[partition] else { return Taken::Closed };
         let (is_first, parts) = (open.batch.bytes == 0, open.batch.parts.len());

@@ -422,7 +422,7 @@ fn every_fixed_limit_is_the_pages() {
     let fixed: [u64; 39] = [
         limits::NESTING_MAX as u64,
         limits::GRAPHQL_BYTES_MAX as u64,
-        limits::LETTERS_REQUEST_BYTES_MAX as u64,
+        limits::OPS_REQUEST_BYTES_MAX as u64,
         limits::VALUES_MAX as u64,
         limits::SMALL_BODY_BYTES_MAX as u64,
         limits::BODIES_BYTES_MAX as u64,
