@@ -97,6 +97,7 @@ const PACKAGES: [(&str, &[&str]); 52] = [
     ("object_store", &["store/objects.rs"]),
     ("reqwest", &[]),
     ("rustls", &["http/tls.rs", "store/objects.rs"]),
+    ("x509_parser", &["http/tls.rs"]),
 ];
 
 /// What stands nowhere, in code or tests.

@@ -48,6 +48,8 @@ pub struct Service {
     pub intake: Option<Intake>,
     pub retrier: Arc<Retrier>,
     pub checkpointing: Option<Checkpointing>,
+    /// Where it is asked over TLS.
+    pub tls: Option<Arc<tls::Tls>>,
     pub metrics: Arc<Metrics>,
     /// Those whose death ends the service.
     pub threads: Threads,
