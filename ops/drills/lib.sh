@@ -94,7 +94,8 @@ show() {
   printf 'freshness: %s\n' "$(ask '{ freshness { domain status cause lagEvents reason } }' | grep -oE '\{"domain":"'"${DOMAIN:-people}"'"[^}]*\}' | head -n 1 || true)"
   local name
   for name in ${METRICS:-}; do
-    printf 'metric:    %s\n' "$(curl -sk "$url/metrics" | grep "^$name" | grep -v ' 0$' | head -n 3 | tr '\n' ' ' || true)"
+    # Series that are 0 are left out, but for the last.
+    printf 'metric:    %s\n' "$(curl -sk "$url/metrics" | grep "^$name" | sort -t ' ' -k 2 -rn | awk 'NR == 1 || $NF != 0' | head -n 3 | tr '\n' ' ' || true)"
   done
   [ -z "$metrics_url" ] || printf 'alerts:    %s\n' "$(firing || true)"
 }

@@ -372,7 +372,11 @@ mod tests {
         // What is worse, and will not wait, is said instead.
         check(paused(|inputs| inputs.start = Some(10)), 1000, (Latent, RetentionRisk, Some(2), Some(10_000)));
         check(paused(|inputs| inputs.start = Some(11)), 1000, (Latent, DataLost, Some(2), Some(10_000)));
-        check(paused(|inputs| inputs.contact_at = Some(at(990))), 1000, (Latent, SourceUnreachable, Some(2), Some(10_000)));
+        check(
+            paused(|inputs| inputs.contact_at = Some(at(990))),
+            1000,
+            (Latent, SourceUnreachable, Some(2), Some(10_000)),
+        );
         // Whatever its offsets say: nobody would see what comes.
         check(|inputs| inputs.is_read = false, 1001, (Fresh, Stalled, Some(0), Some(1000)));
         check(|inputs| inputs.went_back = Some(7), 1006, (Latent, SourceUnreachable, Some(0), Some(6000)));

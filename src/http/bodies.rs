@@ -148,9 +148,8 @@ pub async fn object<T: DeserializeOwned>(
         return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     let body = service.room.read(&headers, body, what, OPS_REQUEST_BYTES_MAX).await?;
-    serde_json::from_slice(&body.bytes).map_err(|error| {
-        problem(StatusCode::BAD_REQUEST, &format!("the body is no object of {members}: {error}"))
-    })
+    serde_json::from_slice(&body.bytes)
+        .map_err(|error| problem(StatusCode::BAD_REQUEST, &format!("the body is no object of {members}: {error}")))
 }
 
 #[cfg(test)]

@@ -92,7 +92,9 @@ async fn judge(service: &Service, request: Request) -> Result<Vec<Place>, Respon
         let all = snapshot.partitions.iter().map(|partition| (partition.topic, Some(partition.number)));
         let found: Vec<Place> = all.filter(is_it).collect();
         if found.is_empty() {
-            return Err(bad(format!("there is no partition `{wanted}`: it is written `topic/number`, and is read already")));
+            return Err(bad(format!(
+                "there is no partition `{wanted}`: it is written `topic/number`, and is read already"
+            )));
         }
         places.extend(found);
     }

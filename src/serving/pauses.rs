@@ -69,9 +69,8 @@ impl Pauses {
             if let Some(still) = places.iter().find(|place| is_whole(**place)) {
                 return Err(StillPaused(*still));
             }
-            paused.retain(|(topic, number), _| {
-                !places.contains(&(*topic, None)) && !places.contains(&(*topic, *number))
-            });
+            paused
+                .retain(|(topic, number), _| !places.contains(&(*topic, None)) && !places.contains(&(*topic, *number)));
             Ok(())
         })
     }

@@ -1,8 +1,8 @@
 //! The service's metrics, by name. What is counted as it happens lives here; what others count is read at each scrape, so
 //! that two scrapes at once see the same.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::core::Collector;

@@ -36,7 +36,10 @@ fn a_paused_domain_says_so_and_goes_on_where_it_stood() {
     assert_eq!(post(&service, "pause", &json!({ "domains": ["people"] })), (200, json!({ "paused": ["people"] })));
     // Nothing is missing, so nothing is old; and it is paused.
     let people = said(&service, "people");
-    assert_eq!((&people["status"], &people["cause"], &people["lagEvents"]), (&json!("FRESH"), &json!("PAUSED"), &json!(0)));
+    assert_eq!(
+        (&people["status"], &people["cause"], &people["lagEvents"]),
+        (&json!("FRESH"), &json!("PAUSED"), &json!(0))
+    );
     let unread = service.write(&[person("ann", 2), person("bob", 1)]);
     // What comes after it in another domain is read.
     let read = service.write(&[stay("r")]);
@@ -45,7 +48,10 @@ fn a_paused_domain_says_so_and_goes_on_where_it_stood() {
     let first = said(&service, "people");
     assert_eq!((&first["cause"], &first["lagEvents"]), (&json!("PAUSED"), &json!(2)), "{first}");
     let reason = first["reason"].as_str().unwrap();
-    assert!(reason.starts_with("2 records behind: paused since 20") && reason.ends_with("until somebody resumes it"), "{reason}");
+    assert!(
+        reason.starts_with("2 records behind: paused since 20") && reason.ends_with("until somebody resumes it"),
+        "{reason}"
+    );
     assert_eq!(said(&service, "reservations")["cause"], "CAUGHT_UP");
     // It grows older by the clock: as much as goes by until a demand that it cannot meet is unmet.
     let wait = [("freshness-at-least", unread.as_str()), ("freshness-wait", "500ms")];
@@ -55,10 +61,15 @@ fn a_paused_domain_says_so_and_goes_on_where_it_stood() {
     let later = said(&service, "people");
     let age = |said: &Json| said["stalenessMs"].as_i64().unwrap();
     assert!(age(&later) >= age(&first) + 500, "{first} {later}");
-    assert!(service.get("/metrics", &[]).text.contains("staygraph_freshness_cause{cause=\"PAUSED\",domain=\"people\"} 1"));
+    assert!(
+        service.get("/metrics", &[]).text.contains("staygraph_freshness_cause{cause=\"PAUSED\",domain=\"people\"} 1")
+    );
     assert_eq!(post(&service, "resume", &json!({ "domains": ["people"] })), (200, json!({ "paused": [] })));
     let answer = service.read("{ person(key: \"ann\") { name completeness } people { totalCount } }", &unread);
-    assert_eq!(answer, json!({ "person": { "name": "ann 2", "completeness": "COMPLETE" }, "people": { "totalCount": 2 } }));
+    assert_eq!(
+        answer,
+        json!({ "person": { "name": "ann 2", "completeness": "COMPLETE" }, "people": { "totalCount": 2 } })
+    );
     assert_ne!(said(&service, "people")["cause"], "PAUSED");
 }
 
@@ -160,7 +171,8 @@ fn without_memory_hydration_stops_and_small_queries_are_answered() {
     let ready = service.get("/health/ready", &[]);
     assert_eq!(ready.status, 503, "{}", ready.text);
     assert_eq!(service.get("/health/live", &[]).status, 200);
-    let large = service.ask("{ people(first: 1000) { nodes { key name reservations(first: 100) { nodes { key } } } } }", &[]);
+    let large =
+        service.ask("{ people(first: 1000) { nodes { key name reservations(first: 100) { nodes { key } } } } }", &[]);
     assert_eq!((large.status, large.header("retry-after").is_some()), (503, true), "{}", large.text);
     assert_eq!(large.json()["errors"][0]["extensions"]["code"], "OVERLOADED");
     let small = service.ask("{ person(key: \"ann\") { name } }", &[]);
