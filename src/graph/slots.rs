@@ -123,7 +123,10 @@ impl Slots {
         let Page { older, parked, .. } = &mut *held;
         parked.retain(|pin| pins.binary_search(pin).is_ok());
         older.retain(|older| {
-            let pin = pins.get(pins.partition_point(|pin| *pin < older.from)).filter(|pin| **pin < older.until);
+            // The last that needs it: where versions go in the order in which they came, each page is looked at once more and not
+            // once for each of them.
+            let before = &pins[..pins.partition_point(|pin| *pin < older.until)];
+            let pin = before.last().filter(|pin| **pin >= older.from);
             if let Some(pin) = pin.filter(|pin| !parked.contains(pin)) {
                 parked.push(*pin);
                 park(*pin);

@@ -108,7 +108,9 @@ impl Pipeline {
         let checkpointer = checkpointer.filter(Checkpointer::writes);
         let checkpointer = checkpointer.map(|taker| spawn("checkpointer", Box::new(move || taker.run())));
         let checkpointer = checkpointer.transpose()?;
-        threads.push(spawn("eraser", Box::new(move || erasing::destroy(&keys, &model, &erased)))?);
+        // It ends when the projector has; whatever ended that one is what is told.
+        let erase = move || erasing::destroy(&keys, &model, &erased);
+        threads.push(among.spawn("eraser", Lasts::UntilDone, erase)?);
         threads.push(spawn("projector", Box::new(move || projecting.run()))?);
         Ok(Pipeline { wired, stop, sources, retrier, checkpointing, checkpointer, threads })
     }

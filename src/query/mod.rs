@@ -3,6 +3,7 @@
 //! Input is GraphQL's, already coerced, as JSON; output is slots. What is read is reported to a [`Reading`], which keeps
 //! the domains that an answer touched and the work that it may do.
 
+mod candidates;
 mod cursor;
 mod filter;
 mod input;

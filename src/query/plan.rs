@@ -8,15 +8,15 @@ use std::ops::ControlFlow;
 
 use serde_json::{Value as Json, json};
 
+use super::candidates::{Bits, Candidates, From, Tests};
 use super::filter::{Filter, Over, passes};
 use super::ranged::Ranged;
 use super::spans::{self, Spans};
 use super::{QueryError, Reading, Sight, Source};
-use crate::graph::{Code, Index, cover};
+use crate::graph::{Code, cover};
 use crate::ids::{EntityId, FieldId, Slot};
 use crate::limits::STEPS;
 use crate::model::Kind;
-use crate::model::cell::Cell;
 use crate::model::value::Value;
 
 /// Targets of a link that are looked up one by one at most.
@@ -27,39 +27,6 @@ const COUNTED_MAX: usize = 32;
 const OWNERS_MAX: usize = 8;
 /// Reading a record costs about as much as putting this many slots into a set of bits.
 const RECORD_COST: usize = 12;
-
-/// Slots that an index gives.
-pub struct Candidates<'v> {
-    pub from: From<'v>,
-    /// How many they are.
-    pub count: usize,
-    /// Whether they are just those that their condition holds for.
-    pub exact: bool,
-    /// Whether `count` is their number, and not about their number.
-    counted: bool,
-    /// The condition that they stand for; the list's own source where there is none.
-    pub condition: Option<usize>,
-    /// Whether they are among the source's alone.
-    pub within: bool,
-}
-
-/// Where candidates come from.
-pub enum From<'v> {
-    /// All that an entity lists.
-    All(&'v Index),
-    /// Known slots.
-    Slots(Vec<Slot>),
-    /// Who links to any of some targets by a field.
-    Links {
-        field: FieldId,
-        targets: Vec<Slot>,
-    },
-    Range {
-        field: FieldId,
-        index: Ranged<'v>,
-        ranges: Vec<(Code, Code)>,
-    },
-}
 
 /// What a list's filter comes to on one version.
 pub struct Plan<'v, 'f> {
@@ -76,35 +43,6 @@ pub struct Plan<'v, 'f> {
     /// Whether what no list holds counts too: a link may name what is deleted, or has no events of its own. Of such an
     /// entity nothing is known but its key.
     unlisted: bool,
-}
-
-/// A set of slots as bits.
-pub struct Bits(Vec<u64>);
-
-impl Bits {
-    fn new(slots: usize) -> Bits {
-        Bits(vec![0; slots.div_ceil(64)])
-    }
-
-    fn insert(&mut self, slot: Slot) {
-        if let Some(word) = self.0.get_mut(slot.index() / 64) {
-            *word |= 1 << (slot.0 % 64);
-        }
-    }
-
-    pub fn contains(&self, slot: Slot) -> bool {
-        self.0.get(slot.index() / 64).is_some_and(|word| word & (1 << (slot.0 % 64)) != 0)
-    }
-}
-
-/// What a candidate must pass before it counts.
-pub struct Tests<'f> {
-    bits: Vec<Bits>,
-    filters: Vec<&'f Filter>,
-    /// Links, each with the targets that count.
-    links: Vec<(FieldId, Bits)>,
-    /// Over what the filters are judged.
-    over: Over,
 }
 
 /// Holds for nothing.
@@ -239,6 +177,11 @@ impl<'v: 'f, 'f> Plan<'v, 'f> {
                     within: true,
                 })
             }
+            Filter::Or(parts) => self.union(reading, parts, over)?.map(|slots| {
+                let count = slots.len();
+                let from = From::Slots(slots);
+                Candidates { from, count, exact: true, counted: true, condition: Some(condition), within: whole }
+            }),
             Filter::Link { field, entity: target, filter } => targets(reading, *target, filter, over)?.map(|targets| {
                 let counted = targets.len() <= COUNTED_MAX;
                 let count = if counted {
@@ -252,6 +195,31 @@ impl<'v: 'f, 'f> Plan<'v, 'f> {
             }),
             _ => None,
         })
+    }
+
+    /// The slots that one of some conditions holds for, where indexes give few for each.
+    fn union(&self, reading: &'v Reading, parts: &'f [Filter], over: Over) -> Result<Option<Vec<Slot>>, QueryError> {
+        let mut branches = Vec::new();
+        let mut count = 0;
+        for part in parts {
+            let branch = Plan::of(reading, self.entity, Source::All, Some(part), (self.unlisted, over))?;
+            let Some(fewest) = branch.candidates.first() else { return Ok(None) };
+            count += fewest.count;
+            if count > TARGETS_MAX || matches!(fewest.from, From::All(_)) {
+                return Ok(None);
+            }
+            branches.push(branch);
+        }
+        let mut slots = Vec::with_capacity(count);
+        for branch in &branches {
+            branch.each(reading, |slot| {
+                slots.push(slot);
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        slots.sort_unstable();
+        slots.dedup();
+        Ok(Some(slots))
     }
 
     /// The fewest candidates: what a walk without an order starts from.
@@ -349,6 +317,12 @@ impl<'v: 'f, 'f> Plan<'v, 'f> {
         Ok(count)
     }
 
+    /// Whether its condition is that one of some holds.
+    fn is_of_some(&self, candidates: &Candidates<'_>) -> bool {
+        let condition = candidates.condition.map(|condition| self.conditions[condition].over(self.over).0);
+        matches!(condition, Some(Filter::Or(_)))
+    }
+
     /// The plan in words, for who asked for it.
     pub fn describe(&self, reading: &Reading, order: Option<&str>) -> Json {
         let model = reading.view.model();
@@ -356,6 +330,7 @@ impl<'v: 'f, 'f> Plan<'v, 'f> {
         let candidates = self.candidates.iter().map(|candidates| {
             let from = match &candidates.from {
                 From::All(_) => "all".to_owned(),
+                From::Slots(_) if self.is_of_some(candidates) => "union".to_owned(),
                 From::Slots(_) => "keys".to_owned(),
                 From::Links { field, .. } => format!("links {}", entity.fields[*field].name),
                 From::Range { field, index: Ranged::Owned(_), .. } => {
@@ -430,75 +405,6 @@ fn flatten<'f>(filter: Option<&'f Filter>, conditions: &mut Vec<&'f Filter>) {
         Some(Filter::And(parts)) => parts.iter().for_each(|part| flatten(Some(part), conditions)),
         Some(filter) => conditions.push(filter),
         None => {}
-    }
-}
-
-impl Candidates<'_> {
-    /// Whether no slot comes twice.
-    fn is_set(&self) -> bool {
-        // A node has one value a field, and one target a link.
-        !matches!(&self.from, From::Range { ranges, .. } if overlaps(ranges))
-    }
-
-    /// Shows each slot, until it is told to stop.
-    pub fn each(
-        &self,
-        reading: &Reading,
-        entity: EntityId,
-        mut show: impl FnMut(Slot) -> Result<ControlFlow<()>, QueryError>,
-    ) -> Result<(), QueryError> {
-        let mut slots: Box<dyn Iterator<Item = Slot> + '_> = match &self.from {
-            From::All(index) => Box::new(index.iter().map(|(_, slot)| slot)),
-            From::Slots(slots) => Box::new(slots.iter().copied()),
-            From::Links { field, targets } => {
-                Box::new(targets.iter().flat_map(move |target| reading.view.sources(entity, *field, *target)))
-            }
-            From::Range { index, ranges, .. } => {
-                Box::new(ranges.iter().flat_map(move |range| index.range(*range, false).map(|(_, slot)| slot)))
-            }
-        };
-        let mut steps = 0;
-        slots
-            .try_for_each(|slot| {
-                steps += 1;
-                if steps % STEPS == 0 {
-                    reading.steps(STEPS).map_err(Some)?;
-                }
-                match show(slot).map_err(Some)? {
-                    ControlFlow::Continue(()) => Ok(()),
-                    ControlFlow::Break(()) => Err(None),
-                }
-            })
-            .or_else(|stopped: Option<QueryError>| stopped.map_or(Ok(()), Err))
-    }
-}
-
-/// Whether a slot can be in two of some sorted ranges.
-fn overlaps(ranges: &[(Code, Code)]) -> bool {
-    ranges.windows(2).any(|pair| pair[1].0 <= pair[0].1)
-}
-
-impl Tests<'_> {
-    pub fn pass(&self, reading: &Reading, entity: EntityId, slot: Slot) -> Result<bool, QueryError> {
-        if !self.bits.iter().all(|bits| bits.contains(slot)) {
-            return Ok(false);
-        }
-        if self.filters.is_empty() && self.links.is_empty() {
-            return Ok(true);
-        }
-        let id = entity.node(slot);
-        let node = reading.view.node(id);
-        for (field, targets) in &self.links {
-            if !matches!(node.value(*field), Cell::Link(target) if targets.contains(target)) {
-                return Ok(false);
-            }
-        }
-        for filter in &self.filters {
-            if !filter.holds(reading, id, &node, self.over)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 }
 

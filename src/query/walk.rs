@@ -1,8 +1,9 @@
 //! A page along an index: from the cursor's place, in order, until the page is full.
 
+use super::candidates::{Candidates, From, Tests};
 use super::cursor::Cursor;
 use super::page::{Arguments, Page};
-use super::plan::{Candidates, From, Plan, Tests, order_range};
+use super::plan::{Plan, order_range};
 use super::ranged::Ranged;
 use super::{QueryError, Reading};
 use crate::graph::{ALL, Code, Node, code_of, key_code};

@@ -47,6 +47,43 @@ fn a_crowd_is_turned_away_and_the_small_pass() {
     target.is_unhurt("a crowd");
 }
 
+/// A thousand clients, each with a large sort: each is answered or told to come again, small ones are answered meanwhile, and what is
+/// written is visible as ever.
+#[test]
+fn of_a_thousand_clients_none_is_left_without_an_answer() {
+    let target = Target::start(&[]);
+    let query =
+        json!({ "query": "{reservations(first:500,orderBy:[{guests:ASC},{nights:DESC}]){nodes{key guest{key}}}}" });
+    let (replies, small) = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..1000).map(|_| scope.spawn(|| target.post(&query))).collect();
+        let mut small = [0, 0];
+        for n in 0..20 {
+            let position = target.service.write(&[event("person.registered", &format!("c{n}"), 1, json!({}))]);
+            // The projector's pace is its own, whoever waits in line: the log's end comes to be applied.
+            let own = target.service.ask(
+                &format!("{{person(key:\"c{n}\"){{key}}}}"),
+                &[("freshness-at-least", &position), ("freshness-wait", "20s"), ("freshness-otherwise", "fail")],
+            );
+            match own.status {
+                200 => assert_eq!(own.json()["data"]["person"]["key"], json!(format!("c{n}"))),
+                _ => assert_eq!(codes(&own), ["OVERLOADED"], "{}", own.text),
+            }
+            small[usize::from(own.status != 200)] += 1;
+        }
+        (clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<Reply>>(), small)
+    });
+    for reply in &replies {
+        match reply.status {
+            200 => assert_eq!(reply.json()["data"]["reservations"]["nodes"].as_array().unwrap().len(), 500),
+            503 => assert!(codes(reply) == ["OVERLOADED"] && reply.header("retry-after").is_some(), "{}", reply.text),
+            status => panic!("{status} {:.300}", reply.text),
+        }
+    }
+    let answered = replies.iter().filter(|reply| reply.status == 200).count();
+    assert!(answered > 0 && small[0] > small[1], "{answered} of the crowd, and of the small {small:?}");
+    target.is_unhurt("a thousand clients");
+}
+
 /// A query that takes longer than a test does: each node is asked a thousand things, again and again over links.
 fn slow_query() -> Json {
     let parts: Vec<Json> = (0..200).map(|n| json!({ "channel": { "contains": format!("no-{n}") } })).collect();

@@ -322,6 +322,16 @@ filter = '{{ key: {{ eq: $sub }} }}'
             "properties": { "totalCount": 1, "nodes": [{ "reservations": { "totalCount": 2 } }] },
         })
     );
+    // Either rule has its index, and so has what one may see; how many that is without the rules is for who counts everything.
+    let planned = |scope: &str| {
+        let body = json!({ "query": "{ reservations { totalCount } }", "extensions": { "plan": true } }).to_string();
+        let who = token("gus", json!({ "scope": scope }));
+        let headers = [("authorization", who.as_str()), ("content-type", "application/json")];
+        service.request("POST", "/graphql", &headers, Some(body.as_bytes())).json()["extensions"]["plan"].clone()
+    };
+    let plan = planned("read ops:read");
+    assert_eq!(plan[0]["candidates"][0], json!({ "from": "union", "count": 1, "exact": true }), "{plan}");
+    assert_eq!(planned("read"), Json::Null);
     // One's ETag is none of another's.
     let path = "/graphql?query=%7Breservations%7BtotalCount%7D%7D";
     let etag = |who: &str| service.get(path, &[("authorization", who)]).header("etag").unwrap().to_owned();

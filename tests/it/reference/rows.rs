@@ -20,8 +20,8 @@ use super::world::{Tale, World, tales};
 use super::{BYTES_MAX, PAIR};
 
 /// Rulers, each asked so many questions.
-const CASES: u32 = 100;
-const QUESTIONS: usize = 12;
+const CASES: u32 = 120;
+const QUESTIONS: usize = 30;
 
 const ENTITIES: [(&str, &str); 3] = [("Guest", "guests"), ("Lodge", "lodges"), ("Stay", "stays")];
 
@@ -199,6 +199,36 @@ fn told(text: &str) -> BTreeMap<String, String> {
 /// Whether a document asks for what counts everything, whoever asks.
 fn counts_everything(asked: &Question) -> bool {
     ["projection", "catalog", "freshness", "deadLetters"].iter().any(|name| asked.text.ours.contains(name))
+}
+
+/// Rules change much of what is answered, and leave something of it: without that, to agree would say little.
+#[test]
+fn rules_hide_much_and_not_all() {
+    let claims = Map::from_iter([("sub".to_owned(), json!("ada")), ("city".to_owned(), json!("Bergen"))]);
+    let rules = [vec![(2, false), (3, false)], vec![(1, false), (5, false)], vec![(1, false), (3, false)]];
+    let ruled = World::of(u64::MAX, &tales(), &given(&rules));
+    let mut state = 3_u64;
+    let mut dice = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize
+    };
+    let (mut same, mut other) = (0, 0);
+    for _ in 0..1500 {
+        let length = dice() % BYTES_MAX;
+        let bytes: Vec<u8> = (0..length).map(|_| dice() as u8).collect();
+        let asked = PAIR.question(&bytes);
+        let ask = |world: &World| {
+            let rights = Rights { claims: claims.clone(), ..Rights::new(Who::Token("tests".into()), Scopes::all()) };
+            let variables = &asked.variables.ours;
+            told(&world.answer_to(Arc::new(rights), &asked.text.ours, variables, asked.operation, OnError::Null))
+        };
+        let whole = ask(PAIR.world());
+        if asked.flaw.is_none() && !counts_everything(&asked) && whole.contains_key("data") {
+            let counted = if whole == ask(&ruled) { &mut same } else { &mut other };
+            *counted += 1;
+        }
+    }
+    assert!(same > 60 && other > 60, "{same} alike, {other} otherwise");
 }
 
 proptest! {
