@@ -9,8 +9,9 @@ use crate::support::folder;
 fn a_paused_partition_is_read_on_from_where_it_stood() {
     let (cluster, data) = (Cluster::start(1), folder());
     cluster.create(&[("people", 2)]);
-    let writer = cluster.writer();
+    // A producer of its own each time: one that was there before knows of no partition that came later.
     let write = |version: u64| {
+        let writer = cluster.writer();
         for number in 0..50 {
             writer.send("people", &person(&format!("p-{number}"), version, &format!("Name {version}")));
         }
