@@ -53,11 +53,13 @@ fn a_paused_partition_is_read_on_from_where_it_stood() {
     });
     assert_eq!(late["lagEvents"], 50, "{late}");
     assert_eq!(service.read("{ person(key: \"p-0\") { name } }", "")["person"]["name"], "Name 2");
+    let written = cluster.position(&["people"]);
     // A broker that comes back while it is paused changes nothing.
     cluster.node("kill", 1);
     cluster.node("node", 1);
     ask("resume", &all);
-    let names = service.read("{ people(first: 100) { nodes { name completeness } } }", &cluster.position(&["people"]));
+    until_caught_up(&service, &["people"]);
+    let names = service.read("{ people(first: 100) { nodes { name completeness } } }", &written);
     let names = names["people"]["nodes"].as_array().unwrap();
     let is_whole = |person: &serde_json::Value| person["name"] == "Name 3" && person["completeness"] == "COMPLETE";
     assert!(names.len() == 50 && names.iter().all(is_whole), "{names:?}");
