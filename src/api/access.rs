@@ -295,7 +295,24 @@ fn parsed(text: &str) -> Result<Literal, String> {
         _ => None,
     };
     match value {
-        Some(value @ Literal::Object(_)) => Ok(value),
+        Some(Literal::Object(members)) if members.is_empty() => {
+            Err("its filter says nothing, and holds for everything: `open = true` says so".into())
+        }
+        Some(value @ Literal::Object(_)) => once(&value).map(|()| value),
         _ => Err("its filter is an object, as in `{ tenant: { eq: $tenant } }`".into()),
+    }
+}
+
+/// An error where a member stands twice in an object: of two the first would be lost (GraphQL's specification, section 5.6.3).
+fn once(value: &Literal) -> Result<(), String> {
+    match value {
+        Literal::Object(members) => members.iter().enumerate().try_for_each(|(place, (name, value))| {
+            match members[..place].iter().any(|(known, _)| known == name) {
+                true => Err(format!("`{name}` stands twice in its filter: put both under `and`")),
+                false => once(value),
+            }
+        }),
+        Literal::List(items) => items.iter().try_for_each(|item| once(item)),
+        _ => Ok(()),
     }
 }

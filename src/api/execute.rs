@@ -166,18 +166,23 @@ impl Api {
         let Ok(executed) = self.execute(&task, &pinned, turn).await else {
             return self.failed(&pinned, &task.domains);
         };
-        let freshness = self.freshness(&pinned, &executed.touched, short);
+        // Where not all may be seen, an answer depends on all that it might have read: what it did read would tell of the rest.
+        let (touched, by_name) = match &task.rows {
+            Some(_) => (&task.domains, true),
+            None => (&executed.touched, executed.by_name),
+        };
+        let freshness = self.freshness(&pinned, touched, short);
         let is_kept = !task.prepared.plan.operational && executed.errors.is_empty();
         let basis = Basis {
             rules: self.rules,
             personal: task.rights.sees_personal(),
             rows: task.rows.as_ref().map(|rows| rows.fingerprint),
-            by_name: executed.by_name,
+            by_name,
         };
         Answer {
             outcome: if executed.errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
             freshness: freshness.header(),
-            etag: if is_kept { freshness.etag(&basis, &pinned, &executed.touched) } else { None },
+            etag: if is_kept { freshness.etag(&basis, &pinned, touched) } else { None },
             unmet: !freshness.unmet.is_empty(),
             lacks: &[],
             body: body(&executed.errors, Some(executed.text), &freshness, executed.plans),

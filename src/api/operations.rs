@@ -9,6 +9,7 @@ use crate::model::Model;
 use crate::model::value::Value;
 use crate::projection::{self, Catalogue, DeadLetter, Digest, Disagreement, Example, Seen};
 use crate::query::QueryError;
+use crate::rights::Scope;
 use crate::serving::Checkpoint;
 
 fn domain_named(model: &Model, name: &str) -> Result<DomainId, QueryError> {
@@ -198,11 +199,14 @@ fn disagreements(context: &Context, model: &Model, id: EntityId) -> Vec<Json> {
             let value: Option<Json> = serde_json::from_slice(&text).ok().filter(|_| !hidden);
             json!({ "producer": producer.as_ref(), "value": value })
         };
+        // Keys and values are the graph's: for who may read that, and these.
+        let may_read = context.reading.rights.may(Scope::Read);
+        let sees = |example: &&Example| may_read && context.reading.sees(id.node(example.slot)).unwrap_or(false);
         let example = |example: &Example| {
             let node = context.reading.node(id.node(example.slot));
             json!({ "key": node.key(), "claims": example.claims.iter().map(claim).collect::<Vec<_>>() })
         };
-        let examples: Vec<Json> = found.examples.iter().map(example).collect();
+        let examples: Vec<Json> = found.examples.iter().filter(sees).map(example).collect();
         json!({ "field": field.name, "count": found.count, "examples": examples })
     };
     context.pinned.snapshot.catalogue[id].disagreements.iter().map(disagreement).collect()

@@ -31,7 +31,8 @@ impl Token {
         let hash: String = hash_of(secret.text()).iter().map(|byte| format!("{byte:02x}")).collect();
         let scopes: Vec<String> = self.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
         say("# The token, shown this once: for `--token-file`, STAYGRAPH_TOKEN, or `Authorization: Bearer …`.");
-        say(&format!("# {}", secret.text()));
+        // Not as TOML has it: a configuration that all of this was written into is refused, and holds no secret for long.
+        say(secret.text());
         say("# Its hash, for the service's configuration file:");
         say("[[auth.tokens]]");
         say(&format!("name = \"{}\"", self.name));

@@ -67,6 +67,11 @@ fn rule(
     if !given.unless.is_empty() && !has_claims {
         fault("unless", "claims come with tokens of `[[auth.issuers]]`, and there are none");
     }
+    for (claim, values) in &given.unless {
+        if matches!(values, ClaimValues::More(values) if values.is_empty()) {
+            fault("unless", &format!("`{claim}` has no value that would lift the rule"));
+        }
+    }
     let value = |value: &ClaimValue| match value {
         ClaimValue::Text(text) => Json::from(text.as_str()),
         ClaimValue::Number(number) => Json::from(*number),

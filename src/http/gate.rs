@@ -139,6 +139,8 @@ pub fn is_local_origin(origin: &str) -> bool {
 
 /// Whether a host, with or without a port, names this machine to itself.
 fn is_local_host(authority: &str) -> bool {
+    // Names have no case (RFC 9110, section 4.2.3).
+    let authority = authority.to_ascii_lowercase();
     let (host, port) = match authority.strip_prefix('[').map(|rest| rest.split_once(']')) {
         Some(Some((host, port))) => (host, port),
         Some(None) => return false,

@@ -114,6 +114,9 @@ fn listed(
     counts: bool,
 ) -> Result<Page, QueryError> {
     reading.touch(entity);
+    if let Sight::Nothing = reading.sight(entity) {
+        return Ok(Page { total: Some(0), ..Page::default() });
+    }
     if let Some(page) = few(reading, entity, source, arguments)? {
         return Ok(page);
     }
@@ -154,11 +157,13 @@ fn few(reading: &Reading, entity: EntityId, source: Source, arguments: &Argument
     let field = view.model().entities[of.entity].reverses[reverse].field;
     let is_whole = matches!(reading.sight(entity), Sight::All);
     let mut found: Vec<([u8; 32], Slot)> = Vec::new();
+    let mut looked = 0;
     for member in view.merged(of) {
         for slot in view.sources(entity, field, member) {
-            if found.len() == FEW {
+            if looked == FEW {
                 return Ok(None);
             }
+            looked += 1;
             let id = entity.node(slot);
             if is_whole || reading.shows(id, &view.node(id))? {
                 found.push((view.key_start(id), slot));
@@ -181,6 +186,9 @@ fn few(reading: &Reading, entity: EntityId, source: Source, arguments: &Argument
 
 /// How many a list has, whatever its window.
 pub fn total(reading: &Reading, entity: EntityId, source: Source, arguments: &Arguments) -> Result<usize, QueryError> {
+    if let Sight::Nothing = reading.sight(entity) {
+        return Ok(0);
+    }
     if arguments.widens {
         return Ok(scan(reading, entity, source, arguments)?.len());
     }
@@ -262,13 +270,10 @@ fn scan(reading: &Reading, entity: EntityId, source: Source, arguments: &Argumen
             .as_ref()
             .is_none_or(|(field, members)| members.iter().any(|member| node.value(*field) == Cell::Link(*member)));
         let id = entity.node(slot);
-        let matches = arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, id, node));
-        match reading.step().and(matches).map(|matches| matches && linked) {
-            Ok(true) => match reading.shows_alone(id, node) {
-                Ok(true) => slots.push(slot),
-                Ok(false) => {}
-                Err(error) => return ControlFlow::Break(error),
-            },
+        let matches = || arguments.filter.as_ref().map_or(Ok(true), |filter| filter.matches(reading, id, node));
+        let is_listed = || Ok(linked && reading.shows_alone(id, node)? && matches()?);
+        match reading.step().and_then(|()| is_listed()) {
+            Ok(true) => slots.push(slot),
             Ok(false) => {}
             Err(error) => return ControlFlow::Break(error),
         }

@@ -31,7 +31,7 @@ const RECORD_COST: usize = 12;
 /// What a list's filter comes to on one version.
 pub struct Plan<'v, 'f> {
     entity: EntityId,
-    /// The conditions that must all hold: the filter's, then those by which a node may be seen.
+    /// The conditions that must all hold: those by which a node may be seen, then the filter's.
     pub conditions: Vec<&'f Filter>,
     /// Over what they are judged.
     over: Over,
@@ -66,14 +66,15 @@ impl<'v: 'f, 'f> Plan<'v, 'f> {
         filter: Option<&'f Filter>,
         (unlisted, over): (bool, Over),
     ) -> Result<Plan<'v, 'f>, QueryError> {
+        // By what may be seen first: nothing that is asked is judged of what may not, so that neither time nor an error tells of it.
         let mut conditions = Vec::new();
-        flatten(filter, &mut conditions);
         match reading.sight(entity) {
             _ if over == Over::Whole => {}
             Sight::All => {}
             Sight::Nothing => conditions.push(&NOTHING),
             Sight::Those(those) => conditions.extend(those),
         }
+        flatten(filter, &mut conditions);
         let view = &reading.view;
         let link = match source {
             Source::Reverse { of, reverse } => {

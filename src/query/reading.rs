@@ -142,9 +142,11 @@ impl Reading {
     pub(super) fn shows(&self, id: NodeId, node: &Node<'_>) -> Result<bool, QueryError> {
         let conditions = match self.sight(id.entity) {
             Sight::All => return Ok(true),
-            Sight::Nothing => return Ok(false),
+            Sight::Nothing => return self.step().map(|()| false),
             Sight::Those(conditions) => conditions,
         };
+        // What is left out is work too, however often it was judged.
+        self.step()?;
         if let Some(known) = self.judged.borrow().get(&id) {
             return Ok(*known);
         }
@@ -167,8 +169,13 @@ impl Reading {
         })
     }
 
+    /// Whether a node that something else tells of may be seen.
+    pub fn sees(&self, id: NodeId) -> Result<bool, QueryError> {
+        self.shows_alone(id, &self.node(id))
+    }
+
     /// An error where the work ended and that could not be said.
-    pub(super) fn go_on(&self) -> Result<(), QueryError> {
+    pub fn go_on(&self) -> Result<(), QueryError> {
         self.ended.borrow_mut().take().map_or(Ok(()), Err)
     }
 

@@ -85,11 +85,12 @@ pub fn search(reading: &Reading, text: &str, kinds: &[EntityId], first: usize) -
                     continue;
                 }
                 reading.steps(readable.len() as u64)?;
-                let Some(hit) = judge(reading, entity.node(slot), &readable, &wanted) else { continue };
-                let node = reading.view.node(hit.node);
-                if !reading.shows(hit.node, &node)? {
+                let id = entity.node(slot);
+                let node = reading.view.node(id);
+                if !reading.shows(id, &node)? {
                     continue;
                 }
+                let Some(hit) = judge(reading, id, &readable, &wanted) else { continue };
                 let key = node.key();
                 if best.len() == first {
                     let is_worse = |worst: &Ranked| worst.rank(hit.score, entity, key) != Ordering::Greater;

@@ -78,6 +78,7 @@ impl<'r> Run<'r> {
         let Some(slot) = slot else { return self.null() };
         let (order, seal) = (&listed.arguments.order, &self.request.context.seal);
         let cursor = Page::cursor(self.reading, listed.entity.node(*slot), order, seal);
+        self.reading.go_on()?;
         self.name(&cursor)
     }
 }

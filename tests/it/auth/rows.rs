@@ -182,6 +182,9 @@ fn what_is_wrong_with_a_rule_is_told_where_it_stands() {
         ("{}, other: {}", "its filter is an object"),
         ("{}) g(v:{}", "its filter is an object"),
         ("{ key: null }", "`key` is null in a filter"),
+        ("{}", "`open = true` says so"),
+        ("{ key: { eq: $c }, key: { in: [\"a\"] } }", "`key` stands twice in its filter"),
+        ("{ or: [{ key: { eq: $c, eq: \"a\" } }] }", "`eq` stands twice in its filter"),
     ] {
         let told = told(filter, true);
         assert!(told.contains(part), "{filter}: {told}");
@@ -213,7 +216,10 @@ fn check_names_what_is_wrong_and_what_nobody_sees() {
         ("[[access]]\nentity = \"Property\"\n", "a rule has a `filter`, or `open = true`"),
         ("[[access]]\nentity = \"Property\"\nopen = true\nfilter = '{}'\n", "needs no `filter`"),
         ("[[access]]\nentity = \"Property\"\nopen = true\nrequire = true\n", "requires nothing"),
-        ("[[access]]\nentity = \"Property\"\nfilter = '{}'\nunless = { role = \"x\" }\n", "claims come with tokens"),
+        (
+            "[[access]]\nentity = \"Property\"\nfilter = '{ key: { eq: \"a\" } }'\nunless = { role = \"x\" }\n",
+            "claims come with tokens",
+        ),
         (
             "[[access]]\nentity = \"Property\"\nfilter = '{ key: { eq: $sub } }'\n",
             "3:10: [[access]]: `$sub` is a claim",
@@ -332,6 +338,15 @@ filter = '{{ key: {{ eq: $sub }} }}'
     let plan = planned("read ops:read");
     assert_eq!(plan[0]["candidates"][0], json!({ "from": "union", "count": 1, "exact": true }), "{plan}");
     assert_eq!(planned("read"), Json::Null);
+    // Who is hidden and who is not there look the same, as far as what an answer depends on is told.
+    let told = |key: &str| {
+        let path = format!("/graphql?query=%7Bperson(key:%22{key}%22)%7Bkey%7D%7D");
+        let reply = service.get(&path, &[("authorization", host.as_str())]);
+        let domains: Vec<Json> = reply.json()["extensions"]["freshness"]["domains"].as_array().unwrap().clone();
+        let names: Vec<Json> = domains.iter().map(|domain| domain["domain"].clone()).collect();
+        (reply.header("etag").map(str::to_owned), names, reply.json()["data"].clone())
+    };
+    assert_eq!(told("gus"), told("nobody"));
     // One's ETag is none of another's.
     let path = "/graphql?query=%7Breservations%7BtotalCount%7D%7D";
     let etag = |who: &str| service.get(path, &[("authorization", who)]).header("etag").unwrap().to_owned();
