@@ -42,6 +42,8 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Bytes of an event.
     pub event_bytes_max: usize,
+    /// Bytes of the process: beyond most of them large queries are refused, beyond all of them hydration stops.
+    pub memory_max: u64,
 }
 
 impl Limits {
@@ -66,6 +68,7 @@ impl Limits {
             body_time_max_ms: 30_000,
             body_bytes_max: 16 << 20,
             event_bytes_max: 1 << 20,
+            memory_max: u64::MAX,
         }
     }
 }
@@ -81,8 +84,8 @@ impl Default for Limits {
 pub const NESTING_MAX: usize = 200;
 /// Bytes of a GraphQL request's body.
 pub const GRAPHQL_BYTES_MAX: usize = 1 << 20;
-/// Bytes of a request to retry or discard dead letters.
-pub const LETTERS_REQUEST_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a request to retry or discard dead letters, to pause or to resume.
+pub const OPS_REQUEST_BYTES_MAX: usize = 64 << 10;
 /// Values in a request's variables, within one another included: each is copied several times before it is judged.
 pub const VALUES_MAX: usize = 20_000;
 /// Bytes of a body that needs no room, however many there are.
@@ -105,6 +108,10 @@ pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub const PLANS_MAX: usize = 16;
 /// Fields that a document selects, its fragments spread out.
 pub const PLAN_FIELDS_MAX: usize = 20_000;
+/// Percent of `memory_max` from which on large queries are refused: what is left is the projector's.
+pub const MEMORY_TIGHT_PERCENT: u64 = 90;
+/// Percent of the machine's memory, or of its control group's, that `memory_max` is unless it is said.
+pub const MEMORY_USUAL_PERCENT: u64 = 90;
 /// Queries that can give more fields than these are large: they leave room for small ones.
 pub const SMALL_COST_MAX: u64 = 5_000;
 /// Seconds after which one who was turned away may come again.

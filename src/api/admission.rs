@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::{Limits, QUEUE_MS_MAX, SMALL_COST_MAX};
+use crate::limits::{Limits, MEMORY_TIGHT_PERCENT, QUEUE_MS_MAX, SMALL_COST_MAX};
 
 /// The turns that there are.
 #[derive(Clone)]
@@ -16,6 +16,9 @@ pub struct Admission {
     large: Arc<Semaphore>,
     queue: Arc<AtomicUsize>,
     queue_max: usize,
+    /// Bytes of the process from which on large queries are refused, and how many it has; none where nobody can tell.
+    tight_bytes: u64,
+    resident: fn() -> Option<u64>,
 }
 
 /// A turn, until it is dropped.
@@ -29,17 +32,23 @@ pub struct Turn {
 pub struct Overloaded;
 
 impl Admission {
-    pub fn new(limits: &Limits) -> Admission {
+    /// `resident` says how many bytes the process takes. It is asked for large queries alone.
+    pub fn new(limits: &Limits, resident: fn() -> Option<u64>) -> Admission {
         Admission {
             all: Arc::new(Semaphore::new(limits.queries_max)),
             large: Arc::new(Semaphore::new((limits.queries_max / 2).max(1))),
             queue: Arc::default(),
             queue_max: limits.queue_max,
+            tight_bytes: limits.memory_max / 100 * MEMORY_TIGHT_PERCENT,
+            resident,
         }
     }
 
     /// Waits for a turn for a query that can give so many fields.
     pub async fn turn(&self, cost: u64) -> Result<Turn, Overloaded> {
+        if cost > SMALL_COST_MAX && (self.resident)().is_some_and(|bytes| bytes >= self.tight_bytes) {
+            return Err(Overloaded);
+        }
         let _queued = Queued::enter(&self.queue, self.queue_max)?;
         let turn = async {
             let large = match cost > SMALL_COST_MAX {
@@ -92,7 +101,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread", start_paused = true)]
     async fn small_ones_pass_while_large_ones_wait() {
         let limits = Limits { queries_max: 4, queue_max: 3, ..Limits::default() };
-        let admission = Admission::new(&limits);
+        let admission = Admission::new(&limits, || None);
         let large = SMALL_COST_MAX + 1;
         let held = (admission.turn(large).await.unwrap(), admission.turn(large).await.unwrap());
         assert!(admission.turn(large).await.is_err(), "it waits, and not for ever");
@@ -108,6 +117,15 @@ mod tests {
         drop((held, small));
         for waiting in waiting {
             assert!(waiting.await.unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn large_ones_are_refused_where_memory_is_tight() {
+        for (memory_max, large) in [(1_000, false), (1_100, false), (1_200, true), (u64::MAX, true)] {
+            let admission = Admission::new(&Limits { memory_max, ..Limits::default() }, || Some(1_000));
+            assert!(admission.turn(SMALL_COST_MAX).await.is_ok(), "{memory_max}");
+            assert_eq!(admission.turn(SMALL_COST_MAX + 1).await.is_ok(), large, "{memory_max}");
         }
     }
 }

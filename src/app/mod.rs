@@ -33,7 +33,7 @@ use crate::source::embedded::{self, Embedded};
 use crate::source::kafka::{self, Kafka, KafkaOutlet};
 use crate::source::log::{Log, LogError};
 use crate::source::{Outlet, Source};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, resident_bytes};
 use crate::threads::Threads;
 use tokio::task::JoinSet;
 
@@ -166,6 +166,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let documents = Arc::new(api::Documents::new(trusted));
     let seal = Seal::new(&secret(&config.data_dir.join("secret"))?);
     let metrics = metrics(&model, &config)?;
+    metrics.bound_memory(limits.memory_max);
     let tls = tls(config.tls.as_ref())?;
     let started = clock::tick();
     let named = |source: &SourceConfig| match &source.kind {
@@ -232,7 +233,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     };
     let pipeline = Pipeline::start(parts, sources, keys, &threads)
         .map_err(|error| format!("the projection cannot start: {error}"))?;
-    let admission = Admission::new(&limits);
+    let admission = Admission::new(&limits, resident_bytes);
     let access = access.map(Arc::new);
     let api = Api { model, schema, generation, seal, admission, documents, access, limits: limits.clone(), rules };
     let service = Service {
@@ -243,6 +244,7 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
         intake: embedded.map(|embedded| embedded.intake),
         retrier: pipeline.retrier.clone(),
         checkpointing: pipeline.checkpointing.clone(),
+        tls: tls.clone(),
         metrics,
         threads: threads.clone(),
         cors_origins: config.cors_origins,

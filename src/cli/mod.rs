@@ -5,6 +5,7 @@ mod checkpoint;
 mod dead_letters;
 mod demo;
 mod map;
+mod pause;
 mod progress;
 mod service;
 mod stop;
@@ -52,6 +53,10 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     /// Have a running service take a checkpoint now, and wait until it is safe.
     Checkpoint(checkpoint::Checkpoint),
+    /// Have a running service read nothing more of a domain: answers go on, and grow older.
+    Pause(pause::Pauses),
+    /// Have it read on.
+    Resume(pause::Pauses),
     /// Compare what two graphs say, of two services or of a service and a checkpoint: 0 where it is the same.
     Verify(verify::Verify),
     /// Make a token for a scraper or a job: prints it, and what the configuration file says of it.
@@ -92,6 +97,8 @@ pub fn run() -> ExitCode {
         Command::Append(append) => append.run(&logs),
         Command::DeadLetters(letters) => letters.run(&logs),
         Command::Checkpoint(checkpoint) => checkpoint.run(&logs),
+        Command::Pause(pauses) => pauses.pause(&logs),
+        Command::Resume(pauses) => pauses.resume(&logs),
         Command::Verify(verify) => verify.run(&logs),
         Command::Token(token) => token.run(),
         Command::Check { options } => check(&options, &logs),

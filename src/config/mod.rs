@@ -19,12 +19,12 @@ use crate::cdc::Mapping;
 use crate::encoding::{Encoding, Registry};
 use crate::freshness::Thresholds;
 use crate::ids::{By, DomainId, TopicId};
-use crate::limits::Limits;
+use crate::limits::{Limits, MEMORY_USUAL_PERCENT};
 use crate::model::Model;
 use crate::projection::{Boundaries, DomainRules};
 use crate::rights::RowRule;
 use crate::source::kafka::KafkaConfig;
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, machine_bytes};
 use domains::Sourced;
 use file::File;
 
@@ -196,6 +196,7 @@ impl Config {
                 body_time_max_ms: given.body_time_max.map_or(usual.body_time_max_ms, |given| given.0.cast_unsigned()),
                 body_bytes_max: count(given.body_bytes_max, usual.body_bytes_max),
                 event_bytes_max: count(given.event_bytes_max, usual.event_bytes_max),
+                memory_max: given.memory_max.map_or_else(memory_usual, |given| given.0),
             },
             ids_remembered: count(given.ids_remembered, 1_000_000),
             free_bytes_min: given.free_bytes_min.map_or(64 << 20, |given| given.0),
@@ -206,6 +207,11 @@ impl Config {
             model,
         })
     }
+}
+
+/// What the process may take unless that is said: as much as it likes where the system does not tell what there is.
+fn memory_usual() -> u64 {
+    machine_bytes().map_or(u64::MAX, |bytes| bytes / 100 * MEMORY_USUAL_PERCENT)
 }
 
 /// Faults as they stand in the file, those of nowhere last.

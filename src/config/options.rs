@@ -79,6 +79,9 @@ pub struct Options {
     /// The most bytes of an event; 1048576 unless said.
     #[arg(long, value_name = "BYTES", env = "STAYGRAPH_EVENT_BYTES_MAX", value_parser = written::<Positive>)]
     pub event_bytes_max: Option<Positive>,
+    /// The most bytes that the process takes; 90 % of the control group's or machine's unless said.
+    #[arg(long, value_name = "BYTES", env = "STAYGRAPH_MEMORY_MAX", value_parser = written::<Number<1, { i64::MAX as u64 }>>)]
+    pub memory_max: Option<Number<1, { i64::MAX as u64 }>>,
     /// Ids of a partition that are kept to tell duplicates under `order_by = "position"`; 1000000 unless said.
     #[arg(long, value_name = "N", env = "STAYGRAPH_IDS_REMEMBERED", value_parser = written::<Positive>)]
     pub ids_remembered: Option<Positive>,
@@ -136,6 +139,7 @@ impl Options {
             body_time_max,
             body_bytes_max,
             event_bytes_max,
+            memory_max,
             ids_remembered,
             free_bytes_min,
             cors_origins,

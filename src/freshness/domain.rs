@@ -101,6 +101,7 @@ mod tests {
             end_moved_at: None,
             hydrated_at: at.map(|_| 10),
             held: None,
+            paused: None,
             blocked: None,
             lost: None,
             is_read: true,

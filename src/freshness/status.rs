@@ -125,6 +125,8 @@ pub struct Inputs<'a> {
     pub hydrated_at: Option<u64>,
     /// Why records are held back on purpose, where they are.
     pub held: Option<&'a Arc<str>>,
+    /// Since when nothing is read on purpose, where somebody paused it.
+    pub paused: Option<&'a Arc<str>>,
     /// Why the next record cannot be read or applied now, where it cannot.
     pub blocked: Option<&'a Arc<str>>,
     /// What was gone from the log before it was read.
@@ -197,7 +199,7 @@ pub fn partition(inputs: &Inputs<'_>, thresholds: &Thresholds, now: Moment) -> P
     let caught_up_in_ms = match lag {
         Some(0) => Some(0),
         // What is held back on purpose is not being caught up with.
-        Some(_) if inputs.held.is_some() && !hydrating => None,
+        Some(_) if inputs.held.is_some() && !hydrating || inputs.paused.is_some() => None,
         Some(lag) if closing > 0.0 => Some((lag as f64 / closing * 1000.0).ceil() as i64),
         _ => None,
     };
@@ -245,7 +247,11 @@ fn cause(inputs: &Inputs<'_>, lag: Option<u64>, status: Status, thresholds: &Thr
     if let Some(end) = inputs.went_back {
         return (Cause::Stalled, Why::WentBack { end, applied });
     }
-    if let Some(blocked) = inputs.blocked {
+    // What the log is about to drop is said before why: a pause is somebody's to end, and in time.
+    if let Some(paused) = inputs.paused.filter(|_| !is_at_risk(inputs, lag)) {
+        return (Cause::Paused, Why::Held(paused.clone()));
+    }
+    if let Some(blocked) = inputs.blocked.filter(|_| inputs.paused.is_none()) {
         return (Cause::Blocked, Why::Blocked(blocked.clone()));
     }
     if lag == 0
@@ -253,11 +259,8 @@ fn cause(inputs: &Inputs<'_>, lag: Option<u64>, status: Status, thresholds: &Thr
     {
         return (Cause::Blocked, Why::OpenTransaction { from: applied, records: all - applied });
     }
-    if let (Some(start), Some(end)) = (inputs.start, inputs.end)
-        && start > 0
-        && lag as f64 > RETENTION_RISK * end.saturating_sub(start) as f64
-    {
-        return (Cause::RetentionRisk, Why::RetentionRisk(end.saturating_sub(start)));
+    if is_at_risk(inputs, lag) {
+        return (Cause::RetentionRisk, Why::RetentionRisk(held_by_log(inputs)));
     }
     if lag == 0 {
         let quiet_ms = inputs.end_moved_at.map_or(0, |at| now.ms_since(at));
@@ -274,6 +277,18 @@ fn cause(inputs: &Inputs<'_>, lag: Option<u64>, status: Status, thresholds: &Thr
     let verdict = inputs.window.verdict(now);
     let cause = if verdict == Verdict::Stalled { Cause::Stalled } else { Cause::CatchingUp };
     (cause, Why::Window(verdict))
+}
+
+/// Records that the log still holds.
+fn held_by_log(inputs: &Inputs<'_>) -> u64 {
+    inputs.end.unwrap_or(0).saturating_sub(inputs.start.unwrap_or(0))
+}
+
+/// Whether the log, which drops what is old, may soon drop what is not applied.
+fn is_at_risk(inputs: &Inputs<'_>, lag: u64) -> bool {
+    inputs.start.is_some_and(|start| start > 0)
+        && inputs.end.is_some()
+        && lag as f64 > RETENTION_RISK * held_by_log(inputs) as f64
 }
 
 #[cfg(test)]
@@ -302,6 +317,7 @@ mod tests {
             as_of: as_of(1000),
             hydrated_at: Some(10),
             held: None,
+            paused: None,
             blocked: None,
             lost: None,
             is_read: true,
@@ -339,6 +355,27 @@ mod tests {
             },
             1000,
             (Latent, Paused, Some(2), Some(10_000)),
+        );
+        // Whoever paused it sees it paused, whatever its offsets say; its age goes on by the clock.
+        let pause = |inputs: &mut Inputs<'_>| inputs.paused = Some(&ON_PURPOSE);
+        check(pause, 1001, (Fresh, Paused, Some(0), Some(1000)));
+        let paused = |change: fn(&mut Inputs<'_>)| {
+            move |inputs: &mut Inputs<'_>| {
+                (inputs.end, inputs.as_of, inputs.paused) = (Some(12), as_of(990), Some(&*ON_PURPOSE));
+                change(inputs);
+            }
+        };
+        check(paused(|_| {}), 1000, (Latent, Paused, Some(2), Some(10_000)));
+        check(paused(|_| {}), 1004, (Latent, Paused, Some(2), Some(14_000)));
+        check(paused(|inputs| inputs.hydrated_at = Some(11)), 1000, (Hydrating, Paused, Some(2), Some(10_000)));
+        check(paused(|inputs| inputs.blocked = Some(&ON_PURPOSE)), 1000, (Latent, Paused, Some(2), Some(10_000)));
+        // What is worse, and will not wait, is said instead.
+        check(paused(|inputs| inputs.start = Some(10)), 1000, (Latent, RetentionRisk, Some(2), Some(10_000)));
+        check(paused(|inputs| inputs.start = Some(11)), 1000, (Latent, DataLost, Some(2), Some(10_000)));
+        check(
+            paused(|inputs| inputs.contact_at = Some(at(990))),
+            1000,
+            (Latent, SourceUnreachable, Some(2), Some(10_000)),
         );
         // Whatever its offsets say: nobody would see what comes.
         check(|inputs| inputs.is_read = false, 1001, (Fresh, Stalled, Some(0), Some(1000)));

@@ -8,13 +8,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Service;
 use super::problem::problem;
 use super::server::TookTooLong;
-use crate::limits::{BODIES_BYTES_MAX, BODIES_WORK_MAX, RETRY_AFTER_S, SMALL_BODY_BYTES_MAX};
+use crate::limits::{BODIES_BYTES_MAX, BODIES_WORK_MAX, OPS_REQUEST_BYTES_MAX, RETRY_AFTER_S, SMALL_BODY_BYTES_MAX};
 
 /// The bytes that are counted together.
 const UNIT: usize = 1 << 10;
@@ -127,6 +131,25 @@ fn broken(error: &axum::Error) -> Response {
         cause = error.source();
     }
     problem(StatusCode::BAD_REQUEST, "the body broke off")
+}
+
+/// What a request of an operator's asks for: an object in JSON. `what` is a name of it, `members` what it has.
+pub async fn object<T: DeserializeOwned>(
+    service: &Service,
+    request: Request,
+    what: &str,
+    members: &str,
+) -> Result<T, Response> {
+    let (Parts { headers, .. }, body) = request.into_parts();
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Another type would let any page of a browser ask without being asked itself.
+    if content_type.split(';').next().is_none_or(|name| !name.trim().eq_ignore_ascii_case("application/json")) {
+        let detail = "the body's `Content-Type` must be application/json";
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let body = service.room.read(&headers, body, what, OPS_REQUEST_BYTES_MAX).await?;
+    serde_json::from_slice(&body.bytes)
+        .map_err(|error| problem(StatusCode::BAD_REQUEST, &format!("the body is no object of {members}: {error}")))
 }
 
 #[cfg(test)]

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::bodies::object;
 use super::panics::blocking;
 use super::problem::problem;
 use super::{Service, json};
 use crate::event::Code;
-use crate::limits::LETTERS_REQUEST_BYTES_MAX;
 use crate::pipeline::{Letters, NotNow, Retrier};
 
 /// Which letters a request means.
@@ -72,20 +71,8 @@ async fn work(
 
 /// Which letters are meant, where that can be said and may be asked.
 async fn judge(service: &Service, request: Request) -> Result<Letters, Response> {
-    let headers = request.headers();
     let bad = |detail: String| Err(problem(StatusCode::BAD_REQUEST, &detail));
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    // Another type would let any page of a browser ask without being asked itself.
-    if content_type.split(';').next().is_none_or(|name| !name.trim().eq_ignore_ascii_case("application/json")) {
-        let detail = "the body's `Content-Type` must be application/json";
-        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    }
-    let (Parts { headers, .. }, body) = request.into_parts();
-    let body = service.room.read(&headers, body, "a request for dead letters", LETTERS_REQUEST_BYTES_MAX).await?;
-    let wanted: Wanted = match serde_json::from_slice(&body.bytes) {
-        Ok(wanted) => wanted,
-        Err(error) => return bad(format!("the body is no object of `id`, `code` and `domain`: {error}")),
-    };
+    let wanted: Wanted = object(service, request, "a request for dead letters", "`id`, `code` and `domain`").await?;
     let letters = Letters { id: wanted.id, code: wanted.code, domain: wanted.domain };
     if letters.is_empty() {
         return bad("say which: `id`, `code` or `domain`, or several of them".into());

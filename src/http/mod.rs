@@ -8,6 +8,7 @@ mod gate;
 mod graphql;
 mod pages;
 mod panics;
+mod pauses;
 mod problem;
 mod requests;
 mod routes;
@@ -47,6 +48,8 @@ pub struct Service {
     pub intake: Option<Intake>,
     pub retrier: Arc<Retrier>,
     pub checkpointing: Option<Checkpointing>,
+    /// Where it is asked over TLS.
+    pub tls: Option<Arc<tls::Tls>>,
     pub metrics: Arc<Metrics>,
     /// Those whose death ends the service.
     pub threads: Threads,

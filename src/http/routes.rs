@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 
-use super::{Service, checkpoints, dead_letters, events, gate, graphql, pages, state};
+use super::{Service, checkpoints, dead_letters, events, gate, graphql, pages, pauses, state};
 use crate::rights::Scope;
 
 /// A route.
@@ -29,7 +29,7 @@ const OPS_READ: &[&[Scope]] = &[&[Scope::OpsRead]];
 const OPS_WRITE: &[&[Scope]] = &[&[Scope::OpsWrite]];
 
 /// All routes.
-pub static ROUTES: [Route; 14] = [
+pub static ROUTES: [Route; 16] = [
     // Which of its root fields are for whom, `api` says.
     route(GRAPHQL, &[Method::GET, Method::POST], &[&[Scope::Read, Scope::OpsRead]], || {
         get(graphql::get).post(graphql::post)
@@ -40,6 +40,8 @@ pub static ROUTES: [Route; 14] = [
     route("/dead-letters/retry", POST, OPS_WRITE, || post(dead_letters::retry)),
     route("/dead-letters/discard", POST, OPS_WRITE, || post(dead_letters::discard)),
     route("/projection/checkpoints", POST, OPS_WRITE, || post(checkpoints::take)),
+    route("/projection/pause", POST, OPS_WRITE, || post(pauses::pause)),
+    route("/projection/resume", POST, OPS_WRITE, || post(pauses::resume)),
     // It names each node.
     route("/projection/digest/{entity}", GET, &[&[Scope::OpsRead], &[Scope::Read]], || get(checkpoints::digests)),
     route("/", GET, OPEN, || get(pages::home)),

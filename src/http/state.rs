@@ -49,7 +49,8 @@ pub async fn metrics(State(service): State<Arc<Service>>) -> Response {
     });
     let issuers = service.authority.iter().flat_map(|authority| authority.issuers());
     let issuers: Vec<IssuerKeys> = issuers.map(|issuer| of_issuer(issuer)).collect();
-    match service.metrics.render(&service.api.generation, store, &issuers) {
+    let certificate = service.tls.as_ref().and_then(|tls| tls.ends_at_s());
+    match service.metrics.render(&service.api.generation, store, &issuers, certificate) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");

@@ -26,7 +26,15 @@ pub struct Tls {
     cert: PathBuf,
     key: PathBuf,
     client_ca: Option<PathBuf>,
-    now: RwLock<Arc<ServerConfig>>,
+    now: RwLock<Current>,
+}
+
+/// What is in use.
+#[derive(Clone)]
+struct Current {
+    config: Arc<ServerConfig>,
+    /// When the first of the chain's certificates ends, in seconds since 1970.
+    ends_at_s: Option<i64>,
 }
 
 impl Tls {
@@ -37,13 +45,13 @@ impl Tls {
             cert: cert.to_owned(),
             key: key.to_owned(),
             client_ca: client_ca.map(Path::to_owned),
-            now: RwLock::new(Arc::new(config)),
+            now: RwLock::new(config),
         })
     }
 
     /// Shakes hands with who connected. None where that fails, or takes too long.
     pub async fn accept(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
-        let now = self.now.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = self.now.read().unwrap_or_else(PoisonError::into_inner).config.clone();
         let shaken = TlsAcceptor::from(now).accept(stream);
         match tokio::time::timeout(Duration::from_millis(HANDSHAKE_MS_MAX), shaken).await {
             Ok(Ok(stream)) => Some(stream),
@@ -53,6 +61,12 @@ impl Tls {
             }
             Err(_) => None,
         }
+    }
+
+    /// When the certificate in use ends, or the first of those that it is signed by, in seconds since 1970. None where they do not
+    /// say so readably.
+    pub fn ends_at_s(&self) -> Option<i64> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).ends_at_s
     }
 
     /// Reads the files anew when they change, for ever. Open connections stay as they are; where the new files are at fault the old
@@ -76,7 +90,7 @@ impl Tls {
         }
         match configuration(&self.cert, &self.key, self.client_ca.as_deref()) {
             Ok(config) => {
-                *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+                *self.now.write().unwrap_or_else(PoisonError::into_inner) = config;
                 tracing::info!("the new TLS certificate is in use");
             }
             Err(why) => tracing::error!(why, "the TLS files have changed and cannot be used: the old ones stay in use"),
@@ -93,9 +107,13 @@ impl Tls {
     }
 }
 
-fn configuration(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<ServerConfig, String> {
+fn configuration(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Current, String> {
     let provider = Arc::new(default_provider());
     let chain = certificates("cert", cert)?;
+    let ends = |certificate: &CertificateDer<'_>| {
+        x509_parser::parse_x509_certificate(certificate).ok().map(|(_, read)| read.validity().not_after.timestamp())
+    };
+    let ends_at_s = chain.iter().filter_map(ends).min();
     let secret = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| format!("[tls]: `key`: {} holds no private key in PEM: {error}", key.display()))?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
@@ -117,7 +135,7 @@ fn configuration(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Se
         .with_single_cert(chain, secret)
         .map_err(|error| format!("[tls]: {} and {} do not go together: {error}", cert.display(), key.display()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(Current { config: Arc::new(config), ends_at_s })
 }
 
 /// All certificates of a file.

@@ -200,6 +200,12 @@ impl Partitions {
     }
 
     pub fn topic(&self, partition: PartitionId) -> TopicId {
-        self.registry().known[partition].topic
+        self.place(partition).0
+    }
+
+    /// A partition's topic, and its number there.
+    pub fn place(&self, partition: PartitionId) -> (TopicId, u32) {
+        let Known { topic, number, .. } = self.registry().known[partition];
+        (topic, number)
     }
 }

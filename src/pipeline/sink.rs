@@ -127,6 +127,27 @@ impl PartitionSink {
         }
     }
 
+    /// Why nothing more is taken: what only fills the graph stops before the system ends the process. What keeps it up to date goes on.
+    fn lack(&self) -> Option<String> {
+        if self.generation.ready_at().is_some() {
+            return None;
+        }
+        let (bytes, most) = self.metrics.out_of_memory()?;
+        Some(format!(
+            "the process takes {bytes} bytes of the {most} that `memory_max` allows, and hydration stops: give it more memory, or fewer domains"
+        ))
+    }
+
+    /// The partition's next record waits.
+    fn block(&mut self, partition: PartitionId, raw: &Raw<'_>, why: String) -> Taken {
+        self.generation.coming(partition, raw.offset, raw.at, raw.basis);
+        if self.blocked.insert(partition) {
+            tracing::error!(partition = partition.0, why, "the next record has to wait");
+        }
+        self.generation.block(partition, Some(why));
+        Taken::Blocked
+    }
+
     fn send(&self, work: Work) -> Taken {
         match self.work.send(work) {
             Ok(()) if !self.is_closed() => Taken::Yes,
@@ -140,8 +161,27 @@ impl Sink for PartitionSink {
         self.stop.load(Ordering::Acquire)
     }
 
+    fn is_paused(&self, partition: PartitionId) -> bool {
+        let pauses = self.generation.serving.pauses();
+        if !pauses.any() {
+            return false;
+        }
+        let (topic, number) = self.partitions.place(partition);
+        pauses.of(topic, number).is_some()
+    }
+
     fn take(&mut self, partition: PartitionId, raw: &Raw<'_>) -> Taken {
+        if self.is_paused(partition) {
+            // How old the graph is, this record tells.
+            self.generation.coming(partition, raw.offset, raw.at, raw.basis);
+            return Taken::Full;
+        }
         self.open(partition);
+        if self.open[partition].as_ref().is_some_and(|open| open.batch.bytes == 0)
+            && let Some(why) = self.lack()
+        {
+            return self.block(partition, raw, why);
+        }
         let Some(open) = &mut self.open[partition] else { return Taken::Closed };
         let (is_first, parts) = (open.batch.bytes == 0, open.batch.parts.len());
         if is_first && self.translator.waits(open.topic) && self.generation.is_full(partition) {
@@ -149,10 +189,7 @@ impl Sink for PartitionSink {
             return Taken::Full;
         }
         if let Err(why) = self.translator.push(open.topic, raw, &mut open.batch) {
-            self.generation.coming(partition, raw.offset, raw.at, raw.basis);
-            self.generation.block(partition, Some(why));
-            self.blocked.insert(partition);
-            return Taken::Blocked;
+            return self.block(partition, raw, why);
         }
         if !self.blocked.is_empty() && self.blocked.remove(&partition) {
             self.generation.block(partition, None);

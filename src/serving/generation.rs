@@ -322,7 +322,9 @@ impl Generation {
     pub(super) fn judge(&self, snapshot: &Snapshot, partition: PartitionId, now: Moment) -> PartitionStatus {
         let (applied, known) = (snapshot.applied[partition], &snapshot.partitions[partition]);
         let judged = self.judged(snapshot.topic(partition), applied, known.lost.as_ref(), now);
-        self.serving.logs.judge(self.id, partition, &Judged { log: Some(known.log), ..judged })
+        let paused = self.serving.pauses.of(known.topic, known.number);
+        let judged = Judged { log: Some(known.log), paused: paused.as_ref(), ..judged };
+        self.serving.logs.judge(self.id, partition, &judged)
     }
 
     fn judged<'a>(&'a self, topic: &Topic, applied: u64, lost: Option<&'a Arc<str>>, now: Moment) -> Judged<'a> {
@@ -331,7 +333,7 @@ impl Generation {
         let thresholds = domains.clone().map(|serving| serving.thresholds);
         let thresholds = thresholds.min_by_key(|thresholds| thresholds.fresh_within_ms).unwrap_or_default();
         let held = domains.filter_map(|serving| serving.held.as_ref()).next();
-        Judged { applied, log: None, lost, held, thresholds, now }
+        Judged { applied, log: None, lost, held, paused: None, thresholds, now }
     }
 
     fn judge_all(&self, snapshot: &Snapshot, now: Moment) -> Freshness {

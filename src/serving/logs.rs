@@ -72,6 +72,7 @@ pub struct Judged<'a> {
     pub log: Option<LogId>,
     pub lost: Option<&'a Arc<str>>,
     pub held: Option<&'a Arc<str>>,
+    pub paused: Option<&'a Arc<str>>,
     pub thresholds: Thresholds,
     pub now: Moment,
 }
@@ -331,7 +332,7 @@ impl Log {
     }
 
     fn judge(&self, lane: &Lane, judged: &Judged<'_>) -> PartitionStatus {
-        let Judged { applied, log, lost, held, thresholds, now } = *judged;
+        let Judged { applied, log, lost, held, paused, thresholds, now } = *judged;
         // What was applied of another log says nothing of this one.
         let applied = if log.is_some_and(|log| self.log != Some(log)) { 0 } else { applied };
         let first = lane.coming.iter().find(|coming| coming.offset >= applied);
@@ -345,6 +346,7 @@ impl Log {
             end_moved_at: self.end_moved_at,
             hydrated_at: lane.target,
             held,
+            paused,
             blocked: lane.blocked.as_ref().or(lane.waits.as_ref()),
             lost,
             is_read: lane.is_read,

@@ -6,6 +6,7 @@
 mod digests;
 mod generation;
 mod logs;
+mod pauses;
 mod versions;
 mod waits;
 
@@ -24,6 +25,7 @@ use crate::source::{Asked, Extent};
 
 pub use generation::{Freshness, Generation, Pinned, Unready};
 use logs::Logs;
+pub use pauses::{Pauses, Place, StillPaused};
 pub use versions::{Since, TooOld};
 pub use waits::{Short, TooMany, Wanted};
 
@@ -66,6 +68,7 @@ struct List {
 /// What all generations share. A generation is one of its own for as long as somebody holds it.
 pub struct Serving {
     logs: Logs,
+    pauses: Pauses,
     generations: RwLock<Generations>,
     /// What a person has to know.
     remarks: RwLock<By<TopicId, Option<Arc<str>>>>,
@@ -97,6 +100,7 @@ impl Serving {
     pub fn new(topics: usize, sources: usize, contact_now: ContactNow, clock: fn() -> Moment) -> Serving {
         Serving {
             logs: Logs::default(),
+            pauses: Pauses::default(),
             generations: RwLock::default(),
             remarks: RwLock::new((0..topics).map(|_| None).collect()),
             lists: RwLock::new((0..topics).map(|_| List::default()).collect()),
@@ -181,6 +185,25 @@ impl Serving {
 
     fn remark_of(&self, topic: TopicId) -> Option<Arc<str>> {
         self.remarks.read().unwrap_or_else(PoisonError::into_inner)[topic].clone()
+    }
+
+    /// What somebody paused, for all generations.
+    pub fn pauses(&self) -> &Pauses {
+        &self.pauses
+    }
+
+    /// Nothing more of these places is read, from about now on.
+    pub fn pause(&self, places: &[Place]) {
+        let since: Arc<str> = format!("paused since {}, until somebody resumes it", self.now().at).into();
+        self.pauses.pause(places, &since);
+    }
+
+    /// These places are read on. The error names one whose topic is paused as a whole: nothing changes then.
+    pub fn resume(&self, places: &[Place]) -> Result<(), StillPaused> {
+        self.pauses.resume(places)?;
+        // Readers look at once.
+        (self.contact_now)();
+        Ok(())
     }
 
     /// A source has told its partitions for the first time.

@@ -194,6 +194,10 @@ mod tests {
             false
         }
 
+        fn is_paused(&self, _: PartitionId) -> bool {
+            false
+        }
+
         fn take(&mut self, _: PartitionId, raw: &Raw<'_>) -> Taken {
             if self.blocks_at == Some(raw.offset) {
                 return Taken::Blocked;

@@ -94,6 +94,9 @@ pub enum Taken {
 pub trait Sink {
     fn is_closed(&self) -> bool;
 
+    /// Whether a partition is paused: what is handed on of it is not taken.
+    fn is_paused(&self, partition: PartitionId) -> bool;
+
     /// Takes the next record of a partition.
     fn take(&mut self, partition: PartitionId, raw: &Raw<'_>) -> Taken;
 

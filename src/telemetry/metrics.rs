@@ -1,8 +1,8 @@
 //! The service's metrics, by name. What is counted as it happens lives here; what others count is read at each scrape, so
 //! that two scrapes at once see the same.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -71,6 +71,8 @@ pub struct Metrics {
     checkpoint_seconds: Gauge,
     checkpoint_bytes: Gauge,
     checkpoints_failed: IntCounter,
+    /// What the process may take, in bytes; unset, nothing is refused for it.
+    memory_max: OnceLock<u64>,
     /// Bytes of batches on their way, and of those that wait to be filled again.
     batches: AtomicUsize,
 }
@@ -124,11 +126,24 @@ impl Metrics {
             )?,
             checkpoint_bytes: gauge("checkpoint_bytes", "Bytes of the newest checkpoint.")?,
             checkpoints_failed: kept(&registry, checkpoints_failed)?,
+            memory_max: OnceLock::new(),
             batches: AtomicUsize::new(0),
             registry,
             process,
             model,
         })
+    }
+
+    /// The process may take so many bytes.
+    pub fn bound_memory(&self, bytes: u64) {
+        // Said once.
+        let _ = self.memory_max.set(bytes);
+    }
+
+    /// How many bytes the process takes, and may take, where that is as many: asked for now and then, it costs a file.
+    pub fn out_of_memory(&self) -> Option<(u64, u64)> {
+        let most = *self.memory_max.get()?;
+        memory::resident_bytes().filter(|bytes| *bytes >= most).map(|bytes| (bytes, most))
     }
 
     /// Records of a table's topic may be of these kinds: their counters are there, at 0.
@@ -204,10 +219,11 @@ impl Metrics {
         generation: &Generation,
         store: Option<Store>,
         issuers: &[IssuerKeys],
+        certificate_ends_at_s: Option<i64>,
     ) -> Result<String, prometheus::Error> {
         let mut text = Vec::new();
-        for families in [self.registry.gather(), self.now(generation, store, issuers)?.gather(), self.process.gather()]
-        {
+        let now = self.now(generation, store, issuers, certificate_ends_at_s)?;
+        for families in [self.registry.gather(), now.gather(), self.process.gather()] {
             TextEncoder::new().encode(&families, &mut text)?;
         }
         Ok(String::from_utf8_lossy(&text).into_owned())
@@ -219,6 +235,7 @@ impl Metrics {
         generation: &Generation,
         store: Option<Store>,
         issuers: &[IssuerKeys],
+        certificate_ends_at_s: Option<i64>,
     ) -> Result<Registry, prometheus::Error> {
         let registry = Registry::new_custom(Some("staygraph".into()), None)?;
         let pinned = generation.pin();
@@ -312,6 +329,13 @@ impl Metrics {
             keys.with_label_values(&[issuer]).set(*known as f64);
             since.iter().for_each(|since| age.with_label_values(&[issuer]).set(since.as_secs_f64()));
             failed.with_label_values(&[issuer]).inc_by(*failures);
+        }
+        if let Some(at) = certificate_ends_at_s {
+            let help = "When the TLS certificate in use ends, or the first of its chain, since 1970.";
+            gauge("certificate_ends_seconds", help, at as f64)?;
+        }
+        if let Some(most) = self.memory_max.get() {
+            gauge("memory_max_bytes", "What the process may take: `memory_max`.", *most as f64)?;
         }
         memory::parts(
             &registry,

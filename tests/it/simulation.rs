@@ -16,6 +16,8 @@ mod shelf;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use staygraph::ids::{Id as _, TopicId};
+
 use cluster::Cluster;
 use dice::{Dice, begin, now_ms, pass};
 use life::{Disk, Life};
@@ -35,6 +37,8 @@ struct Simulation {
     tells: bool,
     step: usize,
     dice: Dice,
+    /// Those of who pauses, apart: what seeds did before is what they do.
+    pausing: Dice,
     cluster: Cluster,
     disk: Disk,
     life: Life,
@@ -61,7 +65,7 @@ impl Simulation {
             hold_max_ms: *dice.one(&[1000, 60_000]),
         };
         let life = Life::begin(&cluster, &disk);
-        Simulation { seed, tells, step: 0, dice, cluster, disk, life }
+        Simulation { seed, tells, step: 0, dice, pausing: Dice::new(!seed), cluster, disk, life }
     }
 
     fn tell(&self, what: impl FnOnce() -> String) {
@@ -74,6 +78,7 @@ impl Simulation {
         let steps = 50 + self.dice.below(STEPS_MAX - 50);
         while self.step < steps {
             self.step += 1;
+            self.pause();
             self.one();
             self.life.check(&self.cluster, &mut self.disk);
         }
@@ -81,6 +86,26 @@ impl Simulation {
         // Once more from the last checkpoint, or from the logs.
         self.kill();
         self.end();
+    }
+
+    /// Somebody may pause a topic or a partition, or resume all.
+    fn pause(&mut self) {
+        let serving = self.life.generation.serving.clone();
+        if self.pausing.percent(3) {
+            let topic = TopicId::of(self.pausing.below(self.cluster.topics()));
+            let place = (topic, *self.pausing.one(&[None, Some(0), Some(1)]));
+            serving.pause(&[place]);
+            self.tell(|| format!("{place:?} is paused"));
+        }
+        if serving.pauses().any() && self.pausing.percent(10) {
+            self.resume();
+        }
+    }
+
+    fn resume(&mut self) {
+        let serving = &self.life.generation.serving;
+        serving.resume(&serving.pauses().all()).expect("all is resumed");
+        self.tell(|| "all that was paused is resumed".into());
     }
 
     /// Does one thing.
@@ -206,6 +231,7 @@ impl Simulation {
 
     /// Nothing goes wrong any more, and everything is read.
     fn end(&mut self) {
+        self.resume();
         for round in 0..ROUNDS_MAX {
             self.step += 1;
             let Simulation { dice, cluster, life, disk, .. } = self;

@@ -13,6 +13,7 @@ mod lag;
 mod legacy;
 mod mariadb;
 mod network;
+mod pauses;
 mod reading;
 #[path = "../it/support.rs"]
 #[expect(dead_code, reason = "shared with the other tests, which need more of it")]

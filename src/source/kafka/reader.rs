@@ -277,10 +277,13 @@ impl FeedReader<'_> {
         Ok(())
     }
 
-    /// Reads a partition on from an offset, whatever was fetched of it.
+    /// Reads a partition on from an offset, whatever was fetched of it, and whether it waited or not.
     fn go_to(&mut self, index: usize, next: u64) -> Result<(), KafkaError> {
+        let did_wait = self.feeds[index].retry_at.is_some();
         self.leave(index, next)?;
-        self.assign(&[index])
+        self.assign(&[index])?;
+        // Being assigned anew does not end a pause of the client's.
+        if did_wait { self.client.resume(&self.list(&[index], |_| Offset::Invalid)) } else { Ok(()) }
     }
 
     /// Reads a partition no further.
@@ -312,15 +315,14 @@ impl FeedReader<'_> {
         self.client.pause(&self.list(&[index], |_| Offset::Invalid))
     }
 
-    /// Tries blocked partitions again.
+    /// Tries partitions again that wait. What somebody paused is fetched no more until they resume it.
     fn retry(&mut self, now: Clock) -> Result<(), KafkaError> {
         for index in 0..self.feeds.len() {
-            if self.feeds[index].retry_at.is_some_and(|at| at <= now) {
-                self.feeds[index].retry_at = None;
-                let next = self.feeds[index].next;
-                self.go_to(index, next)?;
-                // Being assigned anew does not end a pause.
-                self.client.resume(&self.list(&[index], |_| Offset::Invalid))?;
+            let Feed { retry_at, next, ref known, .. } = self.feeds[index];
+            match retry_at.is_some_and(|at| at <= now) {
+                true if self.sink.is_paused(known.partition) => self.feeds[index].retry_at = Some(now + RETRY_FULL),
+                true => self.go_to(index, next)?,
+                false => {}
             }
         }
         Ok(())

@@ -386,6 +386,10 @@ impl Asker<'_> {
                     Ok(extents) => {
                         self.registrar.contact(&asked, &extents);
                         self.look_back(&asked, &known, &extents);
+                        // One that has come since is asked of nobody by a client that has not heard of it: it would be unknown for minutes.
+                        if extents.len() < known.len() {
+                            self.learn(&known);
+                        }
                     }
                     Err(error) => {
                         tracing::debug!(source = self.kafka.name.as_ref(), %error, "no log ends");

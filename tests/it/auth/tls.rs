@@ -77,6 +77,11 @@ fn connect(service: &Service, trusted: &Authority, own: Option<&(String, String)
 
 /// The status of a path, asked over an open connection.
 fn ask(stream: &mut Stream, path: &str) -> Result<u16, String> {
+    read(stream, path).map(|(status, _)| status)
+}
+
+/// The status and the body of a path.
+fn read(stream: &mut Stream, path: &str) -> Result<(u16, String), String> {
     let failed = |error: std::io::Error| error.to_string();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").map_err(failed)?;
     let mut text = Vec::new();
@@ -93,7 +98,8 @@ fn ask(stream: &mut Stream, path: &str) -> Result<u16, String> {
         };
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
         if body.len() >= length.unwrap_or(0) {
-            return head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status".into());
+            let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+            return status.map(|status| (status, body.to_owned())).ok_or("no status".into());
         }
     }
 }
@@ -104,7 +110,10 @@ fn a_certificate_is_taken_anew_and_no_connection_drops() {
     let service = files.serve(&first.gives(2100), "");
     assert!(service.url.starts_with("https://"), "{}", service.url);
     let mut open = connect(&service, &first, None).unwrap();
-    assert_eq!(ask(&mut open, "/metrics").unwrap(), 200, "this machine, over TLS");
+    let (status, metrics) = read(&mut open, "/metrics").unwrap();
+    assert_eq!(status, 200, "this machine, over TLS");
+    // When 2100 begins.
+    assert!(metrics.contains("\nstaygraph_certificate_ends_seconds 4102444800\n"), "{metrics}");
     let refused = connect(&service, &second, None).err().unwrap();
     assert!(refused.contains("UnknownIssuer") || refused.contains("certificate"), "{refused}");
     // Without TLS nothing is said.
@@ -118,12 +127,13 @@ fn a_certificate_is_taken_anew_and_no_connection_drops() {
     service.says("the old ones stay in use");
     connect(&service, &first, None).unwrap();
     // The new one, and its key a moment later: what does not go together is not taken.
-    let (cert, key) = second.gives(2100);
+    let (cert, key) = second.gives(2101);
     files.write("cert.pem", &cert);
     connect(&service, &first, None).unwrap();
     files.write("key.pem", &key);
     service.says("the new TLS certificate is in use");
-    connect(&service, &second, None).unwrap();
+    let mut new = connect(&service, &second, None).unwrap();
+    assert!(read(&mut new, "/metrics").unwrap().1.contains("\nstaygraph_certificate_ends_seconds 4133980800\n"));
     assert!(connect(&service, &first, None).is_err());
     assert_eq!(ask(&mut open, "/health/live").unwrap(), 200, "the connection from before lives");
 }

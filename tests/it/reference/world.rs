@@ -108,7 +108,7 @@ impl World {
             model,
             generation,
             seal: seal(),
-            admission: Admission::new(&limits),
+            admission: Admission::new(&limits, || None),
             documents: Arc::new(Documents::new(Trusted::default())),
             limits: Arc::new(limits),
             rules: 0,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use staygraph::cdc::Mapping;
 use staygraph::checkpoint::Rules;
 use staygraph::encoding::Encoding;
-use staygraph::freshness::{Basis, Status, Thresholds};
+use staygraph::freshness::{Basis, Cause, Status, Thresholds};
 use staygraph::ids::{By, DomainId, EntityId, Id as _, PartitionId, TopicId};
 use staygraph::pipeline::{
     Carries, Checkpointer, Format, Line, PartitionSink, Parts, Projecting, Saving, Tellers, Wired,
@@ -485,6 +485,7 @@ impl Life {
                 (feed.next, feed.is_pending) = (feed.next.max(offset + 1), true);
                 true
             }
+            Taken::Full if sink.is_paused(partition) => false,
             taken => panic!("{taken:?}"),
         }
     }
@@ -614,6 +615,13 @@ impl Life {
         for (id, status) in partitions {
             let known = &snapshot.partitions[id];
             let log = &cluster.of_topic(known.topic.index())[known.number as usize];
+            // Whoever pauses something sees it paused, unless something worse is said; nobody else does.
+            let is_paused = self.generation.serving.pauses().of(known.topic, known.number).is_some();
+            let is_worse = matches!(
+                status.cause,
+                Cause::DataLost | Cause::SourceUnreachable | Cause::RetentionRisk | Cause::Stalled
+            );
+            assert!(is_worse || is_paused == (status.cause == Cause::Paused), "{status:?}");
             if let Some(staleness_ms) = status.staleness_ms.filter(|_| is_exact(known.topic.index())) {
                 assert_eq!(cluster.is_applied(&snapshot, log, staleness_ms), Ok(()), "{status:?}");
             }

@@ -145,7 +145,11 @@ impl Shadow {
             let raw = Raw { offset: record.offset, at, basis, key: None, value: Some(&record.value), headers: &[] };
             // A batch may be full.
             self.send();
-            assert_eq!(self.sink(feed).take(feed.partition, &raw), Taken::Yes);
+            match self.sink(feed).take(feed.partition, &raw) {
+                Taken::Yes => {}
+                Taken::Full if self.sink(feed).is_paused(feed.partition) => break,
+                taken => panic!("{taken:?}"),
+            }
             let read = self.reads.get_mut(&feed.partition).expect("it is read");
             read.lane.give(record.offset, record.given.clone());
             (read.next, read.is_pending) = (record.offset + 1, true);

@@ -31,7 +31,7 @@ pub const ENUMERATIONS: &[Enumeration] = &[
                 "Everything is applied, and the log's end has not moved for longer than `quiet_after`: 1 h unless configured. Not \
                  stale, worth a look.",
             ),
-            ("PAUSED", "It is held back on purpose, as by `demo --late`."),
+            ("PAUSED", "It is held back on purpose: somebody paused it, or `demo --late` does."),
             (
                 "BLOCKED",
                 "The next record cannot be read now, and not for its own fault: the schema registry is away, or a transaction is \
