@@ -3,7 +3,7 @@
 //! A rule's filter is a GraphQL filter in which `$name` is a claim of the token, typed by where it stands. A claim that is
 //! missing, null or of another type makes its rule false as a whole, before any negation in it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apollo_compiler::ast::{self, Type, Value as Literal};
@@ -45,11 +45,10 @@ impl Access {
         if rules.is_empty() {
             return Ok(None);
         }
-        let none = || model.entities.iter().map(|_| Vec::new());
         let mut access = Access {
             schema: schema.clone(),
             model: model.clone(),
-            rules: none().collect(),
+            rules: model.entities.iter().map(|_| Vec::new()).collect(),
             reads: model.entities.iter().map(|_| Vec::new()).collect(),
             judge: Rights::new(Who::Machine, Scopes::all()),
         };
@@ -68,9 +67,9 @@ impl Access {
         if let Some(literal) = &filter {
             let of_type = filter_type(&self.model, entity);
             // A sample stands for each claim: what is wrong with it is wrong with the filter.
-            let mut claims = BTreeMap::new();
+            let mut claims = BTreeSet::new();
             let sample = self.sample(literal, &of_type, &mut claims)?;
-            if let Some(claim) = claims.keys().next().filter(|_| !has_issuers) {
+            if let Some(claim) = claims.first().filter(|_| !has_issuers) {
                 return Err(format!("`${claim}` is a claim of tokens of `[[auth.issuers]]`, and there are none"));
             }
             let sample = self.coerced(&of_type, sample)?;
@@ -93,7 +92,12 @@ impl Access {
     /// What one who asks may see.
     pub fn rows(&self, rights: &Rights) -> Rows {
         let sights = self.rules.entries().map(|(entity, rules)| self.sight(entity, rules, rights));
-        Rows::new(sights.collect(), self.reads.clone())
+        Rows(sights.collect())
+    }
+
+    /// The entities that an entity's rules look at, whoever asks: what is answered of it depends on those too.
+    pub fn reads(&self, entity: EntityId) -> &[EntityId] {
+        &self.reads[entity]
     }
 
     fn sight(&self, entity: EntityId, rules: &[Rule], rights: &Rights) -> Sight {
@@ -144,10 +148,10 @@ impl Access {
     }
 
     /// A literal in which a sample of its type stands for each claim.
-    fn sample(&self, literal: &Literal, of_type: &Type, claims: &mut BTreeMap<String, ()>) -> Result<Json, String> {
+    fn sample(&self, literal: &Literal, of_type: &Type, claims: &mut BTreeSet<String>) -> Result<Json, String> {
         Ok(match literal {
             Literal::Variable(name) => {
-                claims.insert(name.to_string(), ());
+                claims.insert(name.to_string());
                 let of_value = of_type.inner_named_type().as_str();
                 let one = match (of_value, self.schema.types.types.get(of_value)) {
                     (_, Some(ExtendedType::Enum(values))) => {
@@ -210,7 +214,7 @@ impl Access {
                         }
                         (name, value) => {
                             let value = self.filled(value, of_member, claims)?;
-                            self.put(&mut filled, name, value);
+                            put(&mut filled, name, value);
                         }
                     }
                 }
@@ -228,30 +232,19 @@ impl Access {
     fn any_of(&self, of_type: &Type, members: &[Json], filled: &mut Map<String, Json>) -> Option<()> {
         let values = members.iter().map(|member| self.value(of_type, member)).collect::<Option<Vec<Json>>>()?;
         if of_type.inner_named_type() != "Boolean" {
-            self.put(filled, "in", values.into());
+            put(filled, "in", values.into());
             return Some(());
         }
         // Truth values have no `in`.
         match (values.contains(&Json::Bool(true)), values.contains(&Json::Bool(false))) {
-            (true, true) => self.put(filled, "isNull", false.into()),
+            (true, true) => put(filled, "isNull", false.into()),
             (false, false) => {
-                self.put(filled, "eq", true.into());
-                self.put(filled, "ne", true.into());
+                put(filled, "eq", true.into());
+                put(filled, "ne", true.into());
             }
-            (is_true, _) => self.put(filled, "eq", is_true.into()),
+            (is_true, _) => put(filled, "eq", is_true.into()),
         }
         Some(())
-    }
-
-    /// Adds a member; of two lists of `in`, what both have.
-    fn put(&self, filled: &mut Map<String, Json>, name: &str, value: Json) {
-        let value = match (name, filled.get(name), value) {
-            ("in", Some(Json::Array(known)), Json::Array(values)) => {
-                values.into_iter().filter(|value| known.contains(value)).collect::<Vec<Json>>().into()
-            }
-            (_, _, value) => value,
-        };
-        filled.insert(name.to_owned(), value);
     }
 
     /// A claim's value in a place of a type: text for texts, dates and enums, an integer for integers.
@@ -267,6 +260,17 @@ impl Access {
         }
         coerce::value_of(&self.schema.types, of_type, claim.clone()).ok()
     }
+}
+
+/// Adds a member; of two lists of `in`, what both have.
+fn put(filled: &mut Map<String, Json>, name: &str, value: Json) {
+    let value = match (name, filled.get(name), value) {
+        ("in", Some(Json::Array(known)), Json::Array(values)) => {
+            values.into_iter().filter(|value| known.contains(value)).collect::<Vec<Json>>().into()
+        }
+        (_, _, value) => value,
+    };
+    filled.insert(name.to_owned(), value);
 }
 
 fn filter_type(model: &Model, entity: EntityId) -> Type {

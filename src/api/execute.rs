@@ -173,16 +173,16 @@ impl Api {
         };
         let freshness = self.freshness(&pinned, touched, short);
         let is_kept = !task.prepared.plan.operational && executed.errors.is_empty();
-        let basis = Basis {
+        let basis = || Basis {
             rules: self.rules,
             personal: task.rights.sees_personal(),
-            rows: task.rows.as_ref().map(|rows| rows.fingerprint),
+            rows: task.rows.as_ref().map(|rows| rows.fingerprint()),
             by_name,
         };
         Answer {
             outcome: if executed.errors.is_empty() { Outcome::Ok } else { Outcome::Partial },
             freshness: freshness.header(),
-            etag: if is_kept { freshness.etag(&basis, &pinned, touched) } else { None },
+            etag: if is_kept { freshness.etag(&basis(), &pinned, touched) } else { None },
             unmet: !freshness.unmet.is_empty(),
             lacks: &[],
             body: body(&executed.errors, Some(executed.text), &freshness, executed.plans),
@@ -220,13 +220,13 @@ impl Api {
             domains
                 .extend(call.bind(&self.schema, variables).iter().flat_map(|given| reach::of_ids(&self.model, given)));
         }
-        let rows = self.access.as_ref().map(|access| Arc::new(access.rows(&request.rights)));
-        if let Some(rows) = &rows {
+        if let Some(access) = &self.access {
             let entities = self.model.entities.entries();
             let seen = entities.filter(|(_, described)| domains.contains(&described.domain));
-            let read: Vec<EntityId> = seen.flat_map(|(entity, _)| rows.reads(entity)).copied().collect();
+            let read: Vec<EntityId> = seen.flat_map(|(entity, _)| access.reads(entity)).copied().collect();
             domains.extend(read.into_iter().map(|entity| self.model.entities[entity].domain));
         }
+        let rows = self.access.as_ref().map(|access| Arc::new(access.rows(&request.rights)));
         domains.sort_unstable();
         domains.dedup();
         let (rights, notes_plans, on_error) = (request.rights.clone(), request.plan, request.on_error);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{self, Access, Admission, Api, Schema, Trusted};
-use crate::auth::Authority;
+use crate::auth::{AuthConfig, Authority};
 use crate::cdc::Skipped;
 use crate::clock;
 use crate::config::{Config, Documents, SourceConfig, SourceKind, TlsConfig, TopicConfig};
@@ -27,6 +27,7 @@ use crate::model::Model;
 use crate::pipeline::{Carries, Format, Parts, Pipeline};
 use crate::projection::Topic;
 use crate::query::Seal;
+use crate::rights::RowRule;
 use crate::sealing::Sealing;
 use crate::serving::{DomainServing, Generation, Serving};
 use crate::source::embedded::{self, Embedded};
@@ -158,8 +159,7 @@ pub struct App {
 pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
     let Store { config, model, embedded, threads, keys, decoder } = store;
     let schema = api::make(&model).map_err(|error| format!("the model gives no schema: {error}"))?;
-    let has_issuers = config.auth.as_ref().is_some_and(|auth| !auth.issuers.is_empty());
-    let access = Access::new(&schema, &model, &config.access, has_issuers).map_err(|faults| faults.join("\n"))?;
+    let access = access(&schema, &model, &config.access, config.auth.as_ref()).map_err(|faults| faults.join("\n"))?;
     let rules = rules(&model, &config);
     let limits = Arc::new(config.limits.clone());
     let trusted = trusted(&schema, &model, &limits, &config.documents).map_err(|faults| faults.join("\n"))?;
@@ -259,6 +259,16 @@ pub fn start(store: Store, late: Option<Late>) -> Result<App, String> {
 pub fn tls(config: Option<&TlsConfig>) -> Result<Option<Arc<Tls>>, String> {
     let open = |config: &TlsConfig| Tls::open(&config.cert, &config.key, config.client_ca.as_deref());
     Ok(config.map(open).transpose()?.map(Arc::new))
+}
+
+/// The rules of which rows may be seen, compiled; none where there are none.
+pub fn access(
+    schema: &Schema,
+    model: &Arc<Model>,
+    rules: &[RowRule],
+    auth: Option<&AuthConfig>,
+) -> Result<Option<Access>, Vec<String>> {
+    Access::new(schema, model, rules, auth.is_some_and(|auth| !auth.issuers.is_empty()))
 }
 
 /// The documents that are known from the start, read by the schema.

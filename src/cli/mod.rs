@@ -124,9 +124,7 @@ fn check(options: &Options, logs: &LogOptions) -> Result<(), Failure> {
     // What only shows when the schema is made.
     let model = Arc::new(config.model);
     let schema = crate::api::make(&model).map_err(one)?;
-    let has_issuers = config.auth.as_ref().is_some_and(|auth| !auth.issuers.is_empty());
-    crate::api::Access::new(&schema, &model, &config.access, has_issuers)
-        .map_err(|lines| Failure { lines, code: 1 })?;
+    app::access(&schema, &model, &config.access, config.auth.as_ref()).map_err(|lines| Failure { lines, code: 1 })?;
     app::trusted(&schema, &model, &config.limits, &config.documents).map_err(|lines| Failure { lines, code: 1 })?;
     Ok(())
 }

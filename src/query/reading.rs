@@ -124,13 +124,9 @@ impl Reading {
         self.view.counts(entity)
     }
 
-    /// The answer depends on this entity's domain, whether or not anything was found there; and on what its rules read.
+    /// The answer depends on this entity's domain, whether or not anything was found there.
     pub fn touch(&self, entity: EntityId) {
-        let domain_of = |entity: EntityId| self.view.model().entities[entity].domain;
-        self.touched[domain_of(entity)].set(true);
-        if let Some(rows) = &self.rows {
-            rows.reads(entity).iter().for_each(|entity| self.touched[domain_of(*entity)].set(true));
-        }
+        self.touched[self.view.model().entities[entity].domain].set(true);
     }
 
     /// What of an entity may be seen.
@@ -227,15 +223,9 @@ impl Reading {
 
     /// The node that a link field names, or its survivor.
     pub fn follow(&self, node: &Node<'_>, field: FieldId, target: EntityId) -> Result<Option<NodeId>, QueryError> {
-        let found = self.view.follow(node, field, target);
-        // Where not all may be seen, null may mean that something was not shown.
-        if found.is_some() || !matches!(self.sight(target), Sight::All) {
-            self.touch(target);
-        }
-        match found {
-            Some(id) => Ok(self.shows(id, &self.view.node(id))?.then_some(id)),
-            None => Ok(None),
-        }
+        let Some(id) = self.view.follow(node, field, target) else { return Ok(None) };
+        self.touch(target);
+        Ok(self.shows(id, &self.view.node(id))?.then_some(id))
     }
 
     /// All paths of the least length between two nodes.
@@ -267,7 +257,7 @@ impl Reading {
         self.by_name.get()
     }
 
-    /// The domains touched so far.
+    /// The domains touched so far. Where not all may be seen, they tell of what may not: `api` does not pass them on.
     pub fn touched(&self) -> Vec<DomainId> {
         self.touched.ids().filter(|domain| self.touched[*domain].get()).collect()
     }

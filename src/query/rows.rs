@@ -35,28 +35,17 @@ fn flatten(filter: Filter, conditions: &mut Vec<Filter>) {
 
 /// What one who asks may see, by entity.
 #[derive(Clone, Debug)]
-pub struct Rows {
-    sights: By<EntityId, Sight>,
-    /// By entity: those that its rules read.
-    reads: By<EntityId, Vec<EntityId>>,
-    /// Tells what is shown to one from what is shown to another.
-    pub fingerprint: u64,
-}
+pub struct Rows(pub By<EntityId, Sight>);
 
 impl Rows {
-    /// `reads` are the entities that an entity's rules look at, whoever asks.
-    pub fn new(sights: By<EntityId, Sight>, reads: By<EntityId, Vec<EntityId>>) -> Rows {
+    /// Tells what is shown to one from what is shown to another. Made for who keeps an answer.
+    pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        format!("{sights:?}").hash(&mut hasher);
-        Rows { sights, reads, fingerprint: hasher.finish() }
+        format!("{:?}", self.0).hash(&mut hasher);
+        hasher.finish()
     }
 
     pub fn sight(&self, entity: EntityId) -> &Sight {
-        &self.sights[entity]
-    }
-
-    /// The entities that an answer depends on, beside those of an entity, where that was asked for.
-    pub fn reads(&self, entity: EntityId) -> &[EntityId] {
-        &self.reads[entity]
+        &self.0[entity]
     }
 }
